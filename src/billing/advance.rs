@@ -1,0 +1,70 @@
+//! Doing what is due, one thing after the other, in the order of time.
+
+use super::{
+    Books, Id, Moment, Refusal, Resource, Timestamp,
+    cancel,
+    collect::{self, Collection},
+    finalize,
+    invoice::{Invoice, Status as InvoiceStatus},
+    payment_intent::PaymentIntent,
+    renew,
+    subscription::{CancellationReason, Status, Subscription},
+};
+
+/// Something that must be touched at its time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Subscription(Id<Subscription>),
+    Invoice(Id<Invoice>),
+}
+
+/// More steps than any honest catch-up takes in one decision; the rest stays due.
+const MAXIMUM_STEPS: usize = 1000;
+
+/// Does all that is due up to `horizon`, earliest first. On a test clock (`stepping`) each thing
+/// happens at its own time; at wall time it happens now, however late. Stops where the processor has
+/// to be asked first: what comes later may depend on the answer.
+pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut Moment) -> Result<(), Refusal> {
+    for _ in 0..MAXIMUM_STEPS {
+        let Some((time, due)) = earliest(books) else { break };
+        let question = books.all::<PaymentIntent>().filter_map(|intent| Some(intent.internal.attempt.as_ref()?.started_at)).min();
+        if time > horizon || question.is_some_and(|asked_at| time > asked_at) {
+            break;
+        }
+        if stepping {
+            at.now = at.now.max(time);
+        }
+        match due {
+            Due::Subscription(id) => subscription_due(books, &id, at)?,
+            Due::Invoice(id) => invoice_due(books, &id, at)?,
+        }
+    }
+    Ok(())
+}
+
+fn earliest(books: &Books) -> Option<(Timestamp, Due)> {
+    let subscriptions = books.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));
+    let invoices = books.all::<Invoice>().filter_map(|one| Some((one.due()?, Due::Invoice(one.id.clone()))));
+    subscriptions.chain(invoices).min()
+}
+
+fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?;
+    match subscription.status {
+        Status::Incomplete => cancel::expire(books, id, at),
+        _ if subscription.cancel_at.is_some_and(|cancel_at| Some(cancel_at) == subscription.due()) => {
+            cancel::end(books, id, CancellationReason::CancellationRequested, at)
+        }
+        Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => renew::renew(books, id, at),
+        Status::Canceled | Status::IncompleteExpired | Status::Paused => Ok(()),
+    }
+}
+
+fn invoice_due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    finalize::finalize(books, id, at)?;
+    if books.find(id, "invoice")?.status == InvoiceStatus::Open {
+        let collection = Collection { automatic: true, off_session: true, payment_method: None };
+        collect::collect(books, id, collection, at)?;
+    }
+    Ok(())
+}

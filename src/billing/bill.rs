@@ -1,0 +1,308 @@
+//! Making a draft invoice: its lines, and what they add up to.
+
+use super::{
+    Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
+    customer::{Customer, TaxExempt},
+    invoice::{
+        AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status, StatusTransitions,
+        SubscriptionDetails, Tag,
+    },
+    invoice_item::InvoiceItem,
+    invoice_line::{
+        InvoiceItemDetails, Line, Parent as LineParent, ParentType as LineParentType, Pricing, SubscriptionItemDetails,
+        Tag as LineTag,
+    },
+    period::{Interval, Period},
+    price::Price,
+    shape::{Inlined, Nothing, Null},
+    subscription::{CollectionMethod, Item, Subscription},
+};
+
+/// How long a draft of the billing cycle can be edited before it is finalised.
+pub const DRAFT_SECONDS: i64 = 3600;
+
+/// What a new invoice is for.
+pub struct Bill<'a> {
+    pub reason: BillingReason,
+    pub subscription: Option<&'a Subscription>,
+    /// The period that the invoice shows: the one just ended for a renewal.
+    pub period: Period,
+    /// The start of the period that a renewal bills.
+    pub cycle: Option<Timestamp>,
+    pub auto_advance: bool,
+    pub currency: Currency,
+    pub include_pending_items: bool,
+}
+
+/// Puts a draft invoice into the books, with the pending items it picks up and a line for each item
+/// of its subscription, and tells `invoice.created`.
+pub fn draft(books: &mut Books, bill: &Bill<'_>, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
+    let customer = books.customer()?.clone();
+    let id = Id::new(&mut at.ids, customer.id.bucket());
+    let mut lines = Vec::new();
+    if bill.include_pending_items {
+        for item in pending_items(books, bill) {
+            lines.push(line_of_invoice_item(&item, &id, at));
+            books.put(InvoiceItem { invoice: Some(id.clone()), ..item });
+        }
+    }
+    // Newest first, as the order of lines has it.
+    for item in bill.subscription.into_iter().flat_map(|subscription| subscription.items.data.iter().rev()) {
+        if let Some(subscription) = bill.subscription {
+            lines.push(line_of_subscription_item(books, subscription, item, &id, at)?);
+        }
+    }
+    let invoice = blank(id.clone(), &customer, bill, lines, at)?;
+    books.put(invoice).tell("invoice.created", at);
+    Ok(id)
+}
+
+/// The customer's items that wait for this invoice: of no subscription, or of this one. Newest first.
+fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
+    let subscription = bill.subscription.map(|subscription| &subscription.id);
+    let mut items: Vec<InvoiceItem> = books
+        .all::<InvoiceItem>()
+        .filter(|item| item.invoice.is_none() && item.currency == bill.currency)
+        .filter(|item| item.subscription().is_none() || item.subscription() == subscription)
+        .cloned()
+        .collect();
+    items.reverse();
+    items
+}
+
+fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut Moment) -> Line {
+    let details = InvoiceItemDetails {
+        invoice_item: item.id.clone(),
+        proration: item.proration,
+        proration_details: Null,
+        subscription: item.subscription().cloned(),
+    };
+    Line {
+        id: Id::given(at.ids.next(super::invoice_line::NOUN.prefix, invoice.bucket())),
+        object: LineTag::LineItem,
+        amount: item.amount,
+        currency: item.currency,
+        description: item.description.clone(),
+        discount_amounts: Nothing,
+        discountable: item.discountable,
+        discounts: Nothing,
+        invoice: invoice.clone(),
+        livemode: item.livemode,
+        metadata: item.metadata.clone(),
+        parent: LineParent {
+            invoice_item_details: Some(details),
+            subscription_item_details: None,
+            kind: LineParentType::InvoiceItemDetails,
+        },
+        period: item.period,
+        pretax_credit_amounts: Nothing,
+        pricing: item.pricing.clone(),
+        quantity: item.quantity,
+        quantity_decimal: item.quantity_decimal.clone(),
+        subscription: item.subscription().cloned(),
+        subtotal: item.amount,
+        taxes: Nothing,
+    }
+}
+
+fn line_of_subscription_item(
+    books: &Books,
+    subscription: &Subscription,
+    item: &Item,
+    invoice: &Id<Invoice>,
+    at: &mut Moment,
+) -> Result<Line, Refusal> {
+    let price = books
+        .price(&item.price)
+        .ok_or_else(|| Refusal::internal(format!("The price {} of {} is not at hand.", item.price, item.id)))?;
+    let amount = price.amount(item.quantity)?;
+    let name = books.product(&price.product).map_or("", |product| &product.name);
+    let details = SubscriptionItemDetails {
+        invoice_item: Null,
+        proration: false,
+        proration_details: Null,
+        subscription: subscription.id.clone(),
+        subscription_item: item.id.clone(),
+    };
+    Ok(Line {
+        id: Id::given(at.ids.next(super::invoice_line::NOUN.prefix, invoice.bucket())),
+        object: LineTag::LineItem,
+        amount,
+        currency: price.currency,
+        description: Some(describe(price, item.quantity, name)),
+        discount_amounts: Nothing,
+        discountable: true,
+        discounts: Nothing,
+        invoice: invoice.clone(),
+        livemode: subscription.livemode,
+        metadata: subscription.metadata.clone(),
+        parent: LineParent {
+            invoice_item_details: None,
+            subscription_item_details: Some(details),
+            kind: LineParentType::SubscriptionItemDetails,
+        },
+        period: Period { start: item.current_period_start, end: item.current_period_end },
+        pretax_credit_amounts: Nothing,
+        pricing: Some(Pricing::of(price)),
+        quantity: item.quantity,
+        quantity_decimal: item.quantity.to_string(),
+        subscription: Some(subscription.id.clone()),
+        subtotal: amount,
+        taxes: Nothing,
+    })
+}
+
+/// `1 × Basic (at $20.00 / month)`, `2 × Pro (at $5.00 / every 3 months)`.
+fn describe(price: &Price, quantity: i64, product: &str) -> String {
+    let cost = match price.unit_amount {
+        Some(amount) => price.currency.readable(amount),
+        None => format!("{} {}", price.unit_amount_decimal, price.currency.code().to_uppercase()),
+    };
+    let every = price.cycle().map_or(String::new(), |cycle| match (cycle.interval, cycle.count) {
+        (Interval::Day | Interval::Week | Interval::Month | Interval::Year, 1) => format!(" / {}", cycle.interval.word()),
+        (interval, count) => format!(" / every {count} {}s", interval.word()),
+    });
+    format!("{quantity} × {product} (at {cost}{every})")
+}
+
+fn blank(
+    id: Id<Invoice>,
+    customer: &Customer,
+    bill: &Bill<'_>,
+    lines: Vec<Line>,
+    at: &Moment,
+) -> Result<Invoice, Refusal> {
+    let total = Amount::sum(lines.iter().map(|line| line.amount))?;
+    let due = due_after_balance(total, customer.balance)?.due;
+    let finalizes_at = bill.auto_advance.then(|| at.now.plus_seconds(DRAFT_SECONDS));
+    let parent = bill.subscription.map(|subscription| Parent {
+        quote_details: Null,
+        subscription_details: Some(SubscriptionDetails {
+            metadata: subscription.metadata.clone(),
+            subscription: subscription.id.clone(),
+        }),
+        kind: ParentType::SubscriptionDetails,
+    });
+    Ok(Invoice {
+        object: Tag::Invoice,
+        account_country: "US".to_owned(),
+        account_name: Null,
+        account_tax_ids: Null,
+        amount_due: due,
+        amount_overpaid: Amount::ZERO,
+        amount_paid: Amount::ZERO,
+        amount_remaining: due,
+        amount_shipping: Amount::ZERO,
+        application: Null,
+        attempt_count: 0,
+        attempted: false,
+        auto_advance: bill.auto_advance,
+        automatic_tax: AutomaticTax::default(),
+        automatically_finalizes_at: finalizes_at,
+        billing_reason: bill.reason,
+        collection_method: CollectionMethod::ChargeAutomatically,
+        created: at.now,
+        currency: bill.currency,
+        custom_fields: Null,
+        customer: customer.id.clone(),
+        customer_account: Null,
+        customer_address: customer.address.clone(),
+        customer_email: customer.email.clone(),
+        customer_name: customer.name.clone(),
+        customer_phone: customer.phone.clone(),
+        customer_shipping: customer.shipping.clone(),
+        customer_tax_exempt: customer.tax_exempt,
+        customer_tax_ids: Nothing,
+        default_payment_method: None,
+        default_source: Null,
+        default_tax_rates: Nothing,
+        description: None,
+        discounts: Nothing,
+        due_date: None,
+        effective_at: None,
+        ending_balance: None,
+        footer: customer.invoice_settings.footer.clone(),
+        from_invoice: Null,
+        hosted_invoice_url: Null,
+        invoice_pdf: Null,
+        issuer: Issuer::default(),
+        last_finalization_error: Null,
+        latest_revision: Null,
+        lines: Inlined::new(format!("/v1/invoices/{id}/lines"), lines),
+        livemode: customer.livemode,
+        metadata: Metadata::new(),
+        next_payment_attempt: finalizes_at,
+        number: None,
+        on_behalf_of: Null,
+        parent,
+        payment_settings: PaymentSettings::default(),
+        period_end: bill.period.end,
+        period_start: bill.period.start,
+        post_payment_credit_notes_amount: Amount::ZERO,
+        pre_payment_credit_notes_amount: Amount::ZERO,
+        receipt_number: Null,
+        rendering: Null,
+        shipping_cost: Null,
+        shipping_details: Null,
+        starting_balance: customer.balance,
+        statement_descriptor: None,
+        status: Status::Draft,
+        status_transitions: StatusTransitions::default(),
+        subtotal: total,
+        subtotal_excluding_tax: total,
+        test_clock: customer.test_clock.clone(),
+        total,
+        total_discount_amounts: Nothing,
+        total_excluding_tax: total,
+        total_pretax_credit_amounts: Nothing,
+        total_taxes: Nothing,
+        webhooks_delivered_at: Some(at.now),
+        internal: Internal { cycle: bill.cycle, confirmation_secret: None },
+        id,
+    })
+}
+
+/// A total, after the customer's balance has been applied to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AfterBalance {
+    pub due: Amount,
+    pub ending_balance: Amount,
+}
+
+/// The balance is applied in full: credit lowers what is due, debt raises it, and a total below zero
+/// becomes credit (amounts of an invoice, special totals).
+pub fn due_after_balance(total: Amount, balance: Amount) -> Result<AfterBalance, Refusal> {
+    let owed = total.plus(balance)?;
+    Ok(if owed.is_negative() {
+        AfterBalance { due: Amount::ZERO, ending_balance: owed }
+    } else {
+        AfterBalance { due: owed, ending_balance: Amount::ZERO }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The special totals of finalisation.
+    #[test]
+    fn the_balance_is_applied_in_full() {
+        for (total, balance, due, ending) in
+            [(4080, -1000, 3080, 0), (520, -500, 20, 0), (2000, 20, 2020, 0), (-2100, 0, 0, -2100), (1900, -2100, 0, -200)]
+        {
+            let after = due_after_balance(Amount::new(total), Amount::new(balance)).unwrap();
+            assert_eq!(after, AfterBalance { due: Amount::new(due), ending_balance: Amount::new(ending) });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn money_neither_appears_nor_vanishes(total in -1_000_000_i64..1_000_000, balance in -1_000_000_i64..1_000_000) {
+            let after = due_after_balance(Amount::new(total), Amount::new(balance)).unwrap();
+            prop_assert_eq!(after.due.minor_units() + after.ending_balance.minor_units(), total + balance);
+            prop_assert!(!after.due.is_negative());
+        }
+    }
+}

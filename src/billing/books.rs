@@ -1,0 +1,338 @@
+//! Everything loaded about one customer (or one shared noun), and a journal of what changed.
+//!
+//! Rules read and change Books in memory and call each other; nothing is written until the engine
+//! closes them. A preview opens Books and never closes them.
+
+use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Id, Moment, Noun, Refusal, Resource, Timestamp,
+    charge::Charge,
+    customer::Customer,
+    id::Bucket,
+    invoice::Invoice,
+    invoice_item::InvoiceItem,
+    invoice_payment::InvoicePayment,
+    noun::Cell,
+    payment_intent::PaymentIntent,
+    payment_method::PaymentMethod,
+    price::Price,
+    product::Product,
+    subscription::Subscription,
+    test_clock::TestClock,
+    webhook_endpoint::WebhookEndpoint,
+    wire,
+};
+
+/// Prices and products that are referred to: read-only, shared by all books of a batch.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    pub prices: HashMap<Id<Price>, Price>,
+    pub products: HashMap<Id<Product>, Product>,
+    /// Prices as they are spoken.
+    spoken: HashMap<String, Value>,
+}
+
+impl Catalogue {
+    pub fn add_price(&mut self, price: Price, document: Value) {
+        self.spoken.insert(price.id.to_string(), document);
+        self.prices.insert(price.id.clone(), price);
+    }
+}
+
+/// One document in the books.
+#[derive(Clone, Debug)]
+struct Page<R> {
+    document: R,
+    /// In the database already.
+    stored: bool,
+    changed: bool,
+    gone: bool,
+    /// What the last event about it showed, or what was loaded: `previous_attributes` count from here.
+    base: Option<Base<R>>,
+    /// The document as spoken, until it changes.
+    image: Option<Arc<Value>>,
+}
+
+#[derive(Clone, Debug)]
+enum Base<R> {
+    Loaded(Box<R>),
+    Told(Arc<Value>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Shelf<R>(BTreeMap<Id<R>, Page<R>>);
+
+impl<R> Default for Shelf<R> {
+    fn default() -> Self {
+        Shelf(BTreeMap::new())
+    }
+}
+
+/// An event, told but not yet written.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub id: String,
+    pub created: Timestamp,
+    pub kind: &'static str,
+    pub livemode: bool,
+    /// The document as it was at that moment, in the newest wire shape.
+    pub object: Arc<Value>,
+    pub previous: Option<Map<String, Value>>,
+}
+
+/// What closing the books writes for one noun.
+#[derive(Debug)]
+pub struct Changes {
+    pub noun: &'static Noun,
+    pub inserted: Vec<Row>,
+    pub updated: Vec<Row>,
+    pub removed: Vec<Row>,
+}
+
+/// A document as a row.
+#[derive(Debug)]
+pub struct Row {
+    pub id: String,
+    pub bucket: Bucket,
+    pub livemode: bool,
+    pub created: Timestamp,
+    pub due: Option<Timestamp>,
+    pub cells: Vec<Cell>,
+    pub body: String,
+}
+
+/// A noun that books can hold.
+pub trait Shelved: Resource {
+    fn shelf(books: &Books) -> &Shelf<Self>;
+    fn shelf_mut(books: &mut Books) -> &mut Shelf<Self>;
+}
+
+macro_rules! shelves {
+    ($($field:ident: $noun:ty),+ $(,)?) => {
+        /// See the module's documentation.
+        #[derive(Clone, Debug, Default)]
+        pub struct Books {
+            catalogue: Arc<Catalogue>,
+            told: Vec<Told>,
+            broken: Option<&'static str>,
+            $($field: Shelf<$noun>),+
+        }
+
+        $(impl Shelved for $noun {
+            fn shelf(books: &Books) -> &Shelf<Self> { &books.$field }
+            fn shelf_mut(books: &mut Books) -> &mut Shelf<Self> { &mut books.$field }
+        })+
+
+        impl Books {
+            /// Puts a stored document into the books. The object name says which noun it is.
+            pub fn load(&mut self, object: &str, body: &str) -> Result<(), serde_json::Error> {
+                $(if object == <$noun as Resource>::NOUN.object {
+                    self.$field.load(serde_json::from_str::<$noun>(body)?);
+                    return Ok(());
+                })+
+                Err(serde::de::Error::custom(format_args!("books hold no {object}")))
+            }
+
+            /// All that changed, noun by noun, in an order that foreign keys accept; and the events.
+            pub fn into_changes(self) -> Result<(Vec<Changes>, Vec<Told>), serde_json::Error> {
+                let mut changes = Vec::new();
+                $(self.$field.into_changes(&mut changes)?;)+
+                Ok((changes, self.told))
+            }
+        }
+    };
+}
+
+shelves! {
+    products: Product,
+    prices: Price,
+    test_clocks: TestClock,
+    webhook_endpoints: WebhookEndpoint,
+    customers: Customer,
+    payment_methods: PaymentMethod,
+    subscriptions: Subscription,
+    invoices: Invoice,
+    invoice_items: InvoiceItem,
+    payment_intents: PaymentIntent,
+    invoice_payments: InvoicePayment,
+    charges: Charge,
+}
+
+impl<R: Resource> Shelf<R> {
+    fn load(&mut self, document: R) {
+        let id = document.id().clone();
+        let page = Page { document, stored: true, changed: false, gone: false, base: None, image: None };
+        self.0.entry(id).or_insert(page);
+    }
+
+    fn into_changes(self, changes: &mut Vec<Changes>) -> Result<(), serde_json::Error> {
+        let mut found = Changes { noun: R::NOUN, inserted: Vec::new(), updated: Vec::new(), removed: Vec::new() };
+        for page in self.0.into_values().filter(|page| page.changed) {
+            let row = Row::of(&page.document)?;
+            match (page.gone, page.stored) {
+                (true, true) => found.removed.push(row),
+                (true, false) => {}
+                (false, true) => found.updated.push(row),
+                (false, false) => found.inserted.push(row),
+            }
+        }
+        if !(found.inserted.is_empty() && found.updated.is_empty() && found.removed.is_empty()) {
+            changes.push(found);
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn of<R: Resource>(document: &R) -> Result<Row, serde_json::Error> {
+        Ok(Row {
+            id: document.id().to_string(),
+            bucket: document.id().bucket(),
+            livemode: document.livemode(),
+            created: document.created(),
+            due: document.due(),
+            cells: document.cells(),
+            body: serde_json::to_string(document)?,
+        })
+    }
+}
+
+impl Books {
+    pub fn new(catalogue: Arc<Catalogue>) -> Books {
+        Books { catalogue, ..Books::default() }
+    }
+
+    pub fn get<R: Shelved>(&self, id: &Id<R>) -> Option<&R> {
+        R::shelf(self).0.get(id).filter(|page| !page.gone).map(|page| &page.document)
+    }
+
+    /// All of a noun, oldest first.
+    pub fn all<R: Shelved>(&self) -> impl Iterator<Item = &R> {
+        R::shelf(self).0.values().filter(|page| !page.gone).map(|page| &page.document)
+    }
+
+    /// A document that a parameter or the path names, or "No such …" with that parameter.
+    pub fn find<R: Shelved>(&self, id: &Id<R>, param: &str) -> Result<&R, Refusal> {
+        self.get(id).ok_or_else(|| Refusal::no_such(R::NOUN.name, id.as_str()).param(param))
+    }
+
+    /// The one customer whose books these are.
+    pub fn customer(&self) -> Result<&Customer, Refusal> {
+        self.all::<Customer>().next().ok_or_else(|| Refusal::internal("These books belong to no customer."))
+    }
+
+    pub fn price(&self, id: &Id<Price>) -> Option<&Price> {
+        self.get(id).or_else(|| self.catalogue.prices.get(id))
+    }
+
+    pub fn product(&self, id: &Id<Product>) -> Option<&Product> {
+        self.get(id).or_else(|| self.catalogue.products.get(id))
+    }
+
+    /// Keeps a new or changed document. What breaks the noun's own rules spoils the whole decision.
+    pub fn put<R: Shelved>(&mut self, document: R) -> Kept<'_, R> {
+        if let Err(broken) = document.check() {
+            self.broken.get_or_insert(broken);
+        }
+        let id = document.id().clone();
+        match R::shelf_mut(self).0.get_mut(&id) {
+            Some(page) => {
+                let before = std::mem::replace(&mut page.document, document);
+                if page.base.is_none() && page.stored {
+                    page.base = Some(Base::Loaded(Box::new(before)));
+                }
+                (page.changed, page.image) = (true, None);
+            }
+            None => {
+                let page = Page { document, stored: false, changed: true, gone: false, base: None, image: None };
+                R::shelf_mut(self).0.insert(id.clone(), page);
+            }
+        }
+        Kept { books: self, id }
+    }
+
+    pub fn remove<R: Shelved>(&mut self, id: &Id<R>) {
+        if let Some(page) = R::shelf_mut(self).0.get_mut(id) {
+            (page.gone, page.changed) = (true, true);
+        }
+    }
+
+    /// Tells an event about a document as it is now. An update without a change tells nothing.
+    pub fn tell<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
+        let Some(image) = self.image(id) else { return };
+        let mut previous = None;
+        if kind.ends_with(".updated") {
+            let base = match R::shelf(self).0.get(id).and_then(|page| page.base.as_ref()) {
+                Some(Base::Told(image)) => Arc::clone(image),
+                Some(Base::Loaded(document)) => Arc::new(self.spoken(document.as_ref())),
+                None => return,
+            };
+            previous = wire::previous_attributes(&base, &image);
+            if previous.is_none() {
+                return;
+            }
+        }
+        let Some(page) = R::shelf_mut(self).0.get_mut(id) else { return };
+        page.base = Some(Base::Told(Arc::clone(&image)));
+        let livemode = page.document.livemode();
+        let id = at.ids.next(super::event::NOUN.prefix, id.bucket());
+        self.told.push(Told { id, created: at.now, kind, livemode, object: image, previous });
+    }
+
+    /// A document as a client sees it.
+    pub fn image<R: Shelved>(&mut self, id: &Id<R>) -> Option<Arc<Value>> {
+        let page = R::shelf(self).0.get(id)?;
+        if let Some(image) = &page.image {
+            return Some(Arc::clone(image));
+        }
+        let image = Arc::new(self.spoken(&page.document));
+        if let Some(page) = R::shelf_mut(self).0.get_mut(id) {
+            page.image = Some(Arc::clone(&image));
+        }
+        Some(image)
+    }
+
+    fn spoken<R: Resource>(&self, document: &R) -> Value {
+        let mut value = serde_json::to_value(document).unwrap_or(Value::Null);
+        wire::wire(R::NOUN, &mut value, &|id| self.catalogue.spoken.get(id).cloned());
+        value
+    }
+
+    /// When the next thing in these books is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let subscriptions = self.all::<Subscription>().filter_map(Resource::due);
+        let invoices = self.all::<Invoice>().filter_map(Resource::due);
+        let intents = self.all::<PaymentIntent>().filter_map(Resource::due);
+        subscriptions.chain(invoices).chain(intents).min()
+    }
+
+    /// What is wrong with what was put, if anything: such books must not be closed.
+    pub fn soundness(&self) -> Result<(), Refusal> {
+        match self.broken {
+            None => Ok(()),
+            Some(broken) => Err(Refusal::internal(broken)),
+        }
+    }
+
+    /// How many events were told so far.
+    pub fn events_told(&self) -> &[Told] {
+        &self.told
+    }
+}
+
+/// A document that was just put, for telling about it in the same breath.
+pub struct Kept<'a, R: Shelved> {
+    books: &'a mut Books,
+    id: Id<R>,
+}
+
+impl<R: Shelved> Kept<'_, R> {
+    #[expect(clippy::return_self_not_must_use, reason = "telling is the effect; chaining is optional")]
+    pub fn tell(self, kind: &'static str, at: &mut Moment) -> Self {
+        self.books.tell(&self.id, kind, at);
+        self
+    }
+}

@@ -1,0 +1,275 @@
+//! Ending subscriptions, invoices and intents.
+
+use super::{
+    Books, Id, Moment, Refusal,
+    collect::intent_of,
+    invoice::{Invoice, Status as InvoiceStatus},
+    invoice_item::InvoiceItem,
+    invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
+    payment_intent::{CancellationReason as IntentReason, PaymentIntent},
+    settle::follow_paid,
+    subscription::{CancellationDetails, CancellationReason, Status, Subscription},
+};
+
+/// Ends a subscription now. Its open and draft invoices stop being collected, and its pending
+/// prorations are dropped (immediate cancel).
+pub fn end(books: &mut Books, id: &Id<Subscription>, reason: CancellationReason, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    let first_unpaid = (subscription.status == Status::Incomplete).then(|| subscription.latest_invoice.clone()).flatten();
+    books.put(subscription.cancel(reason, at.now)?).tell("customer.subscription.deleted", at);
+    let prorations: Vec<Id<InvoiceItem>> = books
+        .all::<InvoiceItem>()
+        .filter(|item| item.proration && item.invoice.is_none() && item.subscription() == Some(id))
+        .map(|item| item.id.clone())
+        .collect();
+    for item in prorations {
+        books.tell(&item, "invoiceitem.deleted", at);
+        books.remove(&item);
+    }
+    if let Some(invoice) = first_unpaid {
+        void_quietly(books, &invoice, at)?;
+    }
+    stop_collecting(books, id, at);
+    Ok(())
+}
+
+fn stop_collecting(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) {
+    let collecting: Vec<Invoice> = books
+        .all::<Invoice>()
+        .filter(|invoice| invoice.subscription() == Some(id) && invoice.auto_advance)
+        .filter(|invoice| matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Open))
+        .cloned()
+        .collect();
+    for invoice in collecting {
+        books
+            .put(Invoice { auto_advance: false, next_payment_attempt: None, ..invoice })
+            .tell("invoice.updated", at);
+    }
+}
+
+/// Asks for the end at the end of the period, or takes that back.
+pub fn at_period_end(books: &mut Books, id: &Id<Subscription>, wanted: bool, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    if subscription.cancel_at_period_end == wanted {
+        return Ok(());
+    }
+    let changed = if wanted {
+        Subscription {
+            cancel_at: subscription.period().map(|period| period.end),
+            cancel_at_period_end: true,
+            canceled_at: Some(at.now),
+            cancellation_details: CancellationDetails {
+                reason: Some(CancellationReason::CancellationRequested),
+                ..subscription.cancellation_details
+            },
+            ..subscription
+        }
+    } else {
+        Subscription {
+            cancel_at: None,
+            cancel_at_period_end: false,
+            canceled_at: None,
+            cancellation_details: CancellationDetails { reason: None, ..subscription.cancellation_details },
+            ..subscription
+        }
+    };
+    books.put(changed);
+    Ok(())
+}
+
+/// The 23 hours of the incomplete window have passed without the first payment.
+pub fn expire(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    let invoice = subscription.latest_invoice.clone();
+    if let Some(invoice) = invoice {
+        void_quietly(books, &invoice, at)?;
+    }
+    books.put(subscription.expire(at.now)).tell("customer.subscription.updated", at);
+    Ok(())
+}
+
+/// Voids an invoice by a caller's wish, and lets its subscription follow.
+pub fn void(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
+    void_quietly(books, id, at)?;
+    let subscription = invoice.subscription().and_then(|id| books.get(id)).cloned();
+    let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(id)) else {
+        return Ok(());
+    };
+    let changed = match subscription.status {
+        Status::Incomplete => subscription.expire(at.now),
+        Status::PastDue | Status::Unpaid => {
+            let status = walk(books, &subscription);
+            Subscription { status, ..subscription }
+        }
+        Status::Active | Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => return Ok(()),
+    };
+    books.put(changed).tell("customer.subscription.updated", at);
+    Ok(())
+}
+
+/// The status after the latest invoice was voided: the remaining invoices, newest to oldest, decide;
+/// the first that says something wins (effect of voiding).
+fn walk(books: &Books, subscription: &Subscription) -> Status {
+    let invoices: Vec<&Invoice> =
+        books.all::<Invoice>().filter(|invoice| invoice.subscription() == Some(&subscription.id)).collect();
+    for invoice in invoices.into_iter().rev() {
+        match invoice.status {
+            InvoiceStatus::Paid | InvoiceStatus::Uncollectible => return Status::Active,
+            // Its collection has stopped: nothing will be tried again by itself.
+            InvoiceStatus::Open if invoice.attempted && invoice.next_payment_attempt.is_none() => return subscription.status,
+            InvoiceStatus::Draft | InvoiceStatus::Open | InvoiceStatus::Void => {}
+        }
+    }
+    Status::Active
+}
+
+fn void_quietly(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
+    if let Some(intent) = intent_of(books, id).filter(|intent| !intent.status.is_terminal()).cloned() {
+        cancel_intent(books, intent, IntentReason::VoidInvoice, at, |books, at| {
+            books.put(invoice.void(at.now)?).tell("invoice.voided", at);
+            Ok(())
+        })?;
+    } else {
+        books.put(invoice.void(at.now)?).tell("invoice.voided", at);
+    }
+    give_balance_back(books, id, at)?;
+    close_payments(books, id, at);
+    Ok(())
+}
+
+/// Cancels an invoice's intent, after `first` has been done. Not while the processor is being asked.
+fn cancel_intent(
+    books: &mut Books,
+    intent: PaymentIntent,
+    reason: IntentReason,
+    at: &mut Moment,
+    first: impl FnOnce(&mut Books, &mut Moment) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    if intent.internal.attempt.is_some() {
+        return Err(busy());
+    }
+    first(books, at)?;
+    books.put(intent.cancel(Some(reason), at.now)?).tell("payment_intent.canceled", at);
+    Ok(())
+}
+
+/// Somebody is talking to the processor about it right now.
+pub fn busy() -> Refusal {
+    Refusal::invalid(
+        "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If \
+         you see this error intermittently, retry the request.",
+    )
+    .code("lock_timeout")
+    .status(429)
+}
+
+/// What a voided invoice took from the balance goes back to it.
+fn give_balance_back(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?;
+    let Some(ending) = invoice.ending_balance else { return Ok(()) };
+    let applied = ending.minus(invoice.starting_balance)?;
+    if applied.is_zero() {
+        return Ok(());
+    }
+    let customer = books.customer()?.clone();
+    let balance = customer.balance.minus(applied)?;
+    books
+        .put(super::customer::Customer { balance, ..customer })
+        .tell("customer.updated", at);
+    Ok(())
+}
+
+fn close_payments(books: &mut Books, id: &Id<Invoice>, at: &Moment) {
+    let open: Vec<InvoicePayment> = books
+        .all::<InvoicePayment>()
+        .filter(|payment| payment.invoice == *id && payment.status == InvoicePaymentStatus::Open)
+        .cloned()
+        .collect();
+    for payment in open {
+        books.put(InvoicePayment {
+            status: InvoicePaymentStatus::Canceled,
+            status_transitions: StatusTransitions { canceled_at: Some(at.now), ..payment.status_transitions },
+            ..payment
+        });
+    }
+}
+
+/// Gives up on an open invoice by a caller's wish; its subscription counts as settled.
+pub fn mark_uncollectible(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
+    if intent_of(books, id).is_some_and(|intent| intent.internal.attempt.is_some()) {
+        return Err(busy());
+    }
+    books.put(invoice.mark_uncollectible(at.now)?).tell("invoice.marked_uncollectible", at);
+    follow_paid(books, id, None, at)
+}
+
+/// The money came some other way. Only `invoice.paid` is told: there was no payment here.
+pub fn pay_out_of_band(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
+    match invoice.status {
+        InvoiceStatus::Open | InvoiceStatus::Uncollectible => {}
+        InvoiceStatus::Paid => return Err(Refusal::invalid("Invoice is already paid")),
+        InvoiceStatus::Draft | InvoiceStatus::Void => return Err(Invoice::not_open()),
+    }
+    let intent = intent_of(books, id).filter(|intent| !intent.status.is_terminal()).cloned();
+    let attempted = invoice.attempted;
+    books.put(Invoice { attempted, ..invoice.paid(at.now) });
+    for kind in ["invoice.updated", "invoice.paid"] {
+        books.tell(id, kind, at);
+    }
+    if let Some(intent) = intent {
+        cancel_intent(books, intent, IntentReason::Automatic, at, |_, _| Ok(()))?;
+    }
+    close_payments(books, id, at);
+    follow_paid(books, id, None, at)
+}
+
+/// Only a draft that belongs to no subscription can be deleted; its items wait again.
+pub fn delete_draft(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?;
+    if invoice.status != InvoiceStatus::Draft {
+        return Err(Refusal::invalid("You can only delete draft invoices."));
+    }
+    if invoice.subscription().is_some() {
+        return Err(Refusal::invalid("You can't delete an invoice that belongs to a subscription."));
+    }
+    let items: Vec<InvoiceItem> =
+        books.all::<InvoiceItem>().filter(|item| item.invoice.as_ref() == Some(id)).cloned().collect();
+    for item in items {
+        books.put(InvoiceItem { invoice: None, ..item });
+    }
+    books.tell(id, "invoice.deleted", at);
+    books.remove(id);
+    Ok(())
+}
+
+/// A customer that is deleted: its subscriptions end at once, its payment methods come loose.
+pub fn delete_customer(books: &mut Books, at: &mut Moment) -> Result<(), Refusal> {
+    let customer = books.customer()?.clone();
+    let subscriptions: Vec<Id<Subscription>> = books
+        .all::<Subscription>()
+        .filter(|subscription| !subscription.status.is_terminal())
+        .map(|subscription| subscription.id.clone())
+        .collect();
+    for subscription in subscriptions {
+        end(books, &subscription, CancellationReason::CancellationRequested, at)?;
+    }
+    let methods: Vec<super::payment_method::PaymentMethod> = books.all().cloned().collect();
+    for mut method in methods.into_iter().filter(|method: &super::payment_method::PaymentMethod| method.customer.is_some()) {
+        method.customer = None;
+        method.internal.spent = true;
+        books.put(method).tell("payment_method.detached", at);
+    }
+    let pending: Vec<Id<InvoiceItem>> =
+        books.all::<InvoiceItem>().filter(|item| item.invoice.is_none()).map(|item| item.id.clone()).collect();
+    for item in pending {
+        books.remove(&item);
+    }
+    books.tell(&customer.id, "customer.deleted", at);
+    books.remove(&customer.id);
+    Ok(())
+}
+

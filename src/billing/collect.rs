@@ -1,0 +1,85 @@
+//! Asking for the money of an open invoice.
+
+use super::{
+    Books, Id, Moment, Refusal,
+    customer::Customer,
+    invoice::{Invoice, Status},
+    invoice_payment::InvoicePayment,
+    payment_intent::{Action, Attempt, PaymentIntent},
+    payment_method::PaymentMethod,
+    settle,
+};
+
+/// Who asks, and with what.
+pub struct Collection {
+    /// Asked for by the billing cycle, not by a caller.
+    pub automatic: bool,
+    pub off_session: bool,
+    /// Instead of the one that would be resolved.
+    pub payment_method: Option<Id<PaymentMethod>>,
+}
+
+/// The payment method an invoice is charged to; the first level that names one wins, and there is no
+/// falling through to the next level when that one fails (which payment method is used).
+pub fn resolve_payment_method<'a>(books: &'a Books, invoice: &Invoice) -> Option<&'a PaymentMethod> {
+    let subscription = invoice.subscription().and_then(|id| books.get(id));
+    let customer = books.get::<Customer>(&invoice.customer);
+    let named = invoice
+        .default_payment_method
+        .as_ref()
+        .or_else(|| subscription.and_then(|subscription| subscription.default_payment_method.as_ref()))
+        .or_else(|| customer.and_then(|customer| customer.invoice_settings.default_payment_method.as_ref()))?;
+    books.get(named).filter(|method| method.customer.as_ref() == Some(&invoice.customer))
+}
+
+/// The payment intent of an open invoice.
+pub fn intent_of<'a>(books: &'a Books, invoice: &Id<Invoice>) -> Option<&'a PaymentIntent> {
+    let payment = books.all::<InvoicePayment>().find(|payment| payment.is_default && payment.invoice == *invoice)?;
+    books.get(&payment.payment.payment_intent)
+}
+
+/// Opens an attempt to charge an open (or uncollectible) invoice. The processor is asked once the
+/// books are closed; [`settle::settle`] takes its answer. Without any payment method the attempt has
+/// failed already: a refusal for a caller, a failure like any other for the billing cycle.
+pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: Collection, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
+    match invoice.status {
+        Status::Open | Status::Uncollectible => {}
+        Status::Paid => return Err(Refusal::invalid("Invoice is already paid")),
+        Status::Draft | Status::Void => return Err(Invoice::not_open()),
+    }
+    let method = match &collection.payment_method {
+        Some(given) => Some(books.find(given, "payment_method")?),
+        None => resolve_payment_method(books, &invoice),
+    };
+    let Some(method) = method.cloned() else {
+        if collection.automatic {
+            settle::no_payment_method(books, invoice, at);
+            return Ok(());
+        }
+        return Err(no_payment_method());
+    };
+    let intent = intent_of(books, id)
+        .cloned()
+        .ok_or_else(|| Refusal::internal(format!("The open invoice {id} has no payment intent.")))?;
+    let attempt = Attempt {
+        action: Action::Sale,
+        amount: invoice.amount_remaining,
+        automatic: collection.automatic,
+        number: intent.internal.attempts + 1,
+        off_session: collection.off_session,
+        payment_method: method.id,
+        started_at: at.now,
+        token: method.internal.token,
+    };
+    books.put(intent.ask(attempt)?);
+    Ok(())
+}
+
+pub fn no_payment_method() -> Refusal {
+    Refusal::invalid(
+        "This customer has no attached payment source or default payment method. Please consider adding a default payment \
+         method. For more information, visit https://stripe.com/docs/billing/subscriptions/payment-methods-setting.",
+    )
+    .code("resource_missing")
+}

@@ -1,0 +1,140 @@
+//! What callers do to payment intents: create, confirm, capture, cancel.
+
+use super::{
+    Amount, Books, Id, Moment, Refusal,
+    cancel::busy,
+    payment_intent::{Action, Attempt, CancellationReason, CaptureMethod, PaymentIntent, Status},
+    payment_method::PaymentMethod,
+};
+
+/// Opens an attempt to charge an intent with its payment method, or with another one.
+pub fn confirm(
+    books: &mut Books,
+    id: &Id<PaymentIntent>,
+    method: Option<&Id<PaymentMethod>>,
+    off_session: bool,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let intent = books.find(id, "intent")?.clone();
+    match intent.status {
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresAction => {}
+        Status::Succeeded | Status::RequiresCapture => {
+            return Err(PaymentIntent::unexpected_state(
+                "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.".to_owned(),
+            ));
+        }
+        Status::Canceled | Status::Processing => {
+            let message = format!("You cannot confirm this PaymentIntent because it has a status of {}.", intent.status);
+            return Err(PaymentIntent::unexpected_state(message));
+        }
+    }
+    let Some(method) = method.or(intent.payment_method.as_ref()) else {
+        return Err(PaymentIntent::unexpected_state(
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent \
+             with a payment method and then confirm it again, or confirm it again directly with a payment method or \
+             ConfirmationToken."
+                .to_owned(),
+        ));
+    };
+    let method = books.find(method, "payment_method")?.clone();
+    check_owner(&intent, &method)?;
+    let attempt = Attempt {
+        action: if intent.capture_method == CaptureMethod::Manual { Action::Authorize } else { Action::Sale },
+        amount: intent.amount,
+        automatic: false,
+        number: intent.internal.attempts + 1,
+        off_session,
+        payment_method: method.id.clone(),
+        started_at: at.now,
+        token: method.internal.token,
+    };
+    let intent = PaymentIntent { payment_method: Some(method.id), ..intent };
+    books.put(intent.ask(attempt)?);
+    Ok(())
+}
+
+/// A payment method that belongs to a customer can pay for that customer only.
+pub fn check_owner(intent: &PaymentIntent, method: &PaymentMethod) -> Result<(), Refusal> {
+    if method.internal.spent {
+        let message = "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, or was \
+                       detached from a Customer. It may not be used again.";
+        return Err(Refusal::invalid(message).code("payment_method_unexpected_state").param("payment_method"));
+    }
+    match (&method.customer, &intent.customer) {
+        (Some(owner), Some(customer)) if owner == customer => Ok(()),
+        (None, _) => Ok(()),
+        (Some(owner), _) => {
+            let message = format!(
+                "The provided PaymentMethod belongs to the Customer {owner}. Please include the Customer in the `customer` \
+                 parameter on the PaymentIntent."
+            );
+            Err(Refusal::invalid(message).param("payment_method"))
+        }
+    }
+}
+
+/// Opens an attempt to capture what was reserved, or a part of it.
+pub fn capture(books: &mut Books, id: &Id<PaymentIntent>, amount: Option<Amount>, at: &mut Moment) -> Result<(), Refusal> {
+    let intent = books.find(id, "intent")?.clone();
+    if intent.status != Status::RequiresCapture {
+        return Err(PaymentIntent::unexpected_state(format!(
+            "This PaymentIntent could not be captured because it has a status of {}. Only a PaymentIntent with a status of \
+             requires_capture may be captured.",
+            intent.status
+        )));
+    }
+    let amount = amount.unwrap_or(intent.amount_capturable);
+    if amount > intent.amount_capturable {
+        let message = format!(
+            "The amount to capture is greater than the amount you can capture for this PaymentIntent. Please try again with an \
+             amount less than or equal to {}.",
+            intent.amount_capturable
+        );
+        return Err(Refusal::invalid(message).code("amount_too_large").param("amount_to_capture"));
+    }
+    if amount <= Amount::ZERO {
+        let message = "This value must be greater than or equal to 1.";
+        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("amount_to_capture"));
+    }
+    let question = follow_up(&intent, Action::Capture, amount, at)?;
+    books.put(intent.ask(question)?);
+    Ok(())
+}
+
+/// Cancels an intent. What was reserved is released at the processor.
+pub fn cancel(books: &mut Books, id: &Id<PaymentIntent>, reason: Option<CancellationReason>, at: &mut Moment) -> Result<(), Refusal> {
+    let intent = books.find(id, "intent")?.clone();
+    if intent.internal.invoice.is_some() {
+        let message = "You cannot cancel this PaymentIntent because it belongs to an invoice. Void the invoice instead.";
+        return Err(PaymentIntent::unexpected_state(message.to_owned()));
+    }
+    if intent.internal.attempt.is_some() {
+        return Err(busy());
+    }
+    let release = (intent.status == Status::RequiresCapture)
+        .then(|| follow_up(&intent, Action::Release, intent.amount_capturable, at))
+        .transpose()?;
+    let mut canceled = intent.cancel(reason, at.now)?;
+    if let Some(question) = release {
+        canceled = canceled.ask(question)?;
+    }
+    books.put(canceled).tell("payment_intent.canceled", at);
+    Ok(())
+}
+
+/// A further question about a payment that the processor knows by its reference.
+fn follow_up(intent: &PaymentIntent, action: Action, amount: Amount, at: &Moment) -> Result<Attempt, Refusal> {
+    let (Some(reference), Some(method)) = (&intent.internal.reference, &intent.payment_method) else {
+        return Err(Refusal::internal("A reserved payment has no reference at the processor."));
+    };
+    Ok(Attempt {
+        action,
+        amount,
+        automatic: false,
+        number: intent.internal.attempts + 1,
+        off_session: true,
+        payment_method: method.clone(),
+        started_at: at.now,
+        token: reference.clone(),
+    })
+}

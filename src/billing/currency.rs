@@ -1,0 +1,123 @@
+//! Currencies: three lower-case letters, and what is the least that may be charged.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::Amount;
+
+/// A supported currency, as its lower-case ISO 4217 code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency(&'static str);
+
+/// Every currency that prices can be in, most used first (the order in which errors list them).
+const SUPPORTED: [&str; 136] = [
+    "usd", "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt", "bgn", "bhd", "bif",
+    "bmd", "bnd", "bob", "brl", "bsd", "bwp", "byn", "bzd", "cad", "cdf", "chf", "clp", "cny", "cop", "crc", "cve", "czk",
+    "djf", "dkk", "dop", "dzd", "egp", "etb", "eur", "fjd", "fkp", "gbp", "gel", "gip", "gmd", "gnf", "gtq", "gyd", "hkd",
+    "hnl", "htg", "huf", "idr", "ils", "inr", "isk", "jmd", "jod", "jpy", "kes", "kgs", "khr", "kmf", "krw", "kwd", "kyd",
+    "kzt", "lak", "lbp", "lkr", "lrd", "lsl", "mad", "mdl", "mga", "mkd", "mmk", "mnt", "mop", "mur", "mvr", "mwk", "mxn",
+    "myr", "mzn", "nad", "ngn", "nio", "nok", "npr", "nzd", "omr", "pab", "pen", "pgk", "php", "pkr", "pln", "pyg", "qar",
+    "ron", "rsd", "rub", "rwf", "sar", "sbd", "scr", "sek", "sgd", "shp", "sle", "sos", "srd", "std", "szl", "thb", "tjs",
+    "tnd", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "uyu", "uzs", "vnd", "vuv", "wst", "xaf", "xcd", "xof", "xpf",
+];
+
+impl Currency {
+    /// Case does not matter on the way in.
+    pub fn parse(code: &str) -> Option<Currency> {
+        let code = code.to_ascii_lowercase();
+        SUPPORTED.iter().find(|known| **known == code).map(|known| Currency(known))
+    }
+
+    pub const fn code(self) -> &'static str {
+        self.0
+    }
+
+    /// The least that can be charged, in minor units (the table of minimum charges; currencies
+    /// that it does not name are taken as 50).
+    pub fn minimum_charge(self) -> Amount {
+        Amount::new(match self.0 {
+            "aed" | "myr" | "pln" | "ron" => 200,
+            "czk" => 1500,
+            "dkk" => 250,
+            "gbp" => 30,
+            "hkd" => 400,
+            "huf" => 17_500,
+            "mxn" | "thb" => 1000,
+            "nok" | "sek" => 300,
+            _ => 50,
+        })
+    }
+
+    /// How many decimal places people write it with.
+    const fn places(self) -> usize {
+        match self.0.as_bytes() {
+            b"bif" | b"clp" | b"djf" | b"gnf" | b"jpy" | b"kmf" | b"krw" | b"mga" | b"pyg" | b"rwf" | b"vnd" | b"vuv"
+            | b"xaf" | b"xof" | b"xpf" => 0,
+            b"bhd" | b"jod" | b"kwd" | b"omr" | b"tnd" => 3,
+            _ => 2,
+        }
+    }
+
+    /// An amount as people read it, in invoice line descriptions: `$20.00`, `¥1400`, `20.00 CHF`.
+    pub fn readable(self, amount: Amount) -> String {
+        let places = self.places();
+        let digits = format!("{:0>width$}", amount.minor_units().unsigned_abs(), width = places + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        let point = if places == 0 { "" } else { "." };
+        let sign = if amount.is_negative() { "-" } else { "" };
+        let number = format!("{whole}{point}{fraction}");
+        match self.0 {
+            "usd" => format!("{sign}${number}"),
+            "eur" => format!("{sign}€{number}"),
+            "gbp" => format!("{sign}£{number}"),
+            "jpy" => format!("{sign}¥{number}"),
+            code => format!("{sign}{number} {}", code.to_uppercase()),
+        }
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(deserializer)?;
+        Currency::parse(&code).ok_or_else(|| {
+            de::Error::custom(format_args!(
+                "Invalid currency: {code}. Stripe currently supports these currencies: {}",
+                SUPPORTED.join(", ")
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_as_people_write_it() {
+        for (code, amount, text) in
+            [("usd", 2000, "$20.00"), ("USD", -5, "-$0.05"), ("jpy", 1400, "¥1400"), ("kwd", 1230, "1.230 KWD"), ("eur", 0, "€0.00")]
+        {
+            assert_eq!(Currency::parse(code).unwrap().readable(Amount::new(amount)), text);
+        }
+        assert_eq!(Currency::parse("xyz"), None);
+    }
+}

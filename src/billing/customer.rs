@@ -1,0 +1,112 @@
+//! Whoever is billed. Its row is the lock under which everything it owns is written.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
+    noun::{By, Cell, Link, Target, filter, one, text},
+    payment_method::{self, PaymentMethod},
+    shape::{Address, Null, Shipping},
+    subscription,
+    test_clock::{self, TestClock},
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "customer",
+    prefix: "cus_",
+    table: "customers",
+    url: "/v1/customers",
+    name: "customer",
+    owned: true,
+    leaves_stub: true,
+    columns: &[text("email"), text("test_clock")],
+    filters: &[filter("email", By::Text("email")), filter("test_clock", By::Text("test_clock"))],
+    links: &[
+        one("invoice_settings.default_payment_method", &payment_method::NOUN),
+        one("test_clock", &test_clock::NOUN),
+        Link {
+            path: "subscriptions",
+            to: Target::Many { noun: &subscription::NOUN, column: "customer", query: "/v1/customers/{id}/subscriptions" },
+        },
+    ],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Customer {
+    pub id: Id<Customer>,
+    pub object: Tag,
+    pub address: Option<Address>,
+    /// Negative is credit: applied to the next invoices at finalisation.
+    pub balance: Amount,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_name: Option<String>,
+    pub created: Timestamp,
+    /// Set by the first subscription or invoice, and then fixed.
+    pub currency: Option<Currency>,
+    pub customer_account: Null,
+    pub default_source: Null,
+    /// Whether its last invoice event was a failure to collect.
+    pub delinquent: bool,
+    pub description: Option<String>,
+    pub discount: Null,
+    pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub individual_name: Option<String>,
+    pub invoice_prefix: String,
+    pub invoice_settings: InvoiceSettings,
+    pub livemode: bool,
+    pub metadata: Metadata,
+    pub name: Option<String>,
+    /// Counts in the customer's row, so that numbers have no gaps and need no sequence.
+    pub next_invoice_sequence: i64,
+    pub phone: Option<String>,
+    pub preferred_locales: Vec<String>,
+    pub shipping: Option<Shipping>,
+    pub tax_exempt: TaxExempt,
+    pub test_clock: Option<Id<TestClock>>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "customer")]
+    Customer,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct InvoiceSettings {
+    pub custom_fields: Null,
+    pub default_payment_method: Option<Id<PaymentMethod>>,
+    pub footer: Option<String>,
+    pub rendering_options: Null,
+}
+
+words!(TaxExempt { None = "none", Exempt = "exempt", Reverse = "reverse" });
+
+impl Resource for Customer {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::maybe(self.email.as_ref()), Cell::maybe(self.test_clock.as_ref())]
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.next_invoice_sequence < 1 {
+            return Err("customer: invoice numbers start at 1");
+        }
+        Ok(())
+    }
+}

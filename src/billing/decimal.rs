@@ -1,0 +1,127 @@
+//! Exact decimal unit prices: up to twelve places of the minor unit (`unit_amount_decimal`).
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::amount::{Amount, Overflow};
+
+const PLACES: u32 = 12;
+const ONE: i128 = 10_i128.pow(PLACES);
+
+/// A price per unit in minor units with up to twelve decimal places, held as an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Decimal(i128);
+
+/// The text is no decimal number of at most twelve places within range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a decimal number with at most 12 decimal places")]
+pub struct NotADecimal;
+
+impl Decimal {
+    pub fn from_amount(amount: Amount) -> Self {
+        // An i64 times 10^12 always fits an i128.
+        Decimal(i128::from(amount.minor_units()) * ONE)
+    }
+
+    /// The whole amount, when it has no decimal places.
+    pub fn whole(self) -> Option<Amount> {
+        (self.0 % ONE == 0)
+            .then(|| i64::try_from(self.0 / ONE).ok().map(Amount::new))
+            .flatten()
+    }
+
+    pub const fn is_negative(self) -> bool {
+        self.0 < 0
+    }
+
+    /// `self × quantity`, rounded once, half away from zero (rounding per invoice line).
+    pub fn times(self, quantity: i64) -> Result<Amount, Overflow> {
+        let product = self.0.checked_mul(i128::from(quantity)).ok_or(Overflow)?;
+        let half = if product < 0 { -ONE / 2 } else { ONE / 2 };
+        let rounded = product.checked_add(half).ok_or(Overflow)? / ONE;
+        i64::try_from(rounded).map(Amount::new).map_err(|_| Overflow)
+    }
+}
+
+impl FromStr for Decimal {
+    type Err = NotADecimal;
+
+    fn from_str(text: &str) -> Result<Self, NotADecimal> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        let places = u32::try_from(fraction.len()).map_err(|_| NotADecimal)?;
+        if whole.is_empty() || whole.len() > 19 || places > PLACES || !all_digits(whole) || !all_digits(fraction) {
+            return Err(NotADecimal);
+        }
+        let whole: i128 = whole.parse().map_err(|_| NotADecimal)?;
+        let fraction: i128 = if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| NotADecimal)? };
+        let value = whole * ONE + fraction * 10_i128.pow(PLACES - places);
+        if i64::try_from(value / ONE).is_err() {
+            return Err(NotADecimal);
+        }
+        Ok(Decimal(if negative { -value } else { value }))
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, value) = if self.0 < 0 { ("-", -self.0) } else { ("", self.0) };
+        let (whole, fraction) = (value / ONE, value % ONE);
+        if fraction == 0 {
+            write!(f, "{sign}{whole}")
+        } else {
+            let places = format!("{fraction:012}");
+            write!(f, "{sign}{whole}.{}", places.trim_end_matches('0'))
+        }
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|_| de::Error::custom(format_args!("Invalid decimal: {text}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rounds_half_away_from_zero_once() {
+        for (unit, quantity, amount) in
+            [("5", 30, 150), ("0.05", 30, 2), ("0.0125", 123_456, 1543), ("-0.5", 1, -1), ("0.5", 1, 1), ("0.4999", 1, 0)]
+        {
+            let unit: Decimal = unit.parse().unwrap();
+            assert_eq!(unit.times(quantity).unwrap(), Amount::new(amount), "{unit} x {quantity}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_decimal() {
+        for text in ["", ".", "1.", "-", "+1", "1e3", " 1", "1.0000000000001", "99999999999999999999", "٣"] {
+            assert_eq!(text.parse::<Decimal>().is_ok(), text == "1.", "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back(value in -(10_i128.pow(30))..10_i128.pow(30)) {
+            let decimal = Decimal(value);
+            prop_assert_eq!(decimal.to_string().parse::<Decimal>(), Ok(decimal));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The freeze: a draft gets its number and its final amounts, and what is due gets a payment intent.
+
+use super::{
+    Amount, Books, Id, Moment, Refusal,
+    bill::due_after_balance,
+    customer::Customer,
+    invoice::{BillingReason, ConfirmationSecret, ConfirmationSecretType, Internal, Invoice, Parent, Status, StatusTransitions, SubscriptionDetails},
+    invoice_payment::{
+        self, InvoicePayment, Payment, PaymentType, Status as InvoicePaymentStatus, StatusTransitions as InvoicePaymentTransitions,
+    },
+    payment_intent::{
+        self, CaptureMethod, ConfirmationMethod, Options, PaymentIntent, SetupFutureUsage, Status as IntentStatus,
+    },
+    shape::Null,
+};
+
+/// Finalises a draft. Nothing due: it is paid. Otherwise it is open, with a payment intent for what
+/// is due (the freeze; special totals at finalisation).
+pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
+    if invoice.status != Status::Draft {
+        return Err(Refusal::invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice."));
+    }
+    let customer = books.customer()?.clone();
+    let number = format!("{}-{:04}", customer.invoice_prefix, customer.next_invoice_sequence);
+    let after = due_after_balance(invoice.total, customer.balance)?;
+    // Too little to charge is carried to the next invoice.
+    let too_small = !after.due.is_zero() && after.due < invoice.currency.minimum_charge();
+    let (due, ending_balance) = if too_small { (Amount::ZERO, after.due) } else { (after.due, after.ending_balance) };
+    if due > Amount::MAXIMUM_CHARGE {
+        return Err(Refusal::invalid("The amount due is larger than the maximum that can be charged.").code("amount_too_large"));
+    }
+
+    let metadata = invoice.subscription().and_then(|id| books.get(id)).map(|subscription| subscription.metadata.clone());
+    let parent = invoice.parent.clone().map(|parent| Parent {
+        subscription_details: parent
+            .subscription_details
+            .map(|details| SubscriptionDetails { metadata: metadata.unwrap_or(details.metadata), ..details }),
+        ..parent
+    });
+    let finalized = Invoice {
+        status: Status::Open,
+        amount_due: due,
+        amount_remaining: due,
+        automatically_finalizes_at: None,
+        customer_address: customer.address.clone(),
+        customer_email: customer.email.clone(),
+        customer_name: customer.name.clone(),
+        customer_phone: customer.phone.clone(),
+        customer_shipping: customer.shipping.clone(),
+        effective_at: invoice.effective_at.or(Some(at.now)),
+        ending_balance: Some(ending_balance),
+        number: Some(number),
+        parent,
+        starting_balance: customer.balance,
+        status_transitions: StatusTransitions { finalized_at: Some(at.now), ..invoice.status_transitions.clone() },
+        ..invoice
+    };
+    let balance_changed = customer.balance != ending_balance;
+    let customer_id = customer.id.clone();
+    books.put(Customer {
+        balance: ending_balance,
+        next_invoice_sequence: customer.next_invoice_sequence.saturating_add(1),
+        ..customer
+    });
+    if due.is_zero() {
+        settle_at_zero(books, finalized, at);
+    } else {
+        open_with_intent(books, finalized, at)?;
+    }
+    if balance_changed {
+        books.tell(&customer_id, "customer.updated", at);
+    }
+    Ok(())
+}
+
+/// No payment: it goes straight from open to paid.
+fn settle_at_zero(books: &mut Books, invoice: Invoice, at: &mut Moment) {
+    let id = invoice.id.clone();
+    books.put(invoice.clone()).tell("invoice.finalized", at);
+    books.put(invoice.paid(at.now));
+    for kind in ["invoice.updated", "invoice.paid", "invoice.payment_succeeded"] {
+        books.tell(&id, kind, at);
+    }
+}
+
+fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+    let description = match invoice.billing_reason {
+        BillingReason::SubscriptionCreate => "Subscription creation",
+        BillingReason::SubscriptionCycle | BillingReason::SubscriptionUpdate => "Subscription update",
+        BillingReason::Manual => "Payment for Invoice",
+    };
+    let intent = blank_intent(&invoice, description, at);
+    let invoice = Invoice {
+        internal: Internal {
+            confirmation_secret: Some(ConfirmationSecret {
+                client_secret: intent.client_secret.clone(),
+                kind: ConfirmationSecretType::PaymentIntent,
+            }),
+            ..invoice.internal
+        },
+        ..invoice
+    };
+    let payment = InvoicePayment {
+        id: Id::new(&mut at.ids, invoice.id.bucket()),
+        object: invoice_payment::Tag::InvoicePayment,
+        amount_paid: None,
+        amount_requested: invoice.amount_due,
+        created: at.now,
+        currency: invoice.currency,
+        invoice: invoice.id.clone(),
+        is_default: true,
+        livemode: invoice.livemode,
+        payment: Payment { payment_intent: intent.id.clone(), kind: PaymentType::PaymentIntent },
+        status: InvoicePaymentStatus::Open,
+        status_transitions: InvoicePaymentTransitions::default(),
+        internal: invoice_payment::Internal { customer: invoice.customer.clone() },
+    };
+    books.put(invoice).tell("invoice.finalized", at);
+    books.put(intent).tell("payment_intent.created", at);
+    books.put(payment);
+    books.soundness()
+}
+
+fn blank_intent(invoice: &Invoice, description: &str, at: &mut Moment) -> PaymentIntent {
+    let id: Id<PaymentIntent> = Id::new(&mut at.ids, invoice.id.bucket());
+    // The caller stays with the customer while a first payment is made, so the card can be kept for later.
+    let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
+    PaymentIntent {
+        object: payment_intent::Tag::PaymentIntent,
+        allowed_payment_method_types: Null,
+        amount: invoice.amount_due,
+        amount_capturable: Amount::ZERO,
+        amount_received: Amount::ZERO,
+        application: Null,
+        application_fee_amount: Null,
+        automatic_payment_methods: None,
+        canceled_at: None,
+        cancellation_reason: None,
+        capture_method: CaptureMethod::Automatic,
+        client_secret: format!("{id}_secret_{}", at.ids.secret(25)),
+        confirmation_method: ConfirmationMethod::Automatic,
+        created: at.now,
+        currency: invoice.currency,
+        customer: Some(invoice.customer.clone()),
+        customer_account: Null,
+        description: Some(description.to_owned()),
+        excluded_payment_method_types: Null,
+        last_payment_error: None,
+        latest_charge: None,
+        livemode: invoice.livemode,
+        managed_payments: Null,
+        metadata: super::Metadata::new(),
+        next_action: None,
+        on_behalf_of: Null,
+        payment_method: None,
+        payment_method_configuration_details: Null,
+        payment_method_options: Options {},
+        payment_method_types: vec!["card".to_owned()],
+        payment_record: Null,
+        processing: Null,
+        receipt_email: None,
+        review: Null,
+        setup_future_usage: first.then_some(SetupFutureUsage::OffSession),
+        shipping: None,
+        source: Null,
+        statement_descriptor: invoice.statement_descriptor.clone(),
+        statement_descriptor_suffix: None,
+        status: IntentStatus::RequiresPaymentMethod,
+        transfer_data: Null,
+        transfer_group: Null,
+        internal: payment_intent::Internal {
+            invoice: Some(invoice.id.clone()),
+            test_clock: invoice.test_clock.clone(),
+            ..payment_intent::Internal::default()
+        },
+        id,
+    }
+}

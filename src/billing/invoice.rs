@@ -1,0 +1,362 @@
+//! What is owed for a period. An aggregate: its lines live in it. Frozen once finalised.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
+    customer::{self, Customer, TaxExempt},
+    invoice_line::{Line, NOUN as LINE_NOUN},
+    invoice_payment,
+    noun::{By, Cell, Link, Target, boolean, filter, integer, one, text},
+    payment_method::{self, PaymentMethod},
+    shape::{Address, Inlined, Nothing, Null, Shipping},
+    subscription::{self, CollectionMethod, Subscription},
+    test_clock::{self, TestClock},
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "invoice",
+    prefix: "in_",
+    table: "invoices",
+    url: "/v1/invoices",
+    name: "invoice",
+    owned: true,
+    leaves_stub: false,
+    columns: &[
+        text("customer"),
+        text("subscription"),
+        text("test_clock"),
+        text("status"),
+        text("collection_method"),
+        integer("due_date"),
+        integer("cycle"),
+        text("number"),
+        integer("total"),
+        integer("amount_due"),
+        integer("amount_paid"),
+        integer("amount_remaining"),
+        boolean("standing"),
+    ],
+    filters: &[
+        filter("customer", By::Text("customer")),
+        filter("subscription", By::Text("subscription")),
+        filter("status", By::Word { column: "status", words: STATUS_FILTER }),
+        filter("collection_method", By::Text("collection_method")),
+        filter("due_date", By::Range("due_date")),
+        filter("test_clock", By::Text("test_clock")),
+        filter("customer_account", By::NotSupportedYet),
+    ],
+    links: &[
+        one("customer", &customer::NOUN),
+        one("default_payment_method", &payment_method::NOUN),
+        one("parent.subscription_details.subscription", &subscription::NOUN),
+        one("test_clock", &test_clock::NOUN),
+        Link { path: "lines.data", to: Target::Inline(&LINE_NOUN) },
+        Link {
+            path: "payments",
+            to: Target::Many { noun: &invoice_payment::NOUN, column: "invoice", query: "/v1/invoice_payments?invoice={id}" },
+        },
+        Link { path: "confirmation_secret", to: Target::Kept("confirmation_secret") },
+    ],
+    inlines: &[],
+};
+
+const STATUS_FILTER: &[(&str, &[&str])] = &[
+    ("", &[]),
+    ("draft", &["draft"]),
+    ("open", &["open"]),
+    ("paid", &["paid"]),
+    ("uncollectible", &["uncollectible"]),
+    ("void", &["void"]),
+];
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Invoice {
+    pub id: Id<Invoice>,
+    pub object: Tag,
+    pub account_country: String,
+    pub account_name: Null,
+    pub account_tax_ids: Null,
+    pub amount_due: Amount,
+    pub amount_overpaid: Amount,
+    pub amount_paid: Amount,
+    pub amount_remaining: Amount,
+    pub amount_shipping: Amount,
+    pub application: Null,
+    pub attempt_count: i64,
+    pub attempted: bool,
+    pub auto_advance: bool,
+    pub automatic_tax: AutomaticTax,
+    pub automatically_finalizes_at: Option<Timestamp>,
+    pub billing_reason: BillingReason,
+    pub collection_method: CollectionMethod,
+    pub created: Timestamp,
+    pub currency: Currency,
+    pub custom_fields: Null,
+    pub customer: Id<Customer>,
+    pub customer_account: Null,
+    pub customer_address: Option<Address>,
+    pub customer_email: Option<String>,
+    pub customer_name: Option<String>,
+    pub customer_phone: Option<String>,
+    pub customer_shipping: Option<Shipping>,
+    pub customer_tax_exempt: TaxExempt,
+    pub customer_tax_ids: Nothing,
+    pub default_payment_method: Option<Id<PaymentMethod>>,
+    pub default_source: Null,
+    pub default_tax_rates: Nothing,
+    pub description: Option<String>,
+    pub discounts: Nothing,
+    pub due_date: Option<Timestamp>,
+    pub effective_at: Option<Timestamp>,
+    pub ending_balance: Option<Amount>,
+    pub footer: Option<String>,
+    pub from_invoice: Null,
+    pub hosted_invoice_url: Null,
+    pub invoice_pdf: Null,
+    pub issuer: Issuer,
+    pub last_finalization_error: Null,
+    pub latest_revision: Null,
+    pub lines: Inlined<Line>,
+    pub livemode: bool,
+    pub metadata: Metadata,
+    pub next_payment_attempt: Option<Timestamp>,
+    pub number: Option<String>,
+    pub on_behalf_of: Null,
+    pub parent: Option<Parent>,
+    pub payment_settings: PaymentSettings,
+    pub period_end: Timestamp,
+    pub period_start: Timestamp,
+    pub post_payment_credit_notes_amount: Amount,
+    pub pre_payment_credit_notes_amount: Amount,
+    pub receipt_number: Null,
+    pub rendering: Null,
+    pub shipping_cost: Null,
+    pub shipping_details: Null,
+    pub starting_balance: Amount,
+    pub statement_descriptor: Option<String>,
+    pub status: Status,
+    pub status_transitions: StatusTransitions,
+    pub subtotal: Amount,
+    pub subtotal_excluding_tax: Amount,
+    pub test_clock: Option<Id<TestClock>>,
+    pub total: Amount,
+    pub total_discount_amounts: Nothing,
+    pub total_excluding_tax: Amount,
+    pub total_pretax_credit_amounts: Nothing,
+    pub total_taxes: Nothing,
+    pub webhooks_delivered_at: Option<Timestamp>,
+    pub internal: Internal,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "invoice")]
+    Invoice,
+}
+
+/// What only we need to know.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Internal {
+    /// The start of the period that a renewal bills: unique per subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Timestamp>,
+    /// Shown when asked for by `expand[]=confirmation_secret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation_secret: Option<ConfirmationSecret>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConfirmationSecret {
+    pub client_secret: String,
+    #[serde(rename = "type")]
+    pub kind: ConfirmationSecretType,
+}
+
+words!(ConfirmationSecretType { PaymentIntent = "payment_intent" });
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AutomaticTax {
+    pub disabled_reason: Null,
+    pub enabled: bool,
+    pub liability: Null,
+    pub provider: Null,
+    pub status: Null,
+}
+
+words!(BillingReason {
+    Manual = "manual",
+    SubscriptionCreate = "subscription_create",
+    SubscriptionCycle = "subscription_cycle",
+    SubscriptionUpdate = "subscription_update",
+});
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Issuer {
+    #[serde(rename = "type")]
+    pub kind: IssuerType,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerType {
+    #[default]
+    #[serde(rename = "self")]
+    Oneself,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Parent {
+    pub quote_details: Null,
+    pub subscription_details: Option<SubscriptionDetails>,
+    #[serde(rename = "type")]
+    pub kind: ParentType,
+}
+
+words!(ParentType { SubscriptionDetails = "subscription_details" });
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubscriptionDetails {
+    /// The subscription's metadata as it was at finalisation.
+    pub metadata: Metadata,
+    pub subscription: Id<Subscription>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PaymentSettings {
+    pub default_mandate: Null,
+    pub payment_method_options: Null,
+    pub payment_method_types: Null,
+}
+
+words!(
+    /// The states of an invoice.
+    Status {
+        Draft = "draft",
+        Open = "open",
+        Paid = "paid",
+        Uncollectible = "uncollectible",
+        Void = "void",
+    }
+);
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StatusTransitions {
+    pub finalized_at: Option<Timestamp>,
+    pub marked_uncollectible_at: Option<Timestamp>,
+    pub paid_at: Option<Timestamp>,
+    pub voided_at: Option<Timestamp>,
+}
+
+impl Invoice {
+    pub fn subscription(&self) -> Option<&Id<Subscription>> {
+        self.parent.as_ref()?.subscription_details.as_ref().map(|details| &details.subscription)
+    }
+
+    /// Nothing was owed, or all of it has come.
+    #[must_use]
+    pub fn paid(self, now: Timestamp) -> Invoice {
+        Invoice {
+            status: Status::Paid,
+            amount_paid: self.amount_due,
+            amount_remaining: Amount::ZERO,
+            attempted: true,
+            auto_advance: false,
+            next_payment_attempt: None,
+            status_transitions: StatusTransitions { paid_at: Some(now), ..self.status_transitions },
+            ..self
+        }
+    }
+
+    pub fn void(self, now: Timestamp) -> Result<Invoice, Refusal> {
+        match self.status {
+            Status::Open | Status::Uncollectible => Ok(Invoice {
+                status: Status::Void,
+                auto_advance: false,
+                next_payment_attempt: None,
+                status_transitions: StatusTransitions { voided_at: Some(now), ..self.status_transitions },
+                ..self
+            }),
+            Status::Draft | Status::Paid | Status::Void => Err(Self::not_open()),
+        }
+    }
+
+    pub fn mark_uncollectible(self, now: Timestamp) -> Result<Invoice, Refusal> {
+        match self.status {
+            Status::Open => Ok(Invoice {
+                status: Status::Uncollectible,
+                auto_advance: false,
+                next_payment_attempt: None,
+                status_transitions: StatusTransitions { marked_uncollectible_at: Some(now), ..self.status_transitions },
+                ..self
+            }),
+            Status::Uncollectible => Err(Refusal::invalid("This invoice has already been marked uncollectible.")),
+            Status::Draft | Status::Paid | Status::Void => Err(Self::not_open()),
+        }
+    }
+
+    pub fn not_open() -> Refusal {
+        Refusal::invalid("You can only pass in open invoices. This invoice isn't open.")
+    }
+}
+
+impl Resource for Invoice {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.customer),
+            Cell::maybe(self.subscription()),
+            Cell::maybe(self.test_clock.as_ref()),
+            Cell::text(self.status),
+            Cell::text(self.collection_method),
+            Cell::time(self.due_date),
+            Cell::time(self.internal.cycle),
+            Cell::maybe(self.number.as_ref()),
+            Cell::Integer(Some(self.total.minor_units())),
+            Cell::Integer(Some(self.amount_due.minor_units())),
+            Cell::Integer(Some(self.amount_paid.minor_units())),
+            Cell::Integer(Some(self.amount_remaining.minor_units())),
+            Cell::Boolean(matches!(self.status, Status::Draft | Status::Open)),
+        ]
+    }
+
+    /// A draft that advances by itself is finalised about an hour after it was made. What an open
+    /// invoice waits for is its payment intent, which is due on its own.
+    fn due(&self) -> Option<Timestamp> {
+        match self.status {
+            Status::Draft if self.auto_advance => self.automatically_finalizes_at,
+            Status::Draft | Status::Open | Status::Paid | Status::Uncollectible | Status::Void => None,
+        }
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let lines = Amount::sum(self.lines.data.iter().map(|line| line.amount));
+        if lines != Ok(self.subtotal) || self.total != self.subtotal {
+            return Err("invoice: the lines do not add up to the total");
+        }
+        if self.amount_due.minus(self.amount_paid) != Ok(self.amount_remaining) {
+            return Err("invoice: due, paid and remaining do not add up");
+        }
+        if self.status == Status::Paid && !self.amount_remaining.is_zero() {
+            return Err("invoice: paid, yet something remains");
+        }
+        if self.amount_due.is_negative() {
+            return Err("invoice: a negative amount is due");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! A one-off amount that waits for an invoice.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
+    customer::{self, Customer},
+    invoice::{self, Invoice},
+    invoice_line::Pricing,
+    noun::{By, Cell, boolean, filter, one, text},
+    period::Period,
+    price,
+    shape::{Nothing, Null},
+    subscription::Subscription,
+    test_clock::{self, TestClock},
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "invoiceitem",
+    prefix: "ii_",
+    table: "invoice_items",
+    url: "/v1/invoiceitems",
+    name: "Invoice Item",
+    owned: true,
+    leaves_stub: false,
+    columns: &[text("customer"), text("invoice"), boolean("standing")],
+    filters: &[
+        filter("customer", By::Text("customer")),
+        filter("invoice", By::Text("invoice")),
+        filter("pending", By::IsNull("invoice")),
+        filter("customer_account", By::NotSupportedYet),
+    ],
+    links: &[
+        one("customer", &customer::NOUN),
+        one("invoice", &invoice::NOUN),
+        one("pricing.price_details.price", &price::NOUN),
+        one("test_clock", &test_clock::NOUN),
+    ],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InvoiceItem {
+    pub id: Id<InvoiceItem>,
+    pub object: Tag,
+    pub amount: Amount,
+    pub currency: Currency,
+    pub customer: Id<Customer>,
+    pub customer_account: Null,
+    pub date: Timestamp,
+    pub description: Option<String>,
+    pub discountable: bool,
+    pub discounts: Nothing,
+    pub invoice: Option<Id<Invoice>>,
+    pub livemode: bool,
+    pub metadata: Metadata,
+    pub net_amount: Amount,
+    pub parent: Option<Parent>,
+    pub period: Period,
+    pub pricing: Option<Pricing>,
+    pub proration: bool,
+    pub quantity: i64,
+    pub quantity_decimal: String,
+    pub tax_rates: Nothing,
+    pub test_clock: Option<Id<TestClock>>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "invoiceitem")]
+    InvoiceItem,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Parent {
+    pub subscription_details: Option<SubscriptionDetails>,
+    #[serde(rename = "type")]
+    pub kind: ParentType,
+}
+
+words!(ParentType { SubscriptionDetails = "subscription_details" });
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubscriptionDetails {
+    pub subscription: Id<Subscription>,
+}
+
+impl InvoiceItem {
+    pub fn subscription(&self) -> Option<&Id<Subscription>> {
+        self.parent.as_ref()?.subscription_details.as_ref().map(|details| &details.subscription)
+    }
+}
+
+impl Resource for InvoiceItem {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.date
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(&self.customer), Cell::maybe(self.invoice.as_ref()), Cell::Boolean(self.invoice.is_none())]
+    }
+}

@@ -1,0 +1,121 @@
+//! A line of an invoice. It lives in its invoice.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, Currency, Id, Metadata, Noun,
+    decimal::Decimal,
+    invoice::Invoice,
+    invoice_item::InvoiceItem,
+    noun::one,
+    period::Period,
+    price::{self, Price},
+    product::Product,
+    shape::{Nothing, Null},
+    subscription::{self, Item, Subscription},
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "line_item",
+    prefix: "il_",
+    table: "invoices",
+    url: "/v1/invoices",
+    name: "line_item",
+    owned: true,
+    leaves_stub: false,
+    columns: &[],
+    filters: &[],
+    links: &[one("pricing.price_details.price", &price::NOUN), one("subscription", &subscription::NOUN)],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    pub id: Id<Line>,
+    pub object: Tag,
+    /// Before discounts, in minor units; negative for credits.
+    pub amount: Amount,
+    pub currency: Currency,
+    pub description: Option<String>,
+    pub discount_amounts: Nothing,
+    pub discountable: bool,
+    pub discounts: Nothing,
+    pub invoice: Id<Invoice>,
+    pub livemode: bool,
+    pub metadata: Metadata,
+    pub parent: Parent,
+    pub period: Period,
+    pub pretax_credit_amounts: Nothing,
+    pub pricing: Option<Pricing>,
+    pub quantity: i64,
+    pub quantity_decimal: String,
+    pub subscription: Option<Id<Subscription>>,
+    pub subtotal: Amount,
+    pub taxes: Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "line_item")]
+    LineItem,
+}
+
+/// What the line bills: exactly one of the two details is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parent {
+    pub invoice_item_details: Option<InvoiceItemDetails>,
+    pub subscription_item_details: Option<SubscriptionItemDetails>,
+    #[serde(rename = "type")]
+    pub kind: ParentType,
+}
+
+words!(ParentType {
+    InvoiceItemDetails = "invoice_item_details",
+    SubscriptionItemDetails = "subscription_item_details",
+});
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceItemDetails {
+    pub invoice_item: Id<InvoiceItem>,
+    pub proration: bool,
+    pub proration_details: Null,
+    pub subscription: Option<Id<Subscription>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionItemDetails {
+    pub invoice_item: Null,
+    pub proration: bool,
+    pub proration_details: Null,
+    pub subscription: Id<Subscription>,
+    pub subscription_item: Id<Item>,
+}
+
+/// Where the amount of a line or an invoice item comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pricing {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_details: Option<PriceDetails>,
+    #[serde(rename = "type")]
+    pub kind: PricingType,
+    pub unit_amount_decimal: Option<Decimal>,
+}
+
+words!(PricingType { PriceDetails = "price_details" });
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PriceDetails {
+    pub price: Id<Price>,
+    pub product: Id<Product>,
+}
+
+impl Pricing {
+    pub fn of(price: &Price) -> Pricing {
+        Pricing {
+            price_details: Some(PriceDetails { price: price.id.clone(), product: price.product.clone() }),
+            kind: PricingType::PriceDetails,
+            unit_amount_decimal: Some(price.unit_amount_decimal),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What joins an invoice to a payment for it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, Currency, Id, Noun, Resource, Timestamp,
+    customer::Customer,
+    invoice::{self, Invoice},
+    noun::{By, Cell, boolean, filter, one, text},
+    payment_intent::{self, PaymentIntent},
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "invoice_payment",
+    prefix: "inpay_",
+    table: "invoice_payments",
+    url: "/v1/invoice_payments",
+    name: "invoice payment",
+    owned: true,
+    leaves_stub: false,
+    columns: &[text("customer"), text("invoice"), text("payment_intent"), text("status"), boolean("standing")],
+    filters: &[
+        filter("invoice", By::Text("invoice")),
+        filter("payment[payment_intent]", By::Text("payment_intent")),
+        filter(
+            "payment[type]",
+            By::Word { column: "status", words: &[("", &[]), ("payment_intent", &[]), ("payment_record", &["none"])] },
+        ),
+        filter("payment[payment_record]", By::NotSupportedYet),
+        filter("status", By::Text("status")),
+    ],
+    links: &[one("invoice", &invoice::NOUN), one("payment.payment_intent", &payment_intent::NOUN)],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InvoicePayment {
+    pub id: Id<InvoicePayment>,
+    pub object: Tag,
+    pub amount_paid: Option<Amount>,
+    pub amount_requested: Amount,
+    pub created: Timestamp,
+    pub currency: Currency,
+    pub invoice: Id<Invoice>,
+    pub is_default: bool,
+    pub livemode: bool,
+    pub payment: Payment,
+    pub status: Status,
+    pub status_transitions: StatusTransitions,
+    pub internal: Internal,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "invoice_payment")]
+    InvoicePayment,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Internal {
+    pub customer: Id<Customer>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Payment {
+    pub payment_intent: Id<PaymentIntent>,
+    #[serde(rename = "type")]
+    pub kind: PaymentType,
+}
+
+words!(PaymentType { PaymentIntent = "payment_intent" });
+words!(Status { Open = "open", Paid = "paid", Canceled = "canceled" });
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StatusTransitions {
+    pub canceled_at: Option<Timestamp>,
+    pub paid_at: Option<Timestamp>,
+}
+
+impl Resource for InvoicePayment {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.internal.customer),
+            Cell::text(&self.invoice),
+            Cell::text(&self.payment.payment_intent),
+            Cell::text(self.status),
+            Cell::Boolean(self.status == Status::Open),
+        ]
+    }
+}

@@ -1,0 +1,55 @@
+//! What billing decides: nouns (what exists) and rules (what happens to it).
+//!
+//! Nothing here asks the time, touches a database or the network, or is `async`. Every rule is a
+//! function over [`books::Books`] and a [`moment::Moment`], so that one request, a thousand due
+//! renewals, a preview and a simulation all run the same lines.
+
+// The alphabet.
+pub mod amount;
+pub mod books;
+pub mod currency;
+pub mod decimal;
+pub mod id;
+pub mod metadata;
+pub mod moment;
+pub mod noun;
+pub mod period;
+pub mod refusal;
+pub mod shape;
+pub mod wire;
+
+// A noun each.
+pub mod charge;
+pub mod customer;
+pub mod event;
+pub mod invoice;
+pub mod invoice_item;
+pub mod invoice_line;
+pub mod invoice_payment;
+pub mod payment_intent;
+pub mod payment_method;
+pub mod price;
+pub mod product;
+pub mod subscription;
+pub mod test_clock;
+pub mod webhook_endpoint;
+
+// A rule each.
+pub mod advance;
+pub mod bill;
+pub mod cancel;
+pub mod collect;
+pub mod confirm;
+pub mod finalize;
+pub mod renew;
+pub mod settle;
+pub mod subscribe;
+
+pub use amount::Amount;
+pub use books::Books;
+pub use currency::Currency;
+pub use id::Id;
+pub use metadata::{Metadata, MetadataPatch};
+pub use moment::{Moment, Timestamp};
+pub use noun::{Noun, Resource};
+pub use refusal::Refusal;

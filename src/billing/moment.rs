@@ -1,0 +1,47 @@
+//! The two things a pure rule cannot know: what time it is, and what the next new id shall be.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::Ids;
+
+/// Unix seconds, UTC. There is no `now()` here: time is always an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn new(unix_seconds: i64) -> Self {
+        Timestamp(unix_seconds)
+    }
+
+    pub const fn unix_seconds(self) -> i64 {
+        self.0
+    }
+
+    /// Later by some seconds; stops at the end of time rather than wrapping.
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Timestamp(self.0.saturating_add(seconds))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The moment at which a rule decides. Live customers live at wall time, customers on a test clock
+/// at its frozen time.
+#[derive(Debug)]
+pub struct Moment {
+    pub now: Timestamp,
+    pub ids: Ids,
+}
+
+impl Moment {
+    pub fn new(now: Timestamp, ids: Ids) -> Self {
+        Moment { now, ids }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a server must know to keep and to read a thing, said once for all things.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Id, Timestamp};
+
+/// A kind of thing: its names, its columns, how it is filtered and what it refers to.
+#[derive(Debug)]
+pub struct Noun {
+    /// The `object` member: `customer`.
+    pub object: &'static str,
+    /// What its ids start with: `cus_`.
+    pub prefix: &'static str,
+    pub table: &'static str,
+    /// Where its list is served: `/v1/customers`.
+    pub url: &'static str,
+    /// What errors call it: `No such customer: …`.
+    pub name: &'static str,
+    /// Owned by a customer: lives in that customer's bucket and is written under that customer's lock.
+    pub owned: bool,
+    /// Deleting leaves a stub that can still be retrieved; otherwise it is gone.
+    pub leaves_stub: bool,
+    /// The columns beside `id`, `bucket`, `livemode`, `created`, `due_at` and `body`, in the order of
+    /// [`Resource::cells`].
+    pub columns: &'static [Column],
+    /// The filters of its list, beside `created` and paging.
+    pub filters: &'static [Filter],
+    /// What `expand[]` can follow.
+    pub links: &'static [Link],
+    /// Ids that are always spoken as whole objects: where the parents are, and the key in them.
+    pub inlines: &'static [Inline],
+}
+
+#[derive(Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Integer,
+    Boolean,
+}
+
+/// A value for a [`Column`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    Text(Option<String>),
+    Integer(Option<i64>),
+    Boolean(bool),
+}
+
+/// A filter of a list.
+#[derive(Debug)]
+pub struct Filter {
+    /// The parameter, in bracket notation: `recurring[interval]`.
+    pub param: &'static str,
+    pub by: By,
+}
+
+/// What a filter compares.
+#[derive(Debug)]
+pub enum By {
+    Text(&'static str),
+    Boolean(&'static str),
+    /// A number, or a range of them: `gt`, `gte`, `lt`, `lte`.
+    Range(&'static str),
+    /// One of some words. Each word may stand for several values of the column.
+    Word { column: &'static str, words: &'static [(&'static str, &'static [&'static str])] },
+    /// Several texts: `ids[]`.
+    OneOf(&'static str),
+    /// The id of a price that an item of the subscription has.
+    ItemPrice,
+    /// `true`: the column is null; `false`: it is not.
+    IsNull(&'static str),
+    /// Refused, with a clear error.
+    NotSupportedYet,
+}
+
+#[derive(Debug)]
+pub struct Link {
+    pub path: &'static str,
+    pub to: Target,
+}
+
+/// What a link leads to.
+#[derive(Debug)]
+pub enum Target {
+    /// The member holds an id of this noun (or null).
+    One(&'static Noun),
+    /// The member is absent unless expanded; then it is the list of those whose column is our id.
+    Many { noun: &'static Noun, column: &'static str, query: &'static str },
+    /// The member is absent unless expanded; then it is copied from under `internal`.
+    Kept(&'static str),
+    /// The member is already inlined; the path may go on inside it.
+    Inline(&'static Noun),
+}
+
+#[derive(Debug)]
+pub struct Inline {
+    /// Where the parents are: `items.data`; empty for the object itself.
+    pub parents: &'static str,
+    /// The member that holds the id of a price.
+    pub key: &'static str,
+}
+
+/// A document of some noun: the struct is the newest wire shape, plus `internal`.
+pub trait Resource: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
+    const NOUN: &'static Noun;
+
+    fn id(&self) -> &Id<Self>;
+
+    fn livemode(&self) -> bool;
+
+    fn created(&self) -> Timestamp;
+
+    /// The values of [`Noun::columns`], in that order.
+    fn cells(&self) -> Vec<Cell>;
+
+    /// When this must next be touched. A pure function of the state: saved at every write, so that
+    /// it cannot be stale.
+    fn due(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// What must hold whenever this is written.
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
+impl Cell {
+    pub fn text(value: impl ToString) -> Cell {
+        Cell::Text(Some(value.to_string()))
+    }
+
+    pub fn maybe(value: Option<impl ToString>) -> Cell {
+        Cell::Text(value.map(|value| value.to_string()))
+    }
+
+    pub fn time(value: Option<Timestamp>) -> Cell {
+        Cell::Integer(value.map(Timestamp::unix_seconds))
+    }
+}
+
+pub const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+
+pub const fn integer(name: &'static str) -> Column {
+    Column { name, kind: Kind::Integer }
+}
+
+pub const fn boolean(name: &'static str) -> Column {
+    Column { name, kind: Kind::Boolean }
+}
+
+pub const fn filter(param: &'static str, by: By) -> Filter {
+    Filter { param, by }
+}
+
+pub const fn one(path: &'static str, noun: &'static Noun) -> Link {
+    Link { path, to: Target::One(noun) }
+}

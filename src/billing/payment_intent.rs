@@ -1,0 +1,294 @@
+//! A wish to be paid, and how far it has come. Talking to the processor is one of its states.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
+    charge::{self, Charge},
+    customer::{self, Customer},
+    invoice::Invoice,
+    noun::{By, Cell, boolean, filter, integer, one, text},
+    payment_method::{self, PaymentMethod},
+    shape::{Null, Shipping},
+    test_clock::TestClock,
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "payment_intent",
+    prefix: "pi_",
+    table: "payment_intents",
+    url: "/v1/payment_intents",
+    name: "payment_intent",
+    owned: true,
+    leaves_stub: false,
+    columns: &[text("customer"), text("test_clock"), text("status"), integer("amount"), boolean("standing")],
+    filters: &[filter("customer", By::Text("customer")), filter("customer_account", By::NotSupportedYet)],
+    links: &[
+        one("customer", &customer::NOUN),
+        one("latest_charge", &charge::NOUN),
+        one("payment_method", &payment_method::NOUN),
+    ],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentIntent {
+    pub id: Id<PaymentIntent>,
+    pub object: Tag,
+    pub allowed_payment_method_types: Null,
+    pub amount: Amount,
+    pub amount_capturable: Amount,
+    pub amount_received: Amount,
+    pub application: Null,
+    pub application_fee_amount: Null,
+    pub automatic_payment_methods: Option<AutomaticPaymentMethods>,
+    pub canceled_at: Option<Timestamp>,
+    pub cancellation_reason: Option<CancellationReason>,
+    pub capture_method: CaptureMethod,
+    pub client_secret: String,
+    pub confirmation_method: ConfirmationMethod,
+    pub created: Timestamp,
+    pub currency: Currency,
+    pub customer: Option<Id<Customer>>,
+    pub customer_account: Null,
+    pub description: Option<String>,
+    pub excluded_payment_method_types: Null,
+    pub last_payment_error: Option<PaymentError>,
+    pub latest_charge: Option<Id<Charge>>,
+    pub livemode: bool,
+    pub managed_payments: Null,
+    pub metadata: Metadata,
+    pub next_action: Option<Value>,
+    pub on_behalf_of: Null,
+    pub payment_method: Option<Id<PaymentMethod>>,
+    pub payment_method_configuration_details: Null,
+    pub payment_method_options: Options,
+    pub payment_method_types: Vec<String>,
+    pub payment_record: Null,
+    pub processing: Null,
+    pub receipt_email: Option<String>,
+    pub review: Null,
+    pub setup_future_usage: Option<SetupFutureUsage>,
+    pub shipping: Option<Shipping>,
+    pub source: Null,
+    pub statement_descriptor: Option<String>,
+    pub statement_descriptor_suffix: Option<String>,
+    pub status: Status,
+    pub transfer_data: Null,
+    pub transfer_group: Null,
+    pub internal: Internal,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "payment_intent")]
+    PaymentIntent,
+}
+
+/// What only we need to know.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Internal {
+    /// The question that the processor has not answered yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// How many questions were asked so far.
+    #[serde(default)]
+    pub attempts: i64,
+    /// The invoice that this pays, if any: then it is not to be changed directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<Id<Invoice>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_clock: Option<Id<TestClock>>,
+    /// What the processor calls the payment, for captures and releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+/// A question to the processor, committed before it is asked. Whoever comes next asks again with the
+/// same key, and the processor gives the same answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub action: Action,
+    pub amount: Amount,
+    /// Asked by the billing cycle, not by a caller.
+    pub automatic: bool,
+    /// 1 for the first question about this intent.
+    pub number: i64,
+    pub off_session: bool,
+    pub payment_method: Id<PaymentMethod>,
+    pub started_at: Timestamp,
+    /// The card's name at the gateway.
+    pub token: String,
+}
+
+words!(
+    /// What the processor is asked to do.
+    Action {
+        /// Reserve the money, to be captured later.
+        Authorize = "authorize",
+        Capture = "capture",
+        /// Reserve and capture in one go.
+        Sale = "sale",
+        /// Let go of what was reserved.
+        Release = "release",
+    }
+);
+
+/// How long the one who asked has before another may ask the same.
+const ATTEMPT_PATIENCE_SECONDS: i64 = 60;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AutomaticPaymentMethods {
+    pub allow_redirects: AllowRedirects,
+    pub enabled: bool,
+}
+
+words!(AllowRedirects { Always = "always", Never = "never" });
+words!(CancellationReason {
+    Abandoned = "abandoned",
+    Automatic = "automatic",
+    Duplicate = "duplicate",
+    FailedInvoice = "failed_invoice",
+    Fraudulent = "fraudulent",
+    RequestedByCustomer = "requested_by_customer",
+    VoidInvoice = "void_invoice",
+});
+words!(CaptureMethod { Automatic = "automatic", AutomaticAsync = "automatic_async", Manual = "manual" });
+words!(ConfirmationMethod { Automatic = "automatic", Manual = "manual" });
+words!(SetupFutureUsage { OffSession = "off_session", OnSession = "on_session" });
+
+/// `payment_method_options`: none are kept yet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Options {}
+
+/// Why the last attempt failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentError {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<Id<Charge>>,
+    pub code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline_code: Option<String>,
+    pub doc_url: String,
+    pub message: String,
+    /// The payment method as it was shown then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<Value>,
+    #[serde(rename = "type")]
+    pub kind: PaymentErrorType,
+}
+
+words!(PaymentErrorType { CardError = "card_error" });
+
+words!(
+    /// The states of a payment intent.
+    Status {
+        Canceled = "canceled",
+        Processing = "processing",
+        RequiresAction = "requires_action",
+        RequiresCapture = "requires_capture",
+        RequiresConfirmation = "requires_confirmation",
+        RequiresPaymentMethod = "requires_payment_method",
+        Succeeded = "succeeded",
+    }
+);
+
+impl Status {
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Status::Succeeded | Status::Canceled)
+    }
+}
+
+impl PaymentIntent {
+    /// The key under which the processor knows the open question. Never reused for another.
+    pub fn attempt_key(&self, attempt: &Attempt) -> String {
+        format!("{}-{}", self.id, attempt.number)
+    }
+
+    /// Commits to ask the processor; nothing else may happen to the intent until it has answered.
+    pub fn ask(self, question: Attempt) -> Result<PaymentIntent, Refusal> {
+        if self.internal.attempt.is_some() {
+            return Err(Refusal::invalid(
+                "This PaymentIntent cannot be accessed right now because another API request or process is currently \
+                 accessing it. Please try again later.",
+            )
+            .code("lock_timeout")
+            .status(429));
+        }
+        let attempts = question.number;
+        Ok(PaymentIntent { internal: Internal { attempt: Some(question), attempts, ..self.internal }, ..self })
+    }
+
+    /// The error of an action that its status does not allow.
+    pub fn unexpected_state(message: String) -> Refusal {
+        Refusal::invalid(message).code("payment_intent_unexpected_state")
+    }
+
+    pub fn cancel(self, reason: Option<CancellationReason>, now: Timestamp) -> Result<PaymentIntent, Refusal> {
+        match self.status {
+            Status::RequiresPaymentMethod
+            | Status::RequiresCapture
+            | Status::RequiresConfirmation
+            | Status::RequiresAction
+            | Status::Processing => Ok(PaymentIntent {
+                status: Status::Canceled,
+                amount_capturable: Amount::ZERO,
+                canceled_at: Some(now),
+                cancellation_reason: reason,
+                next_action: None,
+                ..self
+            }),
+            Status::Canceled | Status::Succeeded => Err(Self::unexpected_state(format!(
+                "You cannot cancel this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the \
+                 following statuses may be canceled: requires_payment_method, requires_capture, requires_confirmation, \
+                 requires_action, processing.",
+                self.status
+            ))),
+        }
+    }
+}
+
+impl Resource for PaymentIntent {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::maybe(self.customer.as_ref()),
+            Cell::maybe(self.internal.test_clock.as_ref()),
+            Cell::text(self.status),
+            Cell::Integer(Some(self.amount.minor_units())),
+            Cell::Boolean(!self.status.is_terminal() || self.internal.attempt.is_some()),
+        ]
+    }
+
+    /// An open question must be finished. On a test clock there is no waiting: its time stands still.
+    fn due(&self) -> Option<Timestamp> {
+        let started_at = self.internal.attempt.as_ref()?.started_at;
+        let patience = if self.internal.test_clock.is_some() { 0 } else { ATTEMPT_PATIENCE_SECONDS };
+        Some(started_at.plus_seconds(patience))
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.amount.is_negative() || self.amount_received > self.amount {
+            return Err("payment_intent: received more than asked for");
+        }
+        if self.status == Status::Succeeded && self.latest_charge.is_none() {
+            return Err("payment_intent: succeeded without a charge");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What is sold.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Id, Metadata, Noun, Resource, Timestamp,
+    noun::{By, Cell, boolean, filter, one, text},
+    price::{self, Price},
+    shape::Null,
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "product",
+    prefix: "prod_",
+    table: "products",
+    url: "/v1/products",
+    name: "product",
+    owned: false,
+    leaves_stub: false,
+    columns: &[boolean("active"), text("type"), text("url"), boolean("shippable")],
+    filters: &[
+        filter("active", By::Boolean("active")),
+        filter("ids", By::OneOf("id")),
+        filter("type", By::Text("type")),
+        filter("url", By::Text("url")),
+        filter("shippable", By::Boolean("shippable")),
+    ],
+    links: &[one("default_price", &price::NOUN)],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Product {
+    pub id: Id<Product>,
+    pub object: Tag,
+    pub active: bool,
+    pub created: Timestamp,
+    pub default_price: Option<Id<Price>>,
+    pub description: Option<String>,
+    pub images: Vec<String>,
+    pub livemode: bool,
+    pub marketing_features: Vec<MarketingFeature>,
+    pub metadata: Metadata,
+    pub name: String,
+    pub package_dimensions: Null,
+    pub shippable: Option<bool>,
+    pub statement_descriptor: Option<String>,
+    pub tax_code: Null,
+    pub tax_details: Null,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    pub unit_label: Option<String>,
+    pub updated: Timestamp,
+    pub url: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "product")]
+    Product,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MarketingFeature {
+    pub name: String,
+}
+
+words!(Kind { Good = "good", Service = "service" });
+
+impl Resource for Product {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::Boolean(self.active),
+            Cell::text(self.kind),
+            Cell::maybe(self.url.as_ref()),
+            Cell::Boolean(self.shippable.unwrap_or(false)),
+        ]
+    }
+}

@@ -1,0 +1,109 @@
+//! "We understood, and said no": pure data in the shape of an API error.
+
+use serde_json::Value;
+
+/// The `type` of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorType {
+    ApiError,
+    CardError,
+    IdempotencyError,
+    InvalidRequestError,
+}
+
+impl ErrorType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ErrorType::ApiError => "api_error",
+            ErrorType::CardError => "card_error",
+            ErrorType::IdempotencyError => "idempotency_error",
+            ErrorType::InvalidRequestError => "invalid_request_error",
+        }
+    }
+}
+
+/// A request or a due step that was refused. It has changed nothing.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    pub status: u16,
+    pub kind: ErrorType,
+    pub message: String,
+    pub code: Option<String>,
+    pub param: Option<String>,
+    pub decline_code: Option<String>,
+    pub charge: Option<String>,
+    /// The payment intent that a card error is about, as the caller sees it.
+    pub payment_intent: Option<Box<Value>>,
+}
+
+impl Refusal {
+    pub fn new(status: u16, kind: ErrorType, message: impl Into<String>) -> Self {
+        Refusal {
+            status,
+            kind,
+            message: message.into(),
+            code: None,
+            param: None,
+            decline_code: None,
+            charge: None,
+            payment_intent: None,
+        }
+    }
+
+    /// 400 `invalid_request_error`.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Refusal::new(400, ErrorType::InvalidRequestError, message)
+    }
+
+    /// 402 `card_error`.
+    pub fn card(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Refusal::new(402, ErrorType::CardError, message).code(code)
+    }
+
+    /// An id in a parameter names nothing (400). [`Refusal::not_found`] is its 404 twin for the path.
+    pub fn no_such(name: &str, id: &str) -> Self {
+        Refusal::invalid(format!("No such {name}: '{id}'")).code("resource_missing")
+    }
+
+    /// An id in the path names nothing.
+    pub fn not_found(name: &str, id: &str) -> Self {
+        let mut refusal = Refusal::no_such(name, id).param("id");
+        refusal.status = 404;
+        refusal
+    }
+
+    pub fn missing(param: impl Into<String>) -> Self {
+        let param = param.into();
+        Refusal::invalid(format!("Missing required param: {param}.")).code("parameter_missing").param(param)
+    }
+
+    /// Something Stripe can do and this server cannot do yet: refused, never ignored.
+    pub fn not_supported_yet(param: impl Into<String>) -> Self {
+        let param = param.into();
+        Refusal::invalid(format!("The parameter '{param}' is not supported by this server yet.")).param(param)
+    }
+
+    /// A fault of our own that must not spoil its neighbours in a batch (answered as a 500).
+    pub fn internal(message: impl Into<String>) -> Self {
+        Refusal::new(500, ErrorType::ApiError, message)
+    }
+
+    #[must_use]
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    #[must_use]
+    pub fn param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+}

@@ -1,0 +1,182 @@
+//! Small shapes that many documents and parameters share.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A field that is always null: something Stripe shows and this server does not do (yet).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Null;
+
+impl Serialize for Null {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_none()
+    }
+}
+
+impl<'de> Deserialize<'de> for Null {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        de::IgnoredAny::deserialize(deserializer).map(|_| Null)
+    }
+}
+
+/// A field that is always an empty list, for the same reason as [`Null`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nothing;
+
+impl Serialize for Nothing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(std::iter::empty::<()>())
+    }
+}
+
+impl<'de> Deserialize<'de> for Nothing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        de::IgnoredAny::deserialize(deserializer).map(|_| Nothing)
+    }
+}
+
+/// A list inlined in its parent, always whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inlined<T> {
+    pub object: ListTag,
+    pub data: Vec<T>,
+    pub has_more: bool,
+    pub total_count: usize,
+    pub url: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListTag {
+    List,
+}
+
+impl<T> Inlined<T> {
+    pub fn new(url: String, data: Vec<T>) -> Self {
+        Inlined { object: ListTag::List, has_more: false, total_count: data.len(), url, data }
+    }
+}
+
+/// A postal address.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Address {
+    #[serde(default)]
+    pub city: Option<String>,
+    #[serde(default)]
+    pub country: Option<String>,
+    #[serde(default)]
+    pub line1: Option<String>,
+    #[serde(default)]
+    pub line2: Option<String>,
+    #[serde(default)]
+    pub postal_code: Option<String>,
+    #[serde(default)]
+    pub state: Option<String>,
+}
+
+/// Where something is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shipping {
+    pub address: Address,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    pub name: String,
+    #[serde(default)]
+    pub phone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking_number: Option<String>,
+}
+
+/// A parameter of an update: absent, unset by the empty string, or set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Patch<T> {
+    #[default]
+    Keep,
+    Clear,
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// The field after the patch.
+    pub fn over(self, current: Option<T>) -> Option<T> {
+        match self {
+            Patch::Keep => current,
+            Patch::Clear => None,
+            Patch::Set(value) => Some(value),
+        }
+    }
+
+    pub fn given(self) -> Option<T> {
+        self.over(None)
+    }
+}
+
+/// The name by which [`Patch`] asks the form reader to tell an empty string from a value.
+pub const PATCH: &str = "$patch";
+/// The name by which [`Verbatim`] asks the form reader for the text as it was sent, empty or not.
+pub const VERBATIM: &str = "$verbatim";
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Patch<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value or an empty string")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Patch<T>, E> {
+                Ok(Patch::Clear)
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Patch<T>, D::Error> {
+                T::deserialize(deserializer).map(Patch::Set)
+            }
+        }
+        deserializer.deserialize_newtype_struct(PATCH, Visitor(PhantomData))
+    }
+}
+
+/// Text as it was sent: an empty string is a value here, not an attempt to unset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verbatim(pub String);
+
+impl<'de> Deserialize<'de> for Verbatim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Verbatim;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Verbatim, E> {
+                Ok(Verbatim(text.to_owned()))
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Verbatim, D::Error> {
+                String::deserialize(deserializer).map(Verbatim)
+            }
+        }
+        deserializer.deserialize_newtype_struct(VERBATIM, Visitor)
+    }
+}
+
+/// An enum of wire words: serde and `Display` agree because both come from one list.
+#[macro_export]
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            pub const fn word(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}

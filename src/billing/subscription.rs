@@ -1,0 +1,364 @@
+//! Something bought again and again. An aggregate: its items live in it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
+    customer::{self, Customer},
+    invoice::{self, Invoice},
+    noun::{By, Cell, Inline, Link, Target, boolean, filter, integer, one, text},
+    payment_method::{self, PaymentMethod},
+    period::Period,
+    price::{self, Price},
+    shape::{Inlined, Nothing, Null},
+    test_clock::{self, TestClock},
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "subscription",
+    prefix: "sub_",
+    table: "subscriptions",
+    url: "/v1/subscriptions",
+    name: "subscription",
+    owned: true,
+    leaves_stub: false,
+    columns: &[
+        text("customer"),
+        text("test_clock"),
+        text("status"),
+        text("collection_method"),
+        integer("current_period_start"),
+        integer("current_period_end"),
+        boolean("standing"),
+    ],
+    filters: &[
+        filter("customer", By::Text("customer")),
+        filter("test_clock", By::Text("test_clock")),
+        filter("status", By::Word { column: "status", words: STATUS_FILTER }),
+        filter("collection_method", By::Text("collection_method")),
+        filter("current_period_start", By::Range("current_period_start")),
+        filter("current_period_end", By::Range("current_period_end")),
+        filter("price", By::ItemPrice),
+        filter("plan", By::ItemPrice),
+        filter("automatic_tax", By::NotSupportedYet),
+        filter("customer_account", By::NotSupportedYet),
+    ],
+    links: &[
+        one("customer", &customer::NOUN),
+        one("default_payment_method", &payment_method::NOUN),
+        one("latest_invoice", &invoice::NOUN),
+        one("test_clock", &test_clock::NOUN),
+        Link { path: "items.data.price", to: Target::Inline(&price::NOUN) },
+    ],
+    inlines: &[Inline { parents: "items.data", key: "price" }],
+};
+
+/// The item as its own object, for `/v1/subscription_items`.
+pub static ITEM_NOUN: Noun = Noun {
+    object: "subscription_item",
+    prefix: "si_",
+    table: "subscriptions",
+    url: "/v1/subscription_items",
+    name: "subscription_item",
+    owned: true,
+    leaves_stub: false,
+    columns: &[],
+    filters: &[],
+    links: &[Link { path: "price", to: Target::Inline(&price::NOUN) }],
+    inlines: &[Inline { parents: "", key: "price" }],
+};
+
+/// The `status` filter of the list (listing rules); the first word is the default.
+const STATUS_FILTER: &[(&str, &[&str])] = &[
+    ("", &["active", "past_due", "unpaid", "incomplete", "trialing", "paused"]),
+    ("active", &["active"]),
+    ("past_due", &["past_due"]),
+    ("unpaid", &["unpaid"]),
+    ("canceled", &["canceled"]),
+    ("incomplete", &["incomplete"]),
+    ("incomplete_expired", &["incomplete_expired"]),
+    ("trialing", &["trialing"]),
+    ("paused", &["paused"]),
+    ("all", &[]),
+    ("ended", &["canceled", "incomplete_expired"]),
+];
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Subscription {
+    pub id: Id<Subscription>,
+    pub object: Tag,
+    pub application: Null,
+    pub application_fee_percent: Null,
+    pub automatic_tax: AutomaticTax,
+    pub billing_cycle_anchor: Timestamp,
+    pub billing_cycle_anchor_config: Null,
+    pub billing_mode: BillingMode,
+    pub billing_schedules: Nothing,
+    pub billing_thresholds: Null,
+    pub cancel_at: Option<Timestamp>,
+    pub cancel_at_period_end: bool,
+    pub canceled_at: Option<Timestamp>,
+    pub cancellation_details: CancellationDetails,
+    pub collection_method: CollectionMethod,
+    pub created: Timestamp,
+    pub currency: Currency,
+    pub customer: Id<Customer>,
+    pub customer_account: Null,
+    pub days_until_due: Null,
+    pub default_payment_method: Option<Id<PaymentMethod>>,
+    pub default_source: Null,
+    pub default_tax_rates: Nothing,
+    pub description: Option<String>,
+    pub discounts: Nothing,
+    pub ended_at: Option<Timestamp>,
+    pub invoice_settings: InvoiceSettings,
+    pub items: Inlined<Item>,
+    pub latest_invoice: Option<Id<Invoice>>,
+    pub livemode: bool,
+    pub managed_payments: Null,
+    pub metadata: Metadata,
+    pub next_pending_invoice_item_invoice: Null,
+    pub on_behalf_of: Null,
+    pub pause_collection: Null,
+    pub payment_settings: PaymentSettings,
+    pub pending_invoice_item_interval: Null,
+    pub pending_setup_intent: Null,
+    pub pending_update: Null,
+    pub schedule: Null,
+    pub start_date: Timestamp,
+    pub status: Status,
+    pub test_clock: Option<Id<TestClock>>,
+    pub transfer_data: Null,
+    pub trial_end: Null,
+    pub trial_settings: TrialSettings,
+    pub trial_start: Null,
+    pub internal: Internal,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "subscription")]
+    Subscription,
+}
+
+/// What only we need to know.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Internal {
+    /// The first payment is under way inside the creating request: `customer.subscription.created`
+    /// is told when its outcome is known, so that nobody sees a passing `incomplete`.
+    #[serde(default)]
+    pub unannounced: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Item {
+    pub id: Id<Item>,
+    pub object: ItemTag,
+    pub billing_thresholds: Null,
+    pub created: Timestamp,
+    pub current_period_end: Timestamp,
+    pub current_period_start: Timestamp,
+    pub current_trial: Null,
+    pub discounts: Nothing,
+    pub metadata: Metadata,
+    pub price: Id<Price>,
+    pub quantity: i64,
+    pub subscription: Id<Subscription>,
+    pub tax_rates: Nothing,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum ItemTag {
+    #[serde(rename = "subscription_item")]
+    SubscriptionItem,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AutomaticTax {
+    pub disabled_reason: Null,
+    pub enabled: bool,
+    pub liability: Null,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BillingMode {
+    pub flexible: Option<Flexible>,
+    #[serde(rename = "type")]
+    pub kind: BillingModeType,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Flexible {
+    pub proration_discounts: ProrationDiscounts,
+}
+
+words!(BillingModeType { Classic = "classic", Flexible = "flexible" });
+words!(ProrationDiscounts { Included = "included", Itemized = "itemized" });
+words!(CollectionMethod { ChargeAutomatically = "charge_automatically", SendInvoice = "send_invoice" });
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CancellationDetails {
+    pub comment: Option<String>,
+    pub feedback: Option<Feedback>,
+    pub feedback_option: Null,
+    pub reason: Option<CancellationReason>,
+}
+
+words!(Feedback {
+    CustomerService = "customer_service",
+    LowQuality = "low_quality",
+    MissingFeatures = "missing_features",
+    Other = "other",
+    SwitchedService = "switched_service",
+    TooComplex = "too_complex",
+    TooExpensive = "too_expensive",
+    Unused = "unused",
+});
+words!(CancellationReason {
+    CancellationRequested = "cancellation_requested",
+    PaymentDisputed = "payment_disputed",
+    PaymentFailed = "payment_failed",
+});
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct InvoiceSettings {
+    pub account_tax_ids: Null,
+    pub custom_fields: Null,
+    pub description: Null,
+    pub footer: Null,
+    pub issuer: invoice::Issuer,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentSettings {
+    pub payment_method_options: Null,
+    pub payment_method_types: Null,
+    pub save_default_payment_method: SaveDefault,
+}
+
+words!(SaveDefault { Off = "off", OnSubscription = "on_subscription" });
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrialSettings {
+    pub end_behavior: EndBehavior,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndBehavior {
+    pub billing_cycle_anchor: Null,
+    pub missing_payment_method: MissingPaymentMethod,
+}
+
+words!(MissingPaymentMethod { CreateInvoice = "create_invoice" });
+
+words!(
+    /// The states of a subscription (status machine).
+    Status {
+        Active = "active",
+        Canceled = "canceled",
+        Incomplete = "incomplete",
+        IncompleteExpired = "incomplete_expired",
+        PastDue = "past_due",
+        Paused = "paused",
+        Trialing = "trialing",
+        Unpaid = "unpaid",
+    }
+);
+
+/// How long a first payment may take (the incomplete window): 23 hours.
+pub const INCOMPLETE_WINDOW_SECONDS: i64 = 23 * 3600;
+
+impl Status {
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Status::Canceled | Status::IncompleteExpired)
+    }
+}
+
+impl Subscription {
+    /// The period of the next renewal: the item that ends first.
+    pub fn period(&self) -> Option<Period> {
+        let first = self.items.data.iter().min_by_key(|item| item.current_period_end)?;
+        Some(Period { start: first.current_period_start, end: first.current_period_end })
+    }
+
+    /// Ends it now. `canceled_at` stays what it was if the end had been asked for earlier.
+    pub fn cancel(self, reason: CancellationReason, now: Timestamp) -> Result<Subscription, Refusal> {
+        let status = match self.status {
+            Status::Incomplete => Status::IncompleteExpired,
+            Status::Active | Status::PastDue | Status::Paused | Status::Trialing | Status::Unpaid => Status::Canceled,
+            // Cancelling what has ended finds nothing to cancel (ways of cancelling).
+            Status::Canceled | Status::IncompleteExpired => return Err(Refusal::not_found(NOUN.name, self.id.as_str())),
+        };
+        Ok(Subscription {
+            status,
+            canceled_at: self.canceled_at.or(Some(now)),
+            ended_at: Some(now),
+            cancellation_details: CancellationDetails {
+                reason: self.cancellation_details.reason.or(Some(reason)),
+                ..self.cancellation_details
+            },
+            ..self
+        })
+    }
+
+    /// The first payment never came.
+    #[must_use]
+    pub fn expire(self, now: Timestamp) -> Subscription {
+        Subscription { status: Status::IncompleteExpired, ended_at: Some(now), ..self }
+    }
+}
+
+impl Resource for Subscription {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let period = self.period();
+        vec![
+            Cell::text(&self.customer),
+            Cell::maybe(self.test_clock.as_ref()),
+            Cell::text(self.status),
+            Cell::text(self.collection_method),
+            Cell::time(period.map(|period| period.start)),
+            Cell::time(period.map(|period| period.end)),
+            Cell::Boolean(!self.status.is_terminal()),
+        ]
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        let renewal = self.period().map(|period| period.end);
+        match self.status {
+            Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
+                [renewal, self.cancel_at].into_iter().flatten().min()
+            }
+            Status::Incomplete => Some(self.created.plus_seconds(INCOMPLETE_WINDOW_SECONDS)),
+            Status::Paused => self.cancel_at,
+            Status::Canceled | Status::IncompleteExpired => None,
+        }
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.items.data.is_empty() {
+            return Err("subscription: no items");
+        }
+        if self.items.data.iter().any(|item| item.current_period_start >= item.current_period_end) {
+            return Err("subscription: a period that does not end after its start");
+        }
+        if self.status.is_terminal() != self.ended_at.is_some() {
+            return Err("subscription: ended_at must be set exactly when it has ended");
+        }
+        Ok(())
+    }
+}

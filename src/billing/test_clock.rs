@@ -1,0 +1,87 @@
+//! A clock of its own for the customers on it: frozen until it is advanced.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Id, Noun, Resource, Timestamp,
+    noun::{Cell, text},
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "test_helpers.test_clock",
+    prefix: "clock_",
+    table: "test_clocks",
+    url: "/v1/test_helpers/test_clocks",
+    name: "test clock",
+    owned: false,
+    leaves_stub: false,
+    columns: &[text("status")],
+    filters: &[],
+    links: &[],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TestClock {
+    pub id: Id<TestClock>,
+    pub object: Tag,
+    pub created: Timestamp,
+    pub deletes_after: Timestamp,
+    pub frozen_time: Timestamp,
+    pub livemode: bool,
+    pub name: Option<String>,
+    pub status: Status,
+    pub status_details: StatusDetails,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "test_helpers.test_clock")]
+    TestClock,
+}
+
+words!(Status { Ready = "ready", Advancing = "advancing", InternalFailure = "internal_failure" });
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StatusDetails {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advancing: Option<Advancing>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Advancing {
+    pub target_frozen_time: Timestamp,
+}
+
+impl TestClock {
+    /// Up to when its customers live: the target while it advances.
+    pub fn horizon(&self) -> Timestamp {
+        self.status_details.advancing.as_ref().map_or(self.frozen_time, |advancing| advancing.target_frozen_time)
+    }
+}
+
+impl Resource for TestClock {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(self.status)]
+    }
+
+    /// An advancing clock is always due: it lives at wall time and must be finished.
+    fn due(&self) -> Option<Timestamp> {
+        (self.status == Status::Advancing).then_some(self.created)
+    }
+}

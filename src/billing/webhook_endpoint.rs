@@ -1,0 +1,83 @@
+//! Where a team wants to hear of events.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Id, Metadata, Noun, Resource, Timestamp,
+    noun::{Cell, boolean},
+    shape::Null,
+};
+use crate::words;
+
+pub static NOUN: Noun = Noun {
+    object: "webhook_endpoint",
+    prefix: "we_",
+    table: "webhook_endpoints",
+    url: "/v1/webhook_endpoints",
+    name: "webhook endpoint",
+    owned: false,
+    leaves_stub: false,
+    columns: &[boolean("enabled")],
+    filters: &[],
+    links: &[],
+    inlines: &[],
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WebhookEndpoint {
+    pub id: Id<WebhookEndpoint>,
+    pub object: Tag,
+    /// Events for this endpoint are rendered in this version; null means the newest.
+    pub api_version: Option<String>,
+    pub application: Null,
+    pub created: Timestamp,
+    pub description: Option<String>,
+    pub enabled_events: Vec<String>,
+    pub livemode: bool,
+    pub metadata: Metadata,
+    pub status: Status,
+    pub url: String,
+    pub internal: Internal,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Tag {
+    #[serde(rename = "webhook_endpoint")]
+    WebhookEndpoint,
+}
+
+words!(Status { Enabled = "enabled", Disabled = "disabled" });
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Internal {
+    /// Shown once, when the endpoint is created.
+    pub secret: String,
+}
+
+impl WebhookEndpoint {
+    pub fn listens_to(&self, livemode: bool, event_type: &str) -> bool {
+        self.livemode == livemode
+            && self.status == Status::Enabled
+            && self.enabled_events.iter().any(|wanted| wanted == "*" || wanted == event_type)
+    }
+}
+
+impl Resource for WebhookEndpoint {
+    const NOUN: &'static Noun = &NOUN;
+
+    fn id(&self) -> &Id<Self> {
+        &self.id
+    }
+
+    fn livemode(&self) -> bool {
+        self.livemode
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::Boolean(self.status == Status::Enabled)]
+    }
+}
