@@ -1,3 +1,175 @@
-#![allow(dead_code)]
-mod billing;
-fn main() {}
+//! The `dunlin` binary.
+
+use std::{
+    error::Error,
+    ffi::OsString,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Parser as _;
+use dunlin::{
+    api::auth,
+    app::{self, App, Parts},
+    clock::Clock,
+    config::{Cli, Command, Config, Keys},
+    gateway::test_cards::{Faults, TestCards},
+    store::{Fault, Store, keys, postgres},
+};
+use tokio::{runtime::Runtime, signal};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // The verbs through which Postgres's own programs are started, before anything else happens.
+    match arguments.as_slice() {
+        [verb, rest @ ..] if verb == postgres::CHILD_VERB => return failed(&postgres::become_postgres(rest)),
+        [verb, folder] if verb == postgres::TEST_CLUSTER_VERB => {
+            return postgres::serve_test_cluster(Path::new(folder)).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(&cli.config.log))
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+fn failed(error: &dyn Error) -> ExitCode {
+    eprintln!("dunlin: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+    ExitCode::FAILURE
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
+    // Both must be ready before anything opens a connection over TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // On the main thread and before the runtime: the death signal follows the spawning thread.
+    let mut cluster = match &cli.config.database_url {
+        Some(_) => None,
+        None => Some(postgres::Cluster::start(&postgres::Settings {
+            data_dir: cli.config.data_dir.clone(),
+            durable: true,
+            fetch: !cli.config.no_download,
+            binaries: cli.config.pg_bin.clone(),
+        })?),
+    };
+    let url = match (&cli.config.database_url, &cluster) {
+        (Some(url), _) => url.clone(),
+        (None, Some(cluster)) => cluster.url(),
+        (None, None) => return Err("there is no database".into()),
+    };
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(command(cli, &url, cluster.as_mut()));
+    drop(runtime);
+    if let Some(cluster) = cluster {
+        cluster.stop()?;
+    }
+    Ok(outcome?)
+}
+
+async fn command(cli: &Cli, url: &str, cluster: Option<&mut postgres::Cluster>) -> Result<ExitCode, Fault> {
+    match cli.command.clone().unwrap_or(Command::Serve) {
+        Command::Serve => serve(&cli.config, url, cluster).await,
+        Command::Migrate => {
+            Store::connect(url, 4).await?.migrate().await?;
+            println!("The tables are up to date.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys { action } => manage_keys(&cli.config, url, action).await,
+    }
+}
+
+async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluster>) -> Result<ExitCode, Fault> {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let faults = Faults {
+        latency: Duration::from_millis(config.testing.gateway_latency_ms),
+        lose_one_in: config.testing.gateway_loses,
+        ledger: config.testing.gateway_ledger.clone(),
+    };
+    let app = App::start(Parts {
+        database_url: url.to_owned(),
+        connections: config.connections,
+        listen: config.listen,
+        workers: config.workers.unwrap_or(cores).max(1),
+        clock: Clock::shifted(config.testing.clock_offset),
+        gateway: Arc::new(TestCards::new(faults)),
+        migrate: true,
+    })
+    .await?;
+    let address = app.address();
+    if let Some(keys) = app::first_keys(&app.engine, config.test_key.as_deref()).await? {
+        println!("Your test keys, shown this once:\n\n  secret       {}\n  publishable  {}\n", keys.secret, keys.publishable);
+        println!("Try it:\n\n  curl http://{address}/v1/customers -u {}: -d email=ada@example.com\n", keys.secret);
+    }
+    println!("Dunlin listens on http://{address}");
+    let stopped_by_database = tokio::select! {
+        () = asked_to_stop() => false,
+        () = ended(cluster) => true,
+    };
+    app.stop().await;
+    if stopped_by_database {
+        return Err(Fault::Setup("Postgres has ended".to_owned()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn asked_to_stop() {
+    let terminated = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut signals) => drop(signals.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+/// Returns when the private Postgres has ended by itself.
+async fn ended(cluster: Option<&mut postgres::Cluster>) {
+    let Some(cluster) = cluster else { return std::future::pending().await };
+    while !cluster.has_exited() {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn manage_keys(config: &Config, url: &str, action: Keys) -> Result<ExitCode, Fault> {
+    let store = Store::connect(url, 4).await?;
+    store.migrate().await?;
+    let clock = Clock::shifted(config.testing.clock_offset);
+    let now = clock.now().unix_seconds();
+    let mut reader = store.reader().await?;
+    match action {
+        Keys::Create { publishable } => {
+            let mut ids = dunlin::engine::new_ids(&clock)?;
+            let key = auth::create(&mut reader, publishable, &mut ids, now).await?;
+            println!("{}\n{}", key.id, key.text);
+        }
+        Keys::List => {
+            for key in keys::list(&mut reader).await? {
+                let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+                println!("{}  {:<11}  {:<7}  {}", key.id, key.kind, state, key.hint);
+            }
+        }
+        Keys::Revoke { id } => {
+            if !keys::revoke(&mut reader, &id, now).await? {
+                eprintln!("dunlin: there is no active key {id}");
+                return Ok(ExitCode::FAILURE);
+            }
+            println!("Revoked {id}.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

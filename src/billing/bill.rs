@@ -2,7 +2,7 @@
 
 use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
-    customer::{Customer, TaxExempt},
+    customer::Customer,
     invoice::{
         AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status, StatusTransitions,
         SubscriptionDetails, Tag,
@@ -260,6 +260,43 @@ fn blank(
         internal: Internal { cycle: bill.cycle, confirmation_secret: None },
         id,
     })
+}
+
+/// Adds a line for an invoice item to a draft, after those it was made with.
+pub fn add_to_draft(books: &mut Books, id: &Id<Invoice>, item: &InvoiceItem, at: &mut Moment) -> Result<(), Refusal> {
+    let mut invoice = books.find(id, "invoice")?.clone();
+    if invoice.currency != item.currency {
+        let message = format!("The currency of the item ({}) is not that of the invoice ({}).", item.currency, invoice.currency);
+        return Err(Refusal::invalid(message).param("currency"));
+    }
+    invoice.lines.data.push(line_of_invoice_item(item, id, at));
+    keep_draft(books, invoice, at)
+}
+
+/// Takes the line of an invoice item off a draft.
+pub fn take_from_draft(books: &mut Books, id: &Id<Invoice>, item: &Id<InvoiceItem>, at: &mut Moment) -> Result<(), Refusal> {
+    let mut invoice = books.find(id, "invoice")?.clone();
+    invoice.lines.data.retain(|line| line.parent.invoice_item_details.as_ref().is_none_or(|details| details.invoice_item != *item));
+    keep_draft(books, invoice, at)
+}
+
+/// A draft whose lines have changed, with its amounts made true again.
+fn keep_draft(books: &mut Books, mut invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+    let total = Amount::sum(invoice.lines.data.iter().map(|line| line.amount))?;
+    let due = due_after_balance(total, books.customer()?.balance)?.due;
+    invoice.lines.total_count = invoice.lines.data.len();
+    books
+        .put(Invoice {
+            amount_due: due,
+            amount_remaining: due,
+            subtotal: total,
+            subtotal_excluding_tax: total,
+            total,
+            total_excluding_tax: total,
+            ..invoice
+        })
+        .tell("invoice.updated", at);
+    Ok(())
 }
 
 /// A total, after the customer's balance has been applied to it.

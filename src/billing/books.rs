@@ -15,7 +15,7 @@ use super::{
     invoice::Invoice,
     invoice_item::InvoiceItem,
     invoice_payment::InvoicePayment,
-    noun::Cell,
+    noun::{Cell, Part},
     payment_intent::PaymentIntent,
     payment_method::PaymentMethod,
     price::Price,
@@ -50,6 +50,7 @@ struct Page<R> {
     stored: bool,
     changed: bool,
     gone: bool,
+    parts_changed: bool,
     /// What the last event about it showed, or what was loaded: `previous_attributes` count from here.
     base: Option<Base<R>>,
     /// The document as spoken, until it changes.
@@ -92,6 +93,15 @@ pub struct Changes {
     pub removed: Vec<Row>,
 }
 
+impl Changes {
+    /// Another customer's changes of the same noun.
+    pub fn append(&mut self, mut other: Changes) {
+        self.inserted.append(&mut other.inserted);
+        self.updated.append(&mut other.updated);
+        self.removed.append(&mut other.removed);
+    }
+}
+
 /// A document as a row.
 #[derive(Debug)]
 pub struct Row {
@@ -101,6 +111,8 @@ pub struct Row {
     pub created: Timestamp,
     pub due: Option<Timestamp>,
     pub cells: Vec<Cell>,
+    /// The parts, when they have changed.
+    pub parts: Option<Vec<Part>>,
     pub body: String,
 }
 
@@ -118,6 +130,8 @@ macro_rules! shelves {
             catalogue: Arc<Catalogue>,
             told: Vec<Told>,
             broken: Option<&'static str>,
+            /// Set when only one mode may be seen.
+            livemode: Option<bool>,
             $($field: Shelf<$noun>),+
         }
 
@@ -136,10 +150,22 @@ macro_rules! shelves {
                 Err(serde::de::Error::custom(format_args!("books hold no {object}")))
             }
 
-            /// All that changed, noun by noun, in an order that foreign keys accept; and the events.
-            pub fn into_changes(self) -> Result<(Vec<Changes>, Vec<Told>), serde_json::Error> {
+            /// Forgets what belongs to the other mode: test and live never mix.
+            pub fn keep_mode(&mut self, livemode: bool) {
+                self.livemode = Some(livemode);
+                $(self.$field.0.retain(|_, page| page.document.livemode() == livemode);)+
+            }
+
+            /// All that changed, noun by noun, each with its place in an order that foreign keys
+            /// accept; and the events.
+            pub fn into_changes(self) -> Result<(Vec<(usize, Changes)>, Vec<Told>), serde_json::Error> {
                 let mut changes = Vec::new();
-                $(self.$field.into_changes(&mut changes)?;)+
+                let mut place = 0;
+                $(
+                    changes.extend(self.$field.into_changes()?.map(|found| (place, found)));
+                    place += 1;
+                )+
+                let _ = place;
                 Ok((changes, self.told))
             }
         }
@@ -164,14 +190,14 @@ shelves! {
 impl<R: Resource> Shelf<R> {
     fn load(&mut self, document: R) {
         let id = document.id().clone();
-        let page = Page { document, stored: true, changed: false, gone: false, base: None, image: None };
+        let page = Page { document, stored: true, changed: false, gone: false, parts_changed: false, base: None, image: None };
         self.0.entry(id).or_insert(page);
     }
 
-    fn into_changes(self, changes: &mut Vec<Changes>) -> Result<(), serde_json::Error> {
+    fn into_changes(self) -> Result<Option<Changes>, serde_json::Error> {
         let mut found = Changes { noun: R::NOUN, inserted: Vec::new(), updated: Vec::new(), removed: Vec::new() };
         for page in self.0.into_values().filter(|page| page.changed) {
-            let row = Row::of(&page.document)?;
+            let row = Row::of(&page.document, page.parts_changed)?;
             match (page.gone, page.stored) {
                 (true, true) => found.removed.push(row),
                 (true, false) => {}
@@ -179,15 +205,13 @@ impl<R: Resource> Shelf<R> {
                 (false, false) => found.inserted.push(row),
             }
         }
-        if !(found.inserted.is_empty() && found.updated.is_empty() && found.removed.is_empty()) {
-            changes.push(found);
-        }
-        Ok(())
+        let nothing = found.inserted.is_empty() && found.updated.is_empty() && found.removed.is_empty();
+        Ok((!nothing).then_some(found))
     }
 }
 
 impl Row {
-    fn of<R: Resource>(document: &R) -> Result<Row, serde_json::Error> {
+    fn of<R: Resource>(document: &R, parts_changed: bool) -> Result<Row, serde_json::Error> {
         Ok(Row {
             id: document.id().to_string(),
             bucket: document.id().bucket(),
@@ -195,6 +219,7 @@ impl Row {
             created: document.created(),
             due: document.due(),
             cells: document.cells(),
+            parts: parts_changed.then(|| document.parts()),
             body: serde_json::to_string(document)?,
         })
     }
@@ -214,6 +239,11 @@ impl Books {
         R::shelf(self).0.values().filter(|page| !page.gone).map(|page| &page.document)
     }
 
+    /// Those of a noun that this decision made or changed.
+    pub fn changed<R: Shelved>(&self) -> impl Iterator<Item = &R> {
+        R::shelf(self).0.values().filter(|page| page.changed && !page.gone).map(|page| &page.document)
+    }
+
     /// A document that a parameter or the path names, or "No such …" with that parameter.
     pub fn find<R: Shelved>(&self, id: &Id<R>, param: &str) -> Result<&R, Refusal> {
         self.get(id).ok_or_else(|| Refusal::no_such(R::NOUN.name, id.as_str()).param(param))
@@ -225,11 +255,20 @@ impl Books {
     }
 
     pub fn price(&self, id: &Id<Price>) -> Option<&Price> {
-        self.get(id).or_else(|| self.catalogue.prices.get(id))
+        self.get(id).or_else(|| self.catalogue.prices.get(id).filter(|price| self.sees(price.livemode)))
     }
 
     pub fn product(&self, id: &Id<Product>) -> Option<&Product> {
-        self.get(id).or_else(|| self.catalogue.products.get(id))
+        self.get(id).or_else(|| self.catalogue.products.get(id).filter(|product| self.sees(product.livemode)))
+    }
+
+    fn sees(&self, livemode: bool) -> bool {
+        self.livemode.is_none_or(|only| only == livemode)
+    }
+
+    /// A document that the path names, or 404.
+    pub fn at_path<R: Shelved>(&self, id: &Id<R>) -> Result<&R, Refusal> {
+        self.get(id).ok_or_else(|| Refusal::not_found(R::NOUN.name, id.as_str()))
     }
 
     /// Keeps a new or changed document. What breaks the noun's own rules spoils the whole decision.
@@ -240,6 +279,7 @@ impl Books {
         let id = document.id().clone();
         match R::shelf_mut(self).0.get_mut(&id) {
             Some(page) => {
+                page.parts_changed |= page.document.parts() != document.parts();
                 let before = std::mem::replace(&mut page.document, document);
                 if page.base.is_none() && page.stored {
                     page.base = Some(Base::Loaded(Box::new(before)));
@@ -247,7 +287,7 @@ impl Books {
                 (page.changed, page.image) = (true, None);
             }
             None => {
-                let page = Page { document, stored: false, changed: true, gone: false, base: None, image: None };
+                let page = Page { document, stored: false, changed: true, gone: false, parts_changed: true, base: None, image: None };
                 R::shelf_mut(self).0.insert(id.clone(), page);
             }
         }
@@ -280,6 +320,28 @@ impl Books {
         let livemode = page.document.livemode();
         let id = at.ids.next(super::event::NOUN.prefix, id.bucket());
         self.told.push(Told { id, created: at.now, kind, livemode, object: image, previous });
+    }
+
+    /// Tells an event about the legacy view of a price.
+    pub fn tell_plan(&mut self, id: &Id<Price>, kind: &'static str, at: &mut Moment) {
+        let Some(image) = self.image(id) else { return };
+        let Some(livemode) = self.price(id).map(|price| price.livemode) else { return };
+        let id = at.ids.next(super::event::NOUN.prefix, id.bucket());
+        let object = Arc::new(super::price::as_plan(&image));
+        self.told.push(Told { id, created: at.now, kind, livemode, object, previous: None });
+    }
+
+    /// Makes an event that this decision has told already show the document as it is now: for what is
+    /// made in several steps but created once.
+    pub fn retell<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str) {
+        let Some(image) = self.image(id) else { return };
+        let about = |told: &&mut Told| told.kind == kind && told.object.get("id") == image.get("id");
+        if let Some(told) = self.told.iter_mut().find(about) {
+            told.object = Arc::clone(&image);
+        }
+        if let Some(page) = R::shelf_mut(self).0.get_mut(id) {
+            page.base = Some(Base::Told(image));
+        }
     }
 
     /// A document as a client sees it.

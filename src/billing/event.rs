@@ -1,7 +1,11 @@
 //! What happened. Written by closing the books, never by hand; immutable from then on.
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+
 use super::{
-    Noun,
+    Noun, Timestamp,
+    books::Told,
     noun::{By, filter, text},
 };
 
@@ -14,11 +18,57 @@ pub static NOUN: Noun = Noun {
     owned: true,
     leaves_stub: false,
     columns: &[text("type")],
-    // `type`, `types` and `delivery_success` are read by the events route itself: they know wildcards.
-    filters: &[filter("type", By::Text("type"))],
+    filters: &[
+        filter("type", By::EventType),
+        filter("types", By::EventTypes),
+        filter("delivery_success", By::DeliverySuccess),
+    ],
     links: &[],
     inlines: &[],
 };
 
 /// The API version that events and documents are kept in.
 pub const API_VERSION: &str = "2026-10-28.endive";
+
+/// Which request caused an event; nothing for what the billing cycle does by itself.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Cause {
+    pub id: Option<String>,
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    id: &'a str,
+    object: &'static str,
+    api_version: &'static str,
+    created: Timestamp,
+    data: Data<'a>,
+    livemode: bool,
+    pending_webhooks: usize,
+    request: &'a Cause,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    object: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_attributes: Option<&'a Map<String, Value>>,
+}
+
+/// The bytes of an event: stored, shown, signed and sent as they are.
+pub fn body(told: &Told, cause: &Cause, pending_webhooks: usize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Envelope {
+        id: &told.id,
+        object: NOUN.object,
+        api_version: API_VERSION,
+        created: told.created,
+        data: Data { object: &told.object, previous_attributes: told.previous.as_ref() },
+        livemode: told.livemode,
+        pending_webhooks,
+        request: cause,
+        kind: told.kind,
+    })
+}

@@ -36,11 +36,13 @@ pub mod webhook_endpoint;
 
 // A rule each.
 pub mod advance;
+pub mod attach;
 pub mod bill;
 pub mod cancel;
 pub mod collect;
 pub mod confirm;
 pub mod finalize;
+pub mod intend;
 pub mod renew;
 pub mod settle;
 pub mod subscribe;
@@ -53,3 +55,23 @@ pub use metadata::{Metadata, MetadataPatch};
 pub use moment::{Moment, Timestamp};
 pub use noun::{Noun, Resource};
 pub use refusal::Refusal;
+
+/// The noun that an object name means.
+pub fn noun_of(object: &str) -> Option<&'static Noun> {
+    const NOUNS: [&Noun; 13] = [
+        &charge::NOUN,
+        &customer::NOUN,
+        &event::NOUN,
+        &invoice::NOUN,
+        &invoice_item::NOUN,
+        &invoice_payment::NOUN,
+        &payment_intent::NOUN,
+        &payment_method::NOUN,
+        &price::NOUN,
+        &product::NOUN,
+        &subscription::NOUN,
+        &test_clock::NOUN,
+        &webhook_endpoint::NOUN,
+    ];
+    NOUNS.into_iter().find(|noun| noun.object == object)
+}

@@ -75,6 +75,12 @@ pub enum By {
     ItemPrice,
     /// `true`: the column is null; `false`: it is not.
     IsNull(&'static str),
+    /// An event type, exact or with a wildcard at its end: `invoice.*`.
+    EventType,
+    /// Several event types: `types[]`.
+    EventTypes,
+    /// Whether every endpoint has acknowledged the event.
+    DeliverySuccess,
     /// Refused, with a clear error.
     NotSupportedYet,
 }
@@ -125,10 +131,23 @@ pub trait Resource: Clone + Send + Sync + Serialize + DeserializeOwned + 'static
         None
     }
 
+    /// Parts that are looked up on their own (subscription items): their ids, and the price of each.
+    fn parts(&self) -> Vec<Part> {
+        Vec::new()
+    }
+
     /// What must hold whenever this is written.
     fn check(&self) -> Result<(), &'static str> {
         Ok(())
     }
+}
+
+/// A part of an aggregate that can be looked up on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub id: String,
+    pub customer: String,
+    pub price: String,
 }
 
 impl Cell {

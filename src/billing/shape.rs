@@ -159,6 +159,49 @@ impl<'de> Deserialize<'de> for Verbatim {
     }
 }
 
+/// A parameter that Stripe knows and this server does not support yet: refused, never ignored.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsupported;
+
+impl<'de> Deserialize<'de> for Unsupported {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(de::Error::custom("This parameter is not supported by this server yet."))
+    }
+}
+
+/// Text of at most `N` characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text<const N: usize>(pub String);
+
+impl<'de, const N: usize> Deserialize<'de> for Text<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let count = text.chars().count();
+        if count <= N {
+            return Ok(Text(text));
+        }
+        let head: String = text.chars().take(4).collect();
+        let tail: String = text.chars().skip(count.saturating_sub(4)).collect();
+        Err(de::Error::custom(format_args!("Invalid string: {head}...{tail}; must be at most {N} characters")))
+    }
+}
+
+impl<const N: usize> From<Text<N>> for String {
+    fn from(text: Text<N>) -> String {
+        text.0
+    }
+}
+
+impl<T> Patch<T> {
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Patch<U> {
+        match self {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(value) => Patch::Set(change(value)),
+        }
+    }
+}
+
 /// An enum of wire words: serde and `Display` agree because both come from one list.
 #[macro_export]
 macro_rules! words {

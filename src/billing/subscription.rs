@@ -6,7 +6,7 @@ use super::{
     Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     customer::{self, Customer},
     invoice::{self, Invoice},
-    noun::{By, Cell, Inline, Link, Target, boolean, filter, integer, one, text},
+    noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, one, text},
     payment_method::{self, PaymentMethod},
     period::Period,
     price::{self, Price},
@@ -347,6 +347,15 @@ impl Resource for Subscription {
             Status::Paused => self.cancel_at,
             Status::Canceled | Status::IncompleteExpired => None,
         }
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let part = |item: &Item| Part {
+            id: item.id.to_string(),
+            customer: self.customer.to_string(),
+            price: item.price.to_string(),
+        };
+        self.items.data.iter().map(part).collect()
     }
 
     fn check(&self) -> Result<(), &'static str> {

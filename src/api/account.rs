@@ -1,0 +1,74 @@
+//! `/v1/account` and `/v1/balance`: the one account that this server is.
+
+use axum::{Router, routing::get};
+use serde_json::{Value, json};
+
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+};
+use crate::{
+    billing::Refusal,
+    store::read,
+};
+
+/// Who this server is.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: String,
+    /// Unix seconds.
+    pub created: i64,
+}
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/account", get(own))
+        .route("/v1/accounts/{id}", get(by_id))
+        .route("/v1/balance", get(balance))
+}
+
+fn document(account: &Account) -> Value {
+    json!({
+        "id": account.id,
+        "object": "account",
+        "business_type": null,
+        "charges_enabled": true,
+        "controller": {"type": "account"},
+        "country": "US",
+        "created": account.created,
+        "default_currency": "usd",
+        "details_submitted": true,
+        "email": null,
+        "metadata": {},
+        "payouts_enabled": false,
+        "type": "standard",
+    })
+}
+
+async fn own(call: Call) -> Reply {
+    call.no_params()?;
+    call.say(&document(&call.house.account))
+}
+
+async fn by_id(At(id): At<String>, call: Call) -> Reply {
+    call.no_params()?;
+    if id != call.house.account.id {
+        let message = format!("The provided key does not have access to account '{id}' (or that account does not exist).");
+        return Err(Refusal::invalid(message).code("account_invalid").status(403).into());
+    }
+    call.say(&document(&call.house.account))
+}
+
+/// What was captured, by currency. Nothing pends: payouts are the processor's matter.
+async fn balance(call: Call) -> Reply {
+    call.no_params()?;
+    let mut reader = call.house.engine.store.reader().await?;
+    let captured = read::captured(&mut reader, call.livemode()).await?;
+    drop(reader);
+    let entry = |amount: i64, currency: &str| json!({"amount": amount, "currency": currency, "source_types": {"card": amount}});
+    let captured = if captured.is_empty() { vec![("usd".to_owned(), 0)] } else { captured };
+    let available: Vec<Value> = captured.iter().map(|(currency, amount)| entry(*amount, currency)).collect();
+    let pending: Vec<Value> = captured.iter().map(|(currency, _)| entry(0, currency)).collect();
+    call.say(&json!({"object": "balance", "available": available, "livemode": call.livemode(), "pending": pending}))
+}

@@ -1,0 +1,412 @@
+//! One API call: who calls, with which parameters, and the few things that calls do.
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, Method, request::Parts},
+};
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    House, RequestId,
+    auth::{self, Caller},
+    reply::{Problem, Reply, Said},
+};
+use crate::{
+    billing::{Noun, Refusal, payment_intent},
+    dialect::{error, expand, filter, form::Form, params, speak, version},
+    engine::{Answered, Failure, Render, Subject, Verb, request},
+    store::{
+        Connection,
+        list::{self, Condition, Cursor, Page},
+        read,
+    },
+};
+
+/// The largest body that is read.
+const MAXIMUM_BODY: usize = 1024 * 1024;
+
+/// An authenticated call with its parameters.
+pub struct Call {
+    pub house: House,
+    pub caller: Caller,
+    request: request::Request,
+    path: String,
+    form: Form,
+    expand: Vec<String>,
+}
+
+impl FromRequest<House> for Call {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, house: &House) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let body = body_of(&parts.headers, body).await;
+        // Authentication comes before everything else; old browser code sends its key as a parameter.
+        let form = body.and_then(|body| Form::parse(&[query.as_bytes(), &body]));
+        let key = match auth::key_in(&parts.headers)? {
+            Some(key) => key,
+            None => match form.as_ref().ok().and_then(|form| form.get("key")) {
+                Some(Form::Text(key)) if key.starts_with("pk_") => key.clone(),
+                _ => return Err(auth::no_key().into()),
+            },
+        };
+        let caller = house.keys.caller(&house.engine.store, &key).await?;
+        let mut form = form?;
+        if auth::key_in(&parts.headers)?.is_none() {
+            form.take("key");
+        }
+        version::check(parts.headers.get("stripe-version").and_then(|value| value.to_str().ok()))?;
+        let path = parts.uri.path().to_owned();
+        let idempotency = idempotency(&parts.headers, &parts.method, &path, &form)?;
+        let expand = paths(form.take("expand"))?;
+        let request = request::Request { id, livemode: caller.livemode, idempotency };
+        Ok(Call { house: house.clone(), caller, request, path, form, expand })
+    }
+}
+
+/// What stands in the path. What cannot be an id names nothing.
+pub struct At<T>(pub T);
+
+impl FromRequestParts<House> for At<String> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &House) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, house).await;
+        path.ok().map(|Path(id)| id).filter(|id| is_plausible(id)).map(At).ok_or_else(|| unreadable_path().into())
+    }
+}
+
+impl FromRequestParts<House> for At<(String, String)> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &House) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, house).await;
+        let both = path.ok().map(|Path(ids)| ids).filter(|(one, other)| is_plausible(one) && is_plausible(other));
+        both.map(At).ok_or_else(|| unreadable_path().into())
+    }
+}
+
+/// The database takes no NUL, and no id is that long.
+fn is_plausible(id: &str) -> bool {
+    !id.contains('\0') && id.len() <= 5000
+}
+
+fn unreadable_path() -> Refusal {
+    Refusal::invalid("The identifier in the request's path could not be read.").code("resource_missing").status(404)
+}
+
+async fn body_of(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
+    let bytes = to_bytes(body, MAXIMUM_BODY)
+        .await
+        .map_err(|_| Refusal::invalid(format!("The request body is larger than {MAXIMUM_BODY} bytes.")).status(413))?;
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !bytes.is_empty() && kind.starts_with("application/json") {
+        return Err(Refusal::invalid(
+            "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have questions, we can \
+             help at https://support.stripe.com/.",
+        ));
+    }
+    Ok(bytes.to_vec())
+}
+
+/// Keys have a meaning for POST only. The fingerprint says which request they were first used with.
+fn idempotency(headers: &HeaderMap, method: &Method, path: &str, form: &Form) -> Result<Option<request::Idempotency>, Refusal> {
+    let Some(key) = headers.get("idempotency-key").filter(|_| method == Method::POST) else { return Ok(None) };
+    let key = key.to_str().unwrap_or_default();
+    if key.is_empty() || key.chars().count() > 255 {
+        return Err(Refusal::invalid("The Idempotency-Key must be a non-empty string of at most 255 characters."));
+    }
+    let fingerprint = Sha256::digest(format!("{method} {path} {form:?}")).to_vec();
+    Ok(Some(request::Idempotency { key: key.to_owned(), fingerprint }))
+}
+
+fn paths(expand: Option<Form>) -> Result<Vec<String>, Refusal> {
+    match expand {
+        None => Ok(Vec::new()),
+        Some(Form::List(items)) => items
+            .into_iter()
+            .map(|item| match item {
+                Form::Text(path) => Ok(path),
+                Form::List(_) | Form::Map(_) => Err(Refusal::invalid("Invalid string").param("expand")),
+            })
+            .collect(),
+        Some(Form::Text(_) | Form::Map(_)) => Err(Refusal::invalid("Invalid array").param("expand")),
+    }
+}
+
+impl Call {
+    /// The parameters, read into their struct.
+    pub fn params<'de, T: Deserialize<'de>>(&'de self) -> Result<T, Refusal> {
+        params::read(&self.form)
+    }
+
+    /// For calls without parameters: any is unknown.
+    pub fn no_params(&self) -> Result<(), Refusal> {
+        #[derive(Deserialize)]
+        struct Nothing {}
+        self.params::<Nothing>().map(|_| ())
+    }
+
+    /// Only a secret key may do this.
+    pub fn secret_only(&self) -> Result<(), Refusal> {
+        if self.caller.publishable { Err(auth::publishable_not_allowed()) } else { Ok(()) }
+    }
+
+    pub const fn livemode(&self) -> bool {
+        self.caller.livemode
+    }
+
+    /// Does a verb, and answers with its subject.
+    pub async fn run<V: Verb>(&self, noun: &'static Noun, verb: V) -> Reply {
+        self.secret_only()?;
+        self.run_as_client(noun, verb).await
+    }
+
+    /// Does a verb that is a step of a larger call: it leaves no receipt and shows nothing.
+    pub async fn run_aside<V: Verb>(&self, verb: V) -> Result<(), Problem> {
+        self.secret_only()?;
+        let voice = Voice { paths: Vec::new(), livemode: self.livemode(), redact: false };
+        let request = request::Request { idempotency: None, ..self.request.clone() };
+        self.house.engine.perform(&request, verb, &voice).await?;
+        Ok(())
+    }
+
+    /// The same for the few calls that a publishable key may make.
+    pub async fn run_as_client<V: Verb>(&self, noun: &'static Noun, verb: V) -> Reply {
+        let paths = expand::check(noun, &self.expand, false)?;
+        let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
+        Ok(Said(self.house.engine.perform(&self.request, verb, &voice).await?))
+    }
+
+    /// Answers with one document.
+    pub async fn retrieve(&self, noun: &'static Noun, id: &str) -> Reply {
+        self.secret_only()?;
+        self.no_params()?;
+        self.show(noun, id).await
+    }
+
+    /// The same, whoever asks.
+    pub async fn show(&self, noun: &'static Noun, id: &str) -> Reply {
+        let paths = expand::check(noun, &self.expand, false)?;
+        let mut reader = self.house.engine.store.reader().await?;
+        let Some(body) = read::find(&mut reader, noun, id, self.livemode()).await? else {
+            return Err(not_found(noun, id).into());
+        };
+        let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
+        let value = voice.speak(&mut reader, noun, body).await?;
+        Ok(Said(Answered { status: 200, body: speak::text(&value)?, repeats: None }))
+    }
+
+    /// Answers with a page of a noun's list.
+    pub async fn list(&self, noun: &'static Noun) -> Reply {
+        self.list_where(noun, Vec::new()).await
+    }
+
+    /// The same, narrowed by where in the path it was asked.
+    pub async fn list_where(&self, noun: &'static Noun, narrowed: Vec<Condition>) -> Reply {
+        self.secret_only()?;
+        let paths = expand::check(noun, &self.expand, true)?;
+        let mut asked = filter::read(noun, &self.form)?;
+        if !narrowed.is_empty() {
+            asked.conditions.retain(|condition| !matches!(condition, Condition::Null("test_clock", _)));
+        }
+        asked.conditions.extend(narrowed);
+        let mut reader = self.house.engine.store.reader().await?;
+        self.check_cursor(&mut reader, noun, asked.cursor.as_ref()).await?;
+        let query = list::Query {
+            noun,
+            livemode: self.livemode(),
+            conditions: asked.conditions,
+            cursor: asked.cursor,
+            limit: asked.limit,
+            oldest_first: false,
+        };
+        let Page { bodies, has_more } = list::list(&mut reader, &query).await?;
+        let mut data = speak::speak(&mut reader, noun, &bodies, self.livemode()).await?;
+        expand::expand(&mut reader, noun, &mut data, &bodies, &paths, self.livemode()).await?;
+        self.envelope(&data, has_more)
+    }
+
+    async fn check_cursor(&self, reader: &mut Connection, noun: &Noun, cursor: Option<&Cursor>) -> Result<(), Problem> {
+        let (param, id) = match cursor {
+            None => return Ok(()),
+            Some(Cursor::After(id)) => ("starting_after", id),
+            Some(Cursor::Before(id)) => ("ending_before", id),
+        };
+        let found = read::find(reader, noun, id, self.livemode()).await?;
+        let stub = found.as_deref().is_some_and(|body| noun.leaves_stub && body.contains("\"deleted\":true"));
+        if found.is_none() || stub {
+            // Events are called notifications here, and only here.
+            let name = if noun.object == "event" { "notification" } else { noun.name };
+            return Err(Refusal::no_such(name, id).param(param).into());
+        }
+        Ok(())
+    }
+
+    /// Answers with a page of values that were gathered elsewhere (items, lines).
+    pub async fn list_of(&self, noun: &'static Noun, mut values: Vec<Value>) -> Reply {
+        self.secret_only()?;
+        let paths = expand::check(noun, &self.expand, true)?;
+        let asked = filter::read(noun, &self.form)?;
+        let place = |id: &str| values.iter().position(|value| value.get("id").and_then(Value::as_str) == Some(id));
+        let missing = |param: &str, id: &str| Refusal::no_such(noun.name, id).param(param);
+        let limit = usize::try_from(asked.limit).unwrap_or(0);
+        let (start, end, has_more) = match &asked.cursor {
+            None => (0, limit.min(values.len()), values.len() > limit),
+            Some(Cursor::After(id)) => {
+                let start = place(id).ok_or_else(|| missing("starting_after", id))? + 1;
+                (start, (start + limit).min(values.len()), values.len() > start + limit)
+            }
+            Some(Cursor::Before(id)) => {
+                let end = place(id).ok_or_else(|| missing("ending_before", id))?;
+                (end.saturating_sub(limit), end, end > limit)
+            }
+        };
+        let mut page: Vec<Value> = values.drain(start..end).collect();
+        let mut reader = self.house.engine.store.reader().await?;
+        let none = vec![String::from("{}"); page.len()];
+        expand::expand(&mut reader, noun, &mut page, &none, &paths, self.livemode()).await?;
+        self.envelope(&page, has_more)
+    }
+
+    fn envelope(&self, data: &[Value], has_more: bool) -> Reply {
+        let list = json!({"object": "list", "data": data, "has_more": has_more, "url": self.path});
+        Ok(Said(Answered { status: 200, body: speak::text(&list)?, repeats: None }))
+    }
+
+    /// Answers with a value that is a part of a stored document.
+    pub async fn show_value(&self, noun: &'static Noun, value: Value) -> Reply {
+        self.secret_only()?;
+        let paths = expand::check(noun, &self.expand, false)?;
+        let mut values = [value];
+        let mut reader = self.house.engine.store.reader().await?;
+        expand::expand(&mut reader, noun, &mut values, &[String::from("{}")], &paths, self.livemode()).await?;
+        let [value] = values;
+        Ok(Said(Answered { status: 200, body: speak::text(&value)?, repeats: None }))
+    }
+
+    /// A parameter that the handler reads itself, taken out of the form.
+    pub fn take(&mut self, name: &str) -> Option<Form> {
+        self.form.take(name)
+    }
+
+    /// Answers with a value that is no stored document.
+    pub fn say(&self, value: &Value) -> Reply {
+        self.secret_only()?;
+        Ok(Said(Answered { status: 200, body: speak::text(value)?, repeats: None }))
+    }
+}
+
+/// An id in the path that names nothing.
+pub fn not_found(noun: &Noun, id: &str) -> Refusal {
+    let param = match noun.object {
+        "payment_intent" => "intent",
+        "subscription" | "event" | "charge" | "payment_method" => "id",
+        "test_helpers.test_clock" => "test_clock",
+        other => other,
+    };
+    Refusal::not_found(noun.name, id).param(param)
+}
+
+/// How subjects are put into words for one caller.
+struct Voice {
+    paths: Vec<String>,
+    livemode: bool,
+    redact: bool,
+}
+
+impl Voice {
+    async fn speak(&self, connection: &mut Connection, noun: &'static Noun, body: String) -> Result<Value, Failure> {
+        let bodies = [body];
+        let mut spoken = speak::speak(connection, noun, &bodies, self.livemode).await?;
+        expand::expand(connection, noun, &mut spoken, &bodies, &self.paths, self.livemode).await?;
+        let value = spoken.pop().unwrap_or(Value::Null);
+        Ok(if self.redact { redacted(noun, value) } else { value })
+    }
+
+    /// The error of a payment that was declined meanwhile.
+    async fn declined(&self, connection: &mut Connection, subject: &Subject) -> Result<Option<Answered>, Failure> {
+        let Some(intent) = &subject.unless_declined else { return Ok(None) };
+        let noun = &payment_intent::NOUN;
+        let Some(body) = read::find(connection, noun, intent.as_str(), self.livemode).await? else { return Ok(None) };
+        let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
+        let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
+        let of = |key: &str| value.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned);
+        let refusal = if let ("requires_payment_method", Some(message)) = (status, of("message")) {
+            let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
+            (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
+            refusal
+        } else if status == "requires_action" && subject.noun.object == "invoice" {
+            let message = "This payment requires additional user action before it can be completed successfully. Payment can be \
+                           completed using the PaymentIntent associated with the invoice.";
+            Refusal::card("invoice_payment_intent_requires_action", message)
+        } else {
+            return Ok(None);
+        };
+        let refusal = Refusal { payment_intent: Some(Box::new(value)), ..refusal };
+        Ok(Some(Answered { status: refusal.status, body: speak::text(&error::body(&refusal))?, repeats: None }))
+    }
+}
+
+impl Render for Voice {
+    fn render<'a>(&'a self, connection: &'a mut Connection, subject: &'a Subject) -> BoxFuture<'a, Result<Answered, Failure>> {
+        Box::pin(async move {
+            if let Some(declined) = self.declined(connection, subject).await? {
+                return Ok(declined);
+            }
+            let mut value = if subject.deleted {
+                json!({"id": subject.id, "object": subject.noun.object, "deleted": true})
+            } else {
+                let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
+                let body = body.ok_or_else(|| not_found(subject.noun, &subject.id))?;
+                self.speak(connection, subject.noun, body).await?
+            };
+            if let (Some((name, once)), Some(members)) = (&subject.shown_once, value.as_object_mut()) {
+                members.insert((*name).to_owned(), once.as_str().into());
+            }
+            Ok(Answered { status: 200, body: speak::text(&value)?, repeats: None })
+        })
+    }
+}
+
+/// What a publishable key may see of an intent.
+fn redacted(noun: &Noun, value: Value) -> Value {
+    const SHOWN: [&str; 24] = [
+        "id",
+        "object",
+        "amount",
+        "amount_details",
+        "automatic_payment_methods",
+        "canceled_at",
+        "cancellation_reason",
+        "capture_method",
+        "client_secret",
+        "confirmation_method",
+        "created",
+        "currency",
+        "description",
+        "last_payment_error",
+        "livemode",
+        "next_action",
+        "payment_method",
+        "payment_method_types",
+        "processing",
+        "receipt_email",
+        "setup_future_usage",
+        "shipping",
+        "source",
+        "status",
+    ];
+    match value {
+        Value::Object(members) if noun.object == payment_intent::NOUN.object => {
+            Value::Object(members.into_iter().filter(|(key, _)| SHOWN.contains(&key.as_str())).collect())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,269 @@
+//! `/v1/customers`
+
+use axum::{Router, routing::get};
+use serde::Deserialize;
+
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+    sources,
+};
+use crate::{
+    billing::{
+        Amount, Id, Metadata, MetadataPatch, Refusal,
+        attach, cancel,
+        customer::{Customer, InvoiceSettings, NOUN, Tag, TaxExempt},
+        payment_method::{self, PaymentMethod},
+        shape::{Address, Null, Patch, Shipping, Text, Unsupported},
+        subscribe::check_payment_method,
+        subscription,
+        test_clock::TestClock,
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::{books::Needs, list::Condition, read},
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/customers", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
+        .route("/v1/customers/{id}", get(retrieve).post(update).delete(delete))
+        .route("/v1/customers/{id}/payment_methods", get(payment_methods))
+        .route("/v1/customers/{id}/payment_methods/{method}", get(payment_method))
+        .route("/v1/customers/{id}/subscriptions", get(subscriptions))
+}
+
+/// What can be said of a customer, at creation and later.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Params {
+    address: Patch<Address>,
+    balance: Option<Amount>,
+    business_name: Patch<Text<150>>,
+    description: Patch<String>,
+    email: Patch<Text<512>>,
+    individual_name: Patch<Text<150>>,
+    invoice_prefix: Option<Text<12>>,
+    invoice_settings: Option<InvoiceSettingsParams>,
+    metadata: MetadataPatch,
+    name: Patch<Text<256>>,
+    next_invoice_sequence: Option<i64>,
+    phone: Patch<Text<20>>,
+    preferred_locales: Option<Vec<String>>,
+    shipping: Patch<Shipping>,
+    tax_exempt: Patch<TaxExempt>,
+    validate: Option<bool>,
+    // At creation only.
+    payment_method: Option<String>,
+    test_clock: Option<Id<TestClock>>,
+    // Not yet.
+    cash_balance: Option<Unsupported>,
+    default_source: Option<Unsupported>,
+    source: Option<Unsupported>,
+    tax: Option<Unsupported>,
+    tax_id_data: Option<Unsupported>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct InvoiceSettingsParams {
+    custom_fields: Option<Unsupported>,
+    default_payment_method: Patch<Id<PaymentMethod>>,
+    footer: Patch<String>,
+    rendering_options: Option<Unsupported>,
+}
+
+impl Params {
+    fn check(&self) -> Result<(), Refusal> {
+        if let Patch::Set(Text(email)) = &self.email {
+            // What a mail server could accept: something on both sides of one @.
+            let valid = email.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+            if !valid || email.chars().any(char::is_whitespace) {
+                return Err(Refusal::invalid(format!("Invalid email address: {email}")).code("email_invalid").param("email"));
+            }
+        }
+        if let Some(Text(prefix)) = &self.invoice_prefix {
+            if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
+                let message = "Invalid invoice_prefix: it must be 1-12 uppercase letters or numbers.";
+                return Err(Refusal::invalid(message).param("invoice_prefix"));
+            }
+        }
+        if self.next_invoice_sequence.is_some_and(|next| !(1..=1_000_000_000).contains(&next)) {
+            let message = "This value must be greater than or equal to 1.";
+            return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("next_invoice_sequence"));
+        }
+        Ok(())
+    }
+
+    /// The customer with the parameters applied.
+    fn apply(self, customer: Customer) -> Result<Customer, Refusal> {
+        let settings = self.invoice_settings.unwrap_or_default();
+        if self.next_invoice_sequence.is_some_and(|next| next < customer.next_invoice_sequence) {
+            let message = format!("next_invoice_sequence must be at least {}.", customer.next_invoice_sequence);
+            return Err(Refusal::invalid(message).param("next_invoice_sequence"));
+        }
+        Ok(Customer {
+            address: self.address.over(customer.address),
+            balance: self.balance.unwrap_or(customer.balance),
+            business_name: self.business_name.map(String::from).over(customer.business_name),
+            description: self.description.over(customer.description),
+            email: self.email.map(String::from).over(customer.email),
+            individual_name: self.individual_name.map(String::from).over(customer.individual_name),
+            invoice_prefix: self.invoice_prefix.map_or(customer.invoice_prefix, String::from),
+            invoice_settings: InvoiceSettings {
+                default_payment_method: settings
+                    .default_payment_method
+                    .over(customer.invoice_settings.default_payment_method),
+                footer: settings.footer.over(customer.invoice_settings.footer),
+                ..customer.invoice_settings
+            },
+            metadata: self.metadata.apply(customer.metadata)?,
+            name: self.name.map(String::from).over(customer.name),
+            next_invoice_sequence: self.next_invoice_sequence.unwrap_or(customer.next_invoice_sequence),
+            phone: self.phone.map(String::from).over(customer.phone),
+            preferred_locales: self.preferred_locales.unwrap_or(customer.preferred_locales),
+            shipping: self.shipping.over(customer.shipping),
+            tax_exempt: self.tax_exempt.over(Some(customer.tax_exempt)).unwrap_or(TaxExempt::None),
+            ..customer
+        })
+    }
+}
+
+async fn create(call: Call) -> Reply {
+    call.secret_only()?;
+    let params: Params = call.params()?;
+    params.check()?;
+    let livemode = call.livemode();
+    let mut needs = Needs::default();
+    params.test_clock.iter().for_each(|clock| needs.document(clock));
+    let source = match &params.payment_method {
+        Some(id) => Some(sources::named(&call, id).await?),
+        None => None,
+    };
+    if let Some(source) = &source {
+        sources::verify(&call, source).await?;
+        source.needs(&mut needs);
+    }
+    let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
+        if let Some(clock) = &params.test_clock {
+            // Whatever lives on a clock is made at its time.
+            at.now = books.find(clock, "test_clock")?.frozen_time;
+        }
+        let bucket = at.ids.bucket();
+        let (test_clock, default) = (params.test_clock.clone(), params.invoice_settings.clone());
+        let mut customer = params.apply(blank(Id::new(&mut at.ids, bucket), at.ids.secret(8).to_uppercase(), livemode, at.now))?;
+        customer.test_clock = test_clock;
+        let id = customer.id.clone();
+        // Attached first: a new customer may name it as its default in the same breath.
+        let wanted = customer.invoice_settings.default_payment_method.take();
+        books.put(customer);
+        if let Some(source) = source {
+            let method = source.place(books, bucket, at);
+            attach::attach(books, &method, at)?;
+        }
+        if let Some(method) = &wanted {
+            check_payment_method(books, method, &id, "invoice_settings[default_payment_method]")?;
+        }
+        let mut customer = books.customer()?.clone();
+        customer.invoice_settings.default_payment_method = wanted.filter(|_| default.is_some());
+        books.put(customer).tell("customer.created", at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+fn blank(id: Id<Customer>, invoice_prefix: String, livemode: bool, now: crate::billing::Timestamp) -> Customer {
+    Customer {
+        id,
+        object: Tag::Customer,
+        address: None,
+        balance: Amount::ZERO,
+        business_name: None,
+        created: now,
+        currency: None,
+        customer_account: Null,
+        default_source: Null,
+        delinquent: false,
+        description: None,
+        discount: Null,
+        email: None,
+        individual_name: None,
+        invoice_prefix,
+        invoice_settings: InvoiceSettings::default(),
+        livemode,
+        metadata: Metadata::new(),
+        name: None,
+        next_invoice_sequence: 1,
+        phone: None,
+        preferred_locales: Vec::new(),
+        shipping: None,
+        tax_exempt: TaxExempt::None,
+        test_clock: None,
+    }
+}
+
+async fn retrieve(At(id): At<String>, call: Call) -> Reply {
+    call.retrieve(&NOUN, &id).await
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Params = call.params()?;
+    params.check()?;
+    let created_only = [("payment_method", params.payment_method.is_some()), ("test_clock", params.test_clock.is_some())];
+    if let Some((name, _)) = created_only.into_iter().find(|(_, sent)| *sent) {
+        let message = format!("Received unknown parameter: {name}");
+        return Err(Refusal::invalid(message).code("parameter_unknown").param(name).into());
+    }
+    let id: Id<Customer> = Id::given(id);
+    let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
+        let customer = books.at_path(&id)?.clone();
+        let changed = params.apply(customer)?;
+        if let Some(method) = &changed.invoice_settings.default_payment_method {
+            check_payment_method(books, method, &id, "invoice_settings[default_payment_method]")?;
+        }
+        books.put(changed).tell("customer.updated", at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+async fn delete(At(id): At<String>, call: Call) -> Reply {
+    call.no_params()?;
+    let id: Id<Customer> = Id::given(id);
+    let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
+        books.at_path(&id)?;
+        cancel::delete_customer(books, at)?;
+        Ok(Subject::deleted(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+/// The lists under a customer are those of the noun, narrowed.
+async fn narrowed(call: Call, noun: &'static crate::billing::Noun, id: String) -> Reply {
+    let mut reader = call.house.engine.store.reader().await?;
+    if read::find(&mut reader, &NOUN, &id, call.livemode()).await?.is_none() {
+        return Err(Refusal::not_found(NOUN.name, &id).param("customer").into());
+    }
+    drop(reader);
+    call.list_where(noun, vec![Condition::Text("customer", id)]).await
+}
+
+async fn payment_methods(At(id): At<String>, call: Call) -> Reply {
+    narrowed(call, &payment_method::NOUN, id).await
+}
+
+async fn subscriptions(At(id): At<String>, call: Call) -> Reply {
+    narrowed(call, &subscription::NOUN, id).await
+}
+
+async fn payment_method(At((id, method)): At<(String, String)>, call: Call) -> Reply {
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::find(&mut reader, &payment_method::NOUN, &method, call.livemode()).await?;
+    drop(reader);
+    let owner: Option<PaymentMethod> =
+        body.map(|body| serde_json::from_str(&body)).transpose().map_err(crate::store::Fault::from)?;
+    if owner.and_then(|method| method.customer).is_none_or(|customer| customer.as_str() != id) {
+        return Err(Refusal::not_found(payment_method::NOUN.name, &method).param("payment_method").into());
+    }
+    call.retrieve(&payment_method::NOUN, &method).await
+}

@@ -1,0 +1,165 @@
+//! What can be asked over HTTP. Each noun's file holds its parameters and its verbs; everything that is
+//! the same for all of them lives once, in `call`, `auth`, `reply` and this router.
+
+pub mod account;
+pub mod auth;
+pub mod call;
+pub mod charges;
+pub mod customers;
+pub mod events;
+pub mod health;
+pub mod invoice_items;
+pub mod invoices;
+pub mod payment_intents;
+pub mod payment_methods;
+pub mod prices;
+pub mod products;
+pub mod reply;
+pub mod sources;
+pub mod subscriptions;
+pub mod test_clocks;
+pub mod webhook_endpoints;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use rand::{TryRng as _, rngs::SysRng};
+
+use crate::{
+    billing::{Refusal, id::Bucket},
+    dialect::version,
+    engine::Engine,
+};
+
+use auth::Keys;
+use reply::Problem;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct House {
+    pub engine: Engine,
+    pub keys: Arc<Keys>,
+    /// The account that this server is.
+    pub account: Arc<account::Account>,
+}
+
+/// The id of a request, for answers, logs and events.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// A request may take this long in all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything that is served.
+pub fn router(house: House) -> Router {
+    Router::new()
+        .merge(health::routes())
+        .merge(account::routes())
+        .merge(charges::routes())
+        .merge(customers::routes())
+        .merge(events::routes())
+        .merge(invoice_items::routes())
+        .merge(invoices::routes())
+        .merge(payment_intents::routes())
+        .merge(payment_methods::routes())
+        .merge(prices::routes())
+        .merge(products::routes())
+        .merge(subscriptions::routes())
+        .merge(test_clocks::routes())
+        .merge(webhook_endpoints::routes())
+        .fallback(unrecognized)
+        .method_not_allowed_fallback(unrecognized)
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(house.clone(), around))
+        .with_state(house)
+}
+
+/// The one layer around every request: its id, its log line, its headers, its time limit.
+async fn around(State(house): State<House>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&house);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unrecognized".to_owned(), |path| path.as_str().to_owned());
+    let version = version::check(request.headers().get("stripe-version").and_then(|value| value.to_str().ok()));
+    let idempotency_key = request.headers().get("idempotency-key").cloned();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = if method == Method::OPTIONS {
+        StatusCode::OK.into_response()
+    } else {
+        match tokio::time::timeout(PATIENCE, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::from(Refusal::internal("The request took too long.").status(504)).into_response(),
+        }
+    };
+    let headers = response.headers_mut();
+    let mut set = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    set("request-id", &id);
+    set("stripe-version", version.unwrap_or(crate::billing::event::API_VERSION));
+    set("cache-control", "no-cache, no-store");
+    set("vary", "Origin");
+    set("access-control-allow-origin", "*");
+    set("access-control-allow-methods", "GET, HEAD, PUT, PATCH, POST, DELETE");
+    set("access-control-allow-headers", "authorization, content-type, idempotency-key, stripe-version, stripe-account");
+    set("access-control-expose-headers", "Request-Id, Stripe-Manage-Version, Stripe-Should-Retry");
+    set("access-control-max-age", "300");
+    if let Some(key) = idempotency_key {
+        headers.insert(HeaderName::from_static("idempotency-key"), key);
+    }
+    let seconds = started.elapsed();
+    let status = response.status().as_u16();
+    house.engine.metrics.requests.with_label_values(&[method.as_str(), &route, &status.to_string()]).inc();
+    house.engine.metrics.request_seconds.observe(seconds.as_secs_f64());
+    tracing::info!(
+        request.id = id,
+        http.method = method.as_str(),
+        http.path = path,
+        http.status = status,
+        http.ms = u64::try_from(seconds.as_millis()).unwrap_or(u64::MAX),
+        "request"
+    );
+    response
+}
+
+fn request_id(house: &House) -> String {
+    let mut seed = [0; 32];
+    // Without randomness ids would repeat; the request fails where it first needs some.
+    let _ = SysRng.try_fill_bytes(&mut seed);
+    let id = crate::billing::id::Ids::new(house.engine.clock.milliseconds(), seed).next("", Bucket::SHARED);
+    format!("req_{}", &id[..22])
+}
+
+async fn unrecognized(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::from(
+        Refusal::invalid(format!(
+            "Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the trailing slash. If you are \
+             trying to retrieve an object, make sure you passed a valid (non-empty) identifier in your code. Please see \
+             https://stripe.com/docs or we can help at https://support.stripe.com/."
+        ))
+        .status(404),
+    )
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = what.unwrap_or("unknown"), "a handler panicked");
+    Problem::from(Refusal::internal("An unexpected error occurred.")).into_response()
+}
+
+/// The content type of every answer.
+pub const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

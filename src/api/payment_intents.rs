@@ -1,0 +1,443 @@
+//! `/v1/payment_intents`
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{
+    House,
+    call::{At, Call, not_found},
+    reply::{Problem, Reply},
+    sources::{self, MethodData, Source},
+};
+use crate::{
+    billing::{
+        Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal,
+        confirm,
+        customer::Customer,
+        intend::{self, NewIntent},
+        payment_intent::{
+            AllowRedirects, AutomaticPaymentMethods, CancellationReason, CaptureMethod, ConfirmationMethod, NOUN, PaymentIntent,
+            SetupFutureUsage,
+        },
+        shape::{Patch, Shipping, Text, Unsupported},
+    },
+    dialect::form::Form,
+    engine::{Owner, Subject, verb::Decision},
+    store::{Fault, books::Needs, read},
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/payment_intents", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
+        .route("/v1/payment_intents/{id}", get(retrieve).post(update))
+        .route("/v1/payment_intents/{id}/confirm", post(confirm_intent))
+        .route("/v1/payment_intents/{id}/capture", post(capture))
+        .route("/v1/payment_intents/{id}/cancel", post(cancel))
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct AutomaticMethods {
+    enabled: bool,
+    allow_redirects: Option<AllowRedirects>,
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "some are named so that they are refused, not ignored; others only matter to browsers")]
+struct Create {
+    amount: Amount,
+    currency: Currency,
+    automatic_payment_methods: Option<AutomaticMethods>,
+    capture_method: Option<CaptureMethod>,
+    confirm: Option<bool>,
+    confirmation_method: Option<ConfirmationMethod>,
+    customer: Option<Id<Customer>>,
+    description: Option<Text<1000>>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    off_session: Option<bool>,
+    payment_method: Option<String>,
+    payment_method_data: Option<MethodData>,
+    receipt_email: Option<Text<512>>,
+    return_url: Option<String>,
+    setup_future_usage: Option<SetupFutureUsage>,
+    shipping: Option<Shipping>,
+    statement_descriptor: Option<Text<22>>,
+    statement_descriptor_suffix: Option<Text<22>>,
+    use_stripe_sdk: Option<bool>,
+    payment_method_types: Option<Vec<String>>,
+    allowed_payment_method_types: Option<Unsupported>,
+    amount_details: Option<Unsupported>,
+    application_fee_amount: Option<Unsupported>,
+    confirmation_token: Option<Unsupported>,
+    customer_account: Option<Unsupported>,
+    error_on_requires_action: Option<Unsupported>,
+    excluded_payment_method_types: Option<Unsupported>,
+    hooks: Option<Unsupported>,
+    mandate: Option<Unsupported>,
+    mandate_data: Option<Unsupported>,
+    on_behalf_of: Option<Unsupported>,
+    payment_details: Option<Unsupported>,
+    payment_method_configuration: Option<Unsupported>,
+    payment_method_options: Option<Unsupported>,
+    radar_options: Option<Unsupported>,
+    transfer_data: Option<Unsupported>,
+    transfer_group: Option<Unsupported>,
+}
+
+/// `payment_method_types` cannot be written any more.
+fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
+    if types.is_none() {
+        return Ok(());
+    }
+    let message = "The parameter payment_method_types is no longer supported. Use allowed_payment_method_types or \
+                   excluded_payment_method_types, or leave it out.";
+    Err(Refusal::invalid(message).code("payment_method_types_no_longer_supported").param("payment_method_types"))
+}
+
+/// The payment method that a call gives, one way or the other.
+async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -> Result<Option<Source>, Problem> {
+    Ok(match (id, data) {
+        (Some(id), None) => Some(sources::named(call, id).await?),
+        (None, Some(data)) => Some(sources::described(call, data, Metadata::new()).await?),
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: payment_method, payment_method_data.";
+            return Err(Refusal::invalid(message).code("parameters_exclusive").param("payment_method").into());
+        }
+    })
+}
+
+async fn create(call: Call) -> Reply {
+    call.secret_only()?;
+    let params: Create = call.params()?;
+    check_types(params.payment_method_types.as_ref())?;
+    let confirmed = params.confirm.unwrap_or(false);
+    let off_session = params.off_session.unwrap_or(false);
+    if off_session && !confirmed {
+        let message = "You cannot set `off_session` without `confirm=true` when creating a PaymentIntent.";
+        return Err(Refusal::invalid(message).param("off_session").into());
+    }
+    let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
+    let mut needs = Needs::default();
+    source.iter().for_each(|source| source.needs(&mut needs));
+    let automatic = params.automatic_payment_methods.unwrap_or(AutomaticMethods { enabled: true, allow_redirects: None });
+    let new = NewIntent {
+        amount: params.amount,
+        automatic_payment_methods: Some(AutomaticPaymentMethods {
+            allow_redirects: automatic.allow_redirects.unwrap_or(AllowRedirects::Always),
+            enabled: automatic.enabled,
+        }),
+        capture_method: params.capture_method.unwrap_or(CaptureMethod::AutomaticAsync),
+        confirmation_method: params.confirmation_method.unwrap_or(ConfirmationMethod::Automatic),
+        currency: params.currency,
+        customer: params.customer.clone(),
+        description: params.description.map(String::from),
+        livemode: call.livemode(),
+        metadata: params.metadata.initial()?,
+        receipt_email: params.receipt_email.map(String::from),
+        setup_future_usage: params.setup_future_usage,
+        shipping: params.shipping,
+        statement_descriptor: params.statement_descriptor.map(String::from),
+        statement_descriptor_suffix: params.statement_descriptor_suffix.map(String::from),
+    };
+    let owner = params.customer.map_or(Owner::Nobody, Owner::Customer);
+    let verb = Decision::new(owner, needs, move |books, at| {
+        let id = intend::create(books, new, at)?;
+        if let Some(source) = source {
+            let method = source.place(books, id.bucket(), at);
+            intend::choose_method(books, &id, &method)?;
+        }
+        if confirmed {
+            confirm::confirm(books, &id, None, off_session, at)?;
+            return Ok(Subject::document(&id).unless_declined(Some(id)));
+        }
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+/// What a publishable key must show to touch an intent.
+async fn check_client_secret(call: &Call, id: &str, given: Option<&str>) -> Result<(), Problem> {
+    if !call.caller.publishable && given.is_none() {
+        return Ok(());
+    }
+    let Some(given) = given else { return Err(Refusal::missing("client_secret").into()) };
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?.ok_or_else(|| not_found(&NOUN, id))?;
+    let intent: PaymentIntent = serde_json::from_str(&body).map_err(Fault::from)?;
+    if intent.client_secret != given {
+        let message = "The client_secret provided does not match any associated PaymentIntent on this account. Ensure the API key you \
+                       are using is the API key associated with the PaymentIntent.";
+        return Err(Refusal::invalid(message).param("client_secret").into());
+    }
+    Ok(())
+}
+
+async fn retrieve(At(id): At<String>, mut call: Call) -> Reply {
+    let secret = match call.take("client_secret") {
+        Some(Form::Text(secret)) => Some(secret),
+        Some(_) => return Err(Refusal::invalid("Invalid string").param("client_secret").into()),
+        None => None,
+    };
+    call.no_params()?;
+    check_client_secret(&call, &id, secret.as_deref()).await?;
+    call.show(&NOUN, &id).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    amount: Option<Amount>,
+    capture_method: Option<CaptureMethod>,
+    currency: Option<Currency>,
+    customer: Option<Id<Customer>>,
+    description: Patch<Text<1000>>,
+    metadata: MetadataPatch,
+    payment_method: Option<String>,
+    payment_method_data: Option<MethodData>,
+    receipt_email: Patch<Text<512>>,
+    setup_future_usage: Patch<SetupFutureUsage>,
+    shipping: Patch<Shipping>,
+    statement_descriptor: Option<Text<22>>,
+    statement_descriptor_suffix: Option<Text<22>>,
+    payment_method_types: Option<Vec<String>>,
+    allowed_payment_method_types: Option<Unsupported>,
+    amount_details: Option<Unsupported>,
+    application_fee_amount: Option<Unsupported>,
+    customer_account: Option<Unsupported>,
+    excluded_payment_method_types: Option<Unsupported>,
+    hooks: Option<Unsupported>,
+    payment_details: Option<Unsupported>,
+    payment_method_configuration: Option<Unsupported>,
+    payment_method_options: Option<Unsupported>,
+    transfer_data: Option<Unsupported>,
+    transfer_group: Option<Unsupported>,
+}
+
+/// The parameters of an update, once its payment method has been taken out.
+#[derive(Clone)]
+struct Changes {
+    amount: Option<Amount>,
+    capture_method: Option<CaptureMethod>,
+    currency: Option<Currency>,
+    description: Patch<Text<1000>>,
+    metadata: MetadataPatch,
+    receipt_email: Patch<Text<512>>,
+    setup_future_usage: Patch<SetupFutureUsage>,
+    shipping: Patch<Shipping>,
+    statement_descriptor: Option<Text<22>>,
+    statement_descriptor_suffix: Option<Text<22>>,
+}
+
+impl Changes {
+    fn apply(self, intent: PaymentIntent) -> Result<PaymentIntent, Refusal> {
+        let amount = self.amount.unwrap_or(intent.amount);
+        let currency = self.currency.unwrap_or(intent.currency);
+        intend::check_amount(amount, currency)?;
+        Ok(PaymentIntent {
+            amount,
+            capture_method: self.capture_method.unwrap_or(intent.capture_method),
+            currency,
+            description: self.description.map(String::from).over(intent.description),
+            metadata: self.metadata.apply(intent.metadata)?,
+            receipt_email: self.receipt_email.map(String::from).over(intent.receipt_email),
+            setup_future_usage: self.setup_future_usage.over(intent.setup_future_usage),
+            shipping: self.shipping.over(intent.shipping),
+            statement_descriptor: self.statement_descriptor.map(String::from).or(intent.statement_descriptor),
+            statement_descriptor_suffix: self
+                .statement_descriptor_suffix
+                .map(String::from)
+                .or(intent.statement_descriptor_suffix),
+            ..intent
+        })
+    }
+
+    /// Metadata may change at any time; the rest only while the intent is open to change.
+    fn only_metadata(&self) -> bool {
+        self.amount.is_none()
+            && self.capture_method.is_none()
+            && self.currency.is_none()
+            && self.description == Patch::Keep
+            && self.receipt_email == Patch::Keep
+            && self.setup_future_usage == Patch::Keep
+            && self.shipping == Patch::Keep
+            && self.statement_descriptor.is_none()
+            && self.statement_descriptor_suffix.is_none()
+    }
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    call.secret_only()?;
+    let params: Update = call.params()?;
+    check_types(params.payment_method_types.as_ref())?;
+    let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
+    let mut needs = Needs::default();
+    source.iter().for_each(|source| source.needs(&mut needs));
+    let (wanted_customer, id) = (params.customer, Id::<PaymentIntent>::given(id));
+    let changes = Changes {
+        amount: params.amount,
+        capture_method: params.capture_method,
+        currency: params.currency,
+        description: params.description,
+        metadata: params.metadata,
+        receipt_email: params.receipt_email,
+        setup_future_usage: params.setup_future_usage,
+        shipping: params.shipping,
+        statement_descriptor: params.statement_descriptor,
+        statement_descriptor_suffix: params.statement_descriptor_suffix,
+    };
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        let intent = books.at_path(&id)?.clone();
+        if !changes.only_metadata() || source.is_some() || wanted_customer.is_some() {
+            intend::check_editable(&intent)?;
+        }
+        if wanted_customer.is_some() && wanted_customer != intent.customer {
+            // An id says whose bucket it lives in, so an intent stays with the customer it was made for.
+            return Err(Refusal::invalid("The customer of a PaymentIntent cannot be changed.").param("customer"));
+        }
+        books.put(changes.apply(intent)?);
+        if let Some(source) = source {
+            let method = source.place(books, id.bucket(), at);
+            intend::choose_method(books, &id, &method)?;
+        }
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Confirm {
+    client_secret: Option<String>,
+    off_session: Option<bool>,
+    payment_method: Option<String>,
+    payment_method_data: Option<MethodData>,
+    receipt_email: Option<Text<512>>,
+    return_url: Option<String>,
+    setup_future_usage: Option<SetupFutureUsage>,
+    use_stripe_sdk: Option<bool>,
+    payment_method_types: Option<Vec<String>>,
+    allowed_payment_method_types: Option<Unsupported>,
+    amount_details: Option<Unsupported>,
+    amount_to_confirm: Option<Unsupported>,
+    capture_method: Option<Unsupported>,
+    confirmation_token: Option<Unsupported>,
+    error_on_requires_action: Option<Unsupported>,
+    excluded_payment_method_types: Option<Unsupported>,
+    hooks: Option<Unsupported>,
+    mandate: Option<Unsupported>,
+    mandate_data: Option<Unsupported>,
+    payment_details: Option<Unsupported>,
+    payment_method_options: Option<Unsupported>,
+    radar_options: Option<Unsupported>,
+    shipping: Option<Unsupported>,
+}
+
+async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
+    let params: Confirm = call.params()?;
+    check_types(params.payment_method_types.as_ref())?;
+    check_client_secret(&call, &id, params.client_secret.as_deref()).await?;
+    if call.caller.publishable && params.off_session.is_some() {
+        let message = "This parameter cannot be used with a publishable key.";
+        return Err(Refusal::invalid(message).param("off_session").into());
+    }
+    let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
+    let id: Id<PaymentIntent> = Id::given(id);
+    let mut needs = Needs::default();
+    match &source {
+        Some(source) => source.needs(&mut needs),
+        None => chosen(&call, &id, &mut needs).await?,
+    }
+    let off_session = params.off_session.unwrap_or(false);
+    let (usage, email) = (params.setup_future_usage, params.receipt_email.map(String::from));
+    let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
+        let intent = books.at_path(&id)?.clone();
+        books.put(PaymentIntent {
+            receipt_email: email.or(intent.receipt_email),
+            setup_future_usage: usage.or(intent.setup_future_usage),
+            ..intent
+        });
+        let method = source.map(|source| source.place(books, id.bucket(), at));
+        confirm::confirm(books, &id, method.as_ref(), off_session, at)?;
+        Ok(Subject::document(&id).unless_declined(Some(id)))
+    });
+    call.run_as_client(&NOUN, verb).await
+}
+
+/// The payment method that an intent has already: it must be at hand to be charged.
+async fn chosen(call: &Call, id: &Id<PaymentIntent>, needs: &mut Needs) -> Result<(), Problem> {
+    let mut reader = call.house.engine.store.reader().await?;
+    if let Some(body) = read::find(&mut reader, &NOUN, id.as_str(), call.livemode()).await? {
+        let intent: PaymentIntent = serde_json::from_str(&body).map_err(Fault::from)?;
+        intent.payment_method.iter().for_each(|method| needs.document(method));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Capture {
+    amount_to_capture: Option<Amount>,
+    final_capture: Option<bool>,
+    metadata: MetadataPatch,
+    statement_descriptor: Option<Text<22>>,
+    statement_descriptor_suffix: Option<Text<22>>,
+    amount_details: Option<Unsupported>,
+    application_fee_amount: Option<Unsupported>,
+    hooks: Option<Unsupported>,
+    payment_details: Option<Unsupported>,
+    transfer_data: Option<Unsupported>,
+}
+
+async fn capture(At(id): At<String>, call: Call) -> Reply {
+    let params: Capture = call.params()?;
+    if params.final_capture == Some(false) {
+        return Err(Refusal::not_supported_yet("final_capture").into());
+    }
+    let id: Id<PaymentIntent> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        let intent = books.at_path(&id)?.clone();
+        books.put(PaymentIntent {
+            metadata: params.metadata.apply(intent.metadata)?,
+            statement_descriptor: params.statement_descriptor.map(String::from).or(intent.statement_descriptor),
+            statement_descriptor_suffix: params
+                .statement_descriptor_suffix
+                .map(String::from)
+                .or(intent.statement_descriptor_suffix),
+            ..intent
+        });
+        confirm::capture(books, &id, params.amount_to_capture, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cancel {
+    cancellation_reason: Option<CancellationReason>,
+}
+
+async fn cancel(At(id): At<String>, call: Call) -> Reply {
+    let params: Cancel = call.params()?;
+    let by_callers = [
+        CancellationReason::Abandoned,
+        CancellationReason::Duplicate,
+        CancellationReason::Fraudulent,
+        CancellationReason::RequestedByCustomer,
+    ];
+    if params.cancellation_reason.is_some_and(|reason| !by_callers.contains(&reason)) {
+        let message = "Invalid cancellation_reason: must be one of abandoned, duplicate, fraudulent, or requested_by_customer";
+        return Err(Refusal::invalid(message).param("cancellation_reason").into());
+    }
+    let id: Id<PaymentIntent> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        books.at_path(&id)?;
+        confirm::cancel(books, &id, params.cancellation_reason, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}

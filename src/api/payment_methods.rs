@@ -1,0 +1,170 @@
+//! `/v1/payment_methods`
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+    sources::{self, BillingDetailsData, CardData, MethodData, Source},
+};
+use crate::{
+    billing::{
+        Id, MetadataPatch, Refusal,
+        attach,
+        customer::Customer,
+        payment_method::{AllowRedisplay, Card, Kind, NOUN, PaymentMethod},
+        shape::Unsupported,
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::books::Needs,
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/payment_methods", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
+        .route("/v1/payment_methods/{id}", get(retrieve).post(update))
+        .route("/v1/payment_methods/{id}/attach", post(attach_to_customer))
+        .route("/v1/payment_methods/{id}/detach", post(detach))
+}
+
+#[derive(Debug, Deserialize)]
+struct Create {
+    #[serde(rename = "type")]
+    kind: Option<Kind>,
+    card: Option<CardData>,
+    billing_details: Option<BillingDetailsData>,
+    allow_redisplay: Option<AllowRedisplay>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    customer: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    payment_method: Option<Unsupported>,
+}
+
+/// Also for publishable keys: the browser turns the card into a payment method.
+async fn create(call: Call) -> Reply {
+    let params: Create = call.params()?;
+    let kind = params.kind.ok_or_else(|| Refusal::missing("type"))?;
+    let data = MethodData {
+        kind,
+        card: params.card,
+        billing_details: params.billing_details,
+        allow_redisplay: params.allow_redisplay,
+    };
+    let source = sources::described(&call, data, params.metadata.initial()?).await?;
+    let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
+        let bucket = at.ids.bucket();
+        Ok(Subject::document(&source.place(books, bucket, at)))
+    });
+    call.run_as_client(&NOUN, verb).await
+}
+
+async fn retrieve(At(id): At<String>, call: Call) -> Reply {
+    call.retrieve(&NOUN, &id).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    allow_redisplay: Option<AllowRedisplay>,
+    billing_details: Option<BillingUpdate>,
+    card: Option<CardUpdate>,
+    metadata: MetadataPatch,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct BillingUpdate {
+    address: Option<crate::billing::shape::Address>,
+    email: Option<String>,
+    name: Option<String>,
+    phone: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CardUpdate {
+    exp_month: Option<i64>,
+    exp_year: Option<i64>,
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Update = call.params()?;
+    let id: Id<PaymentMethod> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        let method = books.at_path(&id)?.clone();
+        let (month, year) = params.card.map_or((None, None), |card| (card.exp_month, card.exp_year));
+        if month.is_some_and(|month| !(1..=12).contains(&month)) {
+            let message = "Your card's expiration month is invalid.";
+            return Err(Refusal::card("invalid_expiry_month", message).param("card[exp_month]"));
+        }
+        if year.is_some_and(|year| !(2000..=2100).contains(&year)) {
+            let message = "Your card's expiration year is invalid.";
+            return Err(Refusal::card("invalid_expiry_year", message).param("card[exp_year]"));
+        }
+        let card = Card {
+            exp_month: month.unwrap_or(method.card.exp_month),
+            exp_year: year.unwrap_or(method.card.exp_year),
+            ..method.card
+        };
+        let mut details = method.billing_details;
+        if let Some(given) = params.billing_details {
+            details.address = given.address.unwrap_or(details.address);
+            details.email = given.email.or(details.email);
+            details.name = given.name.or(details.name);
+            details.phone = given.phone.or(details.phone);
+        }
+        let changed = PaymentMethod {
+            allow_redisplay: params.allow_redisplay.unwrap_or(method.allow_redisplay),
+            billing_details: details,
+            card,
+            metadata: params.metadata.apply(method.metadata)?,
+            ..method
+        };
+        books.put(changed).tell("payment_method.updated", at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Attach {
+    customer: Option<Id<Customer>>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    customer_account: Option<Unsupported>,
+}
+
+async fn attach_to_customer(At(id): At<String>, call: Call) -> Reply {
+    call.secret_only()?;
+    let params: Attach = call.params()?;
+    let customer = params.customer.ok_or_else(|| Refusal::missing("customer"))?;
+    let source = sources::named(&call, &id).await?;
+    sources::verify(&call, &source).await?;
+    let mut needs = Needs::default();
+    source.needs(&mut needs);
+    let verb = Decision::new(Owner::Customer(customer.clone()), needs, move |books, at| {
+        if let Source::Existing(id) = &source {
+            books.at_path(id)?;
+        }
+        let bucket = books.find(&customer, "customer")?.id.bucket();
+        let method = source.place(books, bucket, at);
+        attach::attach(books, &method, at)?;
+        Ok(Subject::document(&method))
+    });
+    call.run(&NOUN, verb).await
+}
+
+async fn detach(At(id): At<String>, call: Call) -> Reply {
+    call.no_params()?;
+    let id: Id<PaymentMethod> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        books.at_path(&id)?;
+        attach::detach(books, &id, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}

@@ -1,0 +1,276 @@
+//! `/v1/prices`
+
+use axum::{Router, routing::get};
+use serde::Deserialize;
+
+use super::{House, call::{At, Call}, products, reply::Reply};
+use crate::{
+    billing::{
+        Amount, Currency, Id, MetadataPatch, Moment, Refusal,
+        decimal::Decimal,
+        id::Bucket,
+        period::Interval,
+        price::{BillingScheme, Kind, NOUN, Price, Recurring, Tag, TaxBehavior, UsageType},
+        product::{self, Product},
+        shape::{Null, Patch, Text, Unsupported},
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::books::Needs,
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/prices", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
+        .route("/v1/prices/{id}", get(retrieve).post(update))
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Create {
+    currency: Currency,
+    active: Option<bool>,
+    billing_scheme: Option<BillingScheme>,
+    lookup_key: Option<Text<200>>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    nickname: Option<String>,
+    product: Option<Id<Product>>,
+    product_data: Option<ProductData>,
+    recurring: Option<RecurringParams>,
+    tax_behavior: Option<TaxBehavior>,
+    unit_amount: Option<Amount>,
+    unit_amount_decimal: Option<Decimal>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    currency_options: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    custom_unit_amount: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    tiers: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    tiers_mode: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    transfer_lookup_key: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    transform_quantity: Option<Unsupported>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ProductData {
+    name: String,
+    active: Option<bool>,
+    id: Option<Text<255>>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    statement_descriptor: Option<Text<22>>,
+    unit_label: Option<Text<12>>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    tax_code: Option<Unsupported>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct RecurringParams {
+    interval: Interval,
+    interval_count: Option<i64>,
+    usage_type: Option<UsageType>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    meter: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    trial_period_days: Option<Unsupported>,
+}
+
+/// `default_price_data` of a new product.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DefaultPriceData {
+    currency: Currency,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    recurring: Option<RecurringParams>,
+    tax_behavior: Option<TaxBehavior>,
+    unit_amount: Option<Amount>,
+    unit_amount_decimal: Option<Decimal>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    currency_options: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    custom_unit_amount: Option<Unsupported>,
+}
+
+impl RecurringParams {
+    fn check(self, param: &str) -> Result<Recurring, Refusal> {
+        let count = self.interval_count.unwrap_or(1);
+        if !(1..=self.interval.maximum_count()).contains(&count) {
+            let message =
+                format!("Invalid interval_count: it must be between 1 and {} for the interval {}.", self.interval.maximum_count(), self.interval.word());
+            return Err(Refusal::invalid(message).param(format!("{param}[interval_count]")));
+        }
+        Ok(Recurring {
+            interval: self.interval,
+            interval_count: count,
+            meter: Null,
+            trial_period_days: Null,
+            usage_type: self.usage_type.unwrap_or(UsageType::Licensed),
+        })
+    }
+}
+
+/// One of the two ways to say how much.
+fn unit_amount(amount: Option<Amount>, decimal: Option<Decimal>) -> Result<Decimal, Refusal> {
+    let (decimal, param) = match (amount, decimal) {
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: unit_amount, unit_amount_decimal.";
+            return Err(Refusal::invalid(message).code("parameters_exclusive").param("unit_amount"));
+        }
+        (Some(amount), None) => (Decimal::from_amount(amount), "unit_amount"),
+        (None, Some(decimal)) => (decimal, "unit_amount_decimal"),
+        (None, None) => return Err(Refusal::missing("unit_amount")),
+    };
+    if decimal.is_negative() {
+        let message = "This value must be greater than or equal to 0.";
+        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param(param));
+    }
+    // More than this could not be charged for a single unit.
+    if decimal > Decimal::from_amount(Amount::new(999_999_999_999)) {
+        return Err(Refusal::invalid("The unit amount is too large.").code("amount_too_large").param(param));
+    }
+    Ok(decimal)
+}
+
+struct Sketch {
+    product: Id<Product>,
+    currency: Currency,
+    decimal: Decimal,
+    recurring: Option<Recurring>,
+    tax_behavior: Option<TaxBehavior>,
+    livemode: bool,
+}
+
+fn price(sketch: Sketch, metadata: MetadataPatch, at: &mut Moment) -> Result<Price, Refusal> {
+    Ok(Price {
+        id: Id::new(&mut at.ids, Bucket::SHARED),
+        object: Tag::Price,
+        active: true,
+        billing_scheme: BillingScheme::PerUnit,
+        created: at.now,
+        currency: sketch.currency,
+        custom_unit_amount: Null,
+        livemode: sketch.livemode,
+        lookup_key: None,
+        metadata: metadata.initial()?,
+        nickname: None,
+        product: sketch.product,
+        kind: if sketch.recurring.is_some() { Kind::Recurring } else { Kind::OneTime },
+        recurring: sketch.recurring,
+        tax_behavior: sketch.tax_behavior.unwrap_or(TaxBehavior::Unspecified),
+        tiers_mode: Null,
+        transform_quantity: Null,
+        unit_amount: sketch.decimal.whole(),
+        unit_amount_decimal: sketch.decimal,
+    })
+}
+
+/// The default price of a new product.
+pub fn of_product(data: DefaultPriceData, product: Id<Product>, livemode: bool, at: &mut Moment) -> Result<Price, Refusal> {
+    let recurring = data.recurring.map(|recurring| recurring.check("default_price_data[recurring]")).transpose()?;
+    let decimal = unit_amount(data.unit_amount, data.unit_amount_decimal)?;
+    let sketch =
+        Sketch { product, currency: data.currency, decimal, recurring, tax_behavior: data.tax_behavior, livemode };
+    price(sketch, data.metadata, at)
+}
+
+async fn create(call: Call) -> Reply {
+    let params: Create = call.params()?;
+    let livemode = call.livemode();
+    let decimal = unit_amount(params.unit_amount, params.unit_amount_decimal)?;
+    let recurring = params.recurring.clone().map(|recurring| recurring.check("recurring")).transpose()?;
+    let mut needs = Needs::default();
+    match (&params.product, &params.product_data) {
+        (Some(product), None) => needs.document(product),
+        (None, Some(_)) => {}
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: product, product_data.";
+            return Err(Refusal::invalid(message).code("parameters_exclusive").param("product").into());
+        }
+        (None, None) => return Err(Refusal::missing("product").into()),
+    }
+    let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
+        let product = match (params.product, params.product_data) {
+            (Some(id), _) => {
+                books.find(&id, "product")?;
+                id
+            }
+            (None, Some(data)) => {
+                let product = new_product(data, livemode, at)?;
+                let id = product.id.clone();
+                books.put(product).tell("product.created", at);
+                id
+            }
+            (None, None) => return Err(Refusal::missing("product")),
+        };
+        let sketch =
+            Sketch { product, currency: params.currency, decimal, recurring, tax_behavior: params.tax_behavior, livemode };
+        let price = Price {
+            active: params.active.unwrap_or(true),
+            billing_scheme: params.billing_scheme.unwrap_or(BillingScheme::PerUnit),
+            lookup_key: params.lookup_key.map(String::from),
+            nickname: params.nickname,
+            ..price(sketch, params.metadata, at)?
+        };
+        let id = price.id.clone();
+        let recurs = price.recurring.is_some();
+        books.put(price).tell("price.created", at);
+        if recurs {
+            books.tell_plan(&id, "plan.created", at);
+        }
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+fn new_product(data: ProductData, livemode: bool, at: &mut Moment) -> Result<Product, Refusal> {
+    let id = match data.id {
+        Some(Text(id)) => Id::given(id),
+        None => Id::new(&mut at.ids, Bucket::SHARED),
+    };
+    Ok(Product {
+        active: data.active.unwrap_or(true),
+        metadata: data.metadata.initial()?,
+        statement_descriptor: data.statement_descriptor.map(String::from),
+        unit_label: data.unit_label.map(String::from),
+        ..products::blank(id, data.name, product::Kind::Service, livemode, at.now)
+    })
+}
+
+async fn retrieve(At(id): At<String>, call: Call) -> Reply {
+    call.retrieve(&NOUN, &id).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    active: Option<bool>,
+    lookup_key: Patch<Text<200>>,
+    metadata: MetadataPatch,
+    nickname: Patch<String>,
+    tax_behavior: Option<TaxBehavior>,
+    currency_options: Option<Unsupported>,
+    transfer_lookup_key: Option<Unsupported>,
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Update = call.params()?;
+    let id: Id<Price> = Id::given(id);
+    let mut needs = Needs::default();
+    needs.document(&id);
+    let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
+        let price = books.at_path(&id)?.clone();
+        let changed = Price {
+            active: params.active.unwrap_or(price.active),
+            lookup_key: params.lookup_key.map(String::from).over(price.lookup_key),
+            metadata: params.metadata.apply(price.metadata)?,
+            nickname: params.nickname.over(price.nickname),
+            tax_behavior: params.tax_behavior.unwrap_or(price.tax_behavior),
+            ..price
+        };
+        books.put(changed).tell("price.updated", at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}

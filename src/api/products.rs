@@ -1,0 +1,181 @@
+//! `/v1/products`
+
+use axum::{Router, routing::get};
+use serde::Deserialize;
+
+use super::{House, call::{At, Call}, prices, reply::Reply};
+use crate::{
+    billing::{
+        Id, Metadata, MetadataPatch, Refusal,
+        id::Bucket,
+        price::Price,
+        product::{Kind, MarketingFeature, NOUN, Product, Tag},
+        shape::{Null, Patch, Text, Unsupported},
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::books::Needs,
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/products", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
+        .route("/v1/products/{id}", get(retrieve).post(update).delete(delete))
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Params {
+    active: Option<bool>,
+    description: Patch<Text<40_000>>,
+    images: Patch<Vec<String>>,
+    marketing_features: Patch<Vec<MarketingFeature>>,
+    metadata: MetadataPatch,
+    name: Option<String>,
+    package_dimensions: Option<Unsupported>,
+    shippable: Option<bool>,
+    statement_descriptor: Patch<Text<22>>,
+    tax_code: Option<Unsupported>,
+    tax_details: Option<Unsupported>,
+    unit_label: Patch<Text<12>>,
+    url: Patch<String>,
+    // At creation only.
+    default_price_data: Option<prices::DefaultPriceData>,
+    id: Option<Text<255>>,
+    #[serde(rename = "type")]
+    kind: Option<Kind>,
+    // Later only.
+    default_price: Patch<Id<Price>>,
+}
+
+impl Params {
+    fn apply(self, product: Product, now: crate::billing::Timestamp) -> Result<Product, Refusal> {
+        let changed = Product {
+            active: self.active.unwrap_or(product.active),
+            description: self.description.map(String::from).over(product.description),
+            images: self.images.over(Some(product.images)).unwrap_or_default(),
+            marketing_features: self.marketing_features.over(Some(product.marketing_features)).unwrap_or_default(),
+            metadata: self.metadata.apply(product.metadata)?,
+            name: self.name.unwrap_or(product.name),
+            shippable: self.shippable.or(product.shippable),
+            statement_descriptor: self.statement_descriptor.map(String::from).over(product.statement_descriptor),
+            unit_label: self.unit_label.map(String::from).over(product.unit_label),
+            url: self.url.over(product.url),
+            updated: now,
+            ..product
+        };
+        for (param, list) in [("images", changed.images.len()), ("marketing_features", changed.marketing_features.len())] {
+            let most = if param == "images" { 8 } else { 15 };
+            if list > most {
+                return Err(Refusal::invalid(format!("Array items exceeded maximum {most} allowed elements.")).param(param));
+            }
+        }
+        Ok(changed)
+    }
+}
+
+async fn create(call: Call) -> Reply {
+    let params: Params = call.params()?;
+    let livemode = call.livemode();
+    if params.default_price != Patch::Keep {
+        return Err(unknown("default_price").into());
+    }
+    let name = params.name.clone().ok_or_else(|| Refusal::missing("name"))?;
+    let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
+        let id = match &params.id {
+            Some(Text(id)) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) => Id::given(id),
+            Some(_) => return Err(Refusal::invalid("Invalid id: only letters, digits, _ and - are allowed.").param("id")),
+            None => Id::new(&mut at.ids, Bucket::SHARED),
+        };
+        let (kind, price) = (params.kind.unwrap_or(Kind::Service), params.default_price_data.clone());
+        let mut product = params.apply(blank(id.clone(), name, kind, livemode, at.now), at.now)?;
+        if let Some(data) = price {
+            let price = prices::of_product(data, id.clone(), livemode, at)?;
+            product.default_price = Some(price.id.clone());
+            books.put(product).tell("product.created", at);
+            books.put(price).tell("price.created", at);
+        } else {
+            books.put(product).tell("product.created", at);
+        }
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal::invalid(format!("Received unknown parameter: {name}")).code("parameter_unknown").param(name)
+}
+
+pub fn blank(id: Id<Product>, name: String, kind: Kind, livemode: bool, now: crate::billing::Timestamp) -> Product {
+    Product {
+        id,
+        object: Tag::Product,
+        active: true,
+        created: now,
+        default_price: None,
+        description: None,
+        images: Vec::new(),
+        livemode,
+        marketing_features: Vec::new(),
+        metadata: Metadata::new(),
+        name,
+        package_dimensions: Null,
+        shippable: None,
+        statement_descriptor: None,
+        tax_code: Null,
+        tax_details: Null,
+        kind,
+        unit_label: None,
+        updated: now,
+        url: None,
+    }
+}
+
+async fn retrieve(At(id): At<String>, call: Call) -> Reply {
+    call.retrieve(&NOUN, &id).await
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Params = call.params()?;
+    let created_only = [
+        ("id", params.id.is_some()),
+        ("type", params.kind.is_some()),
+        ("default_price_data", params.default_price_data.is_some()),
+    ];
+    if let Some((name, _)) = created_only.into_iter().find(|(_, sent)| *sent) {
+        return Err(unknown(name).into());
+    }
+    let id: Id<Product> = Id::given(id);
+    let mut needs = Needs::default();
+    needs.document(&id);
+    if let Patch::Set(price) = &params.default_price {
+        needs.prices.push(price.clone());
+    }
+    let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
+        let product = books.at_path(&id)?.clone();
+        let default_price = params.default_price.clone().over(product.default_price.clone());
+        if let Some(price) = &default_price {
+            let belongs = product.default_price.as_ref() == Some(price) || books.price(price).is_some_and(|price| price.product == id);
+            if !belongs {
+                return Err(Refusal::no_such("price", price.as_str()).param("default_price"));
+            }
+        }
+        let changed = Product { default_price, ..params.apply(product, at.now)? };
+        books.put(changed).tell("product.updated", at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+async fn delete(At(id): At<String>, call: Call) -> Reply {
+    call.no_params()?;
+    let id: Id<Product> = Id::given(id);
+    let mut needs = Needs::default();
+    needs.document(&id);
+    let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
+        books.at_path(&id)?;
+        books.tell(&id, "product.deleted", at);
+        books.remove(&id);
+        Ok(Subject::deleted(&id))
+    });
+    call.run(&NOUN, verb).await
+}

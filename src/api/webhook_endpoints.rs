@@ -1,0 +1,154 @@
+//! `/v1/webhook_endpoints`
+
+use axum::{Router, routing::get};
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::{House, call::{At, Call}, reply::Reply};
+use crate::{
+    billing::{
+        Id, MetadataPatch, Refusal,
+        id::Bucket,
+        shape::{Null, Patch, Unsupported},
+        webhook_endpoint::{Internal, NOUN, Status, Tag, WebhookEndpoint},
+    },
+    dialect::{speak, version},
+    engine::{Owner, Subject, verb::Decision},
+    store::{books::Needs, delivery},
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/webhook_endpoints", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
+        .route("/v1/webhook_endpoints/{id}", get(retrieve).post(update).delete(delete))
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Create {
+    url: Option<String>,
+    enabled_events: Option<Vec<String>>,
+    api_version: Option<String>,
+    description: Option<String>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    connect: Option<Unsupported>,
+}
+
+/// An absolute http or https address with a host.
+fn check_url(url: &str, livemode: bool) -> Result<(), Refusal> {
+    let parsed = Url::parse(url).ok().filter(Url::has_host);
+    let Some(parsed) = parsed.filter(|url| matches!(url.scheme(), "http" | "https")) else {
+        return Err(Refusal::invalid("Not a valid URL").code("url_invalid").param("url"));
+    };
+    if livemode && parsed.scheme() != "https" {
+        return Err(Refusal::invalid("Invalid URL: webhook endpoints in live mode must use https.").code("url_invalid").param("url"));
+    }
+    Ok(())
+}
+
+/// `*`, or names of event types: dotted lower-case words.
+fn check_events(events: &[String]) -> Result<(), Refusal> {
+    if events.is_empty() {
+        return Err(Refusal::missing("enabled_events"));
+    }
+    for (index, event) in events.iter().enumerate() {
+        let dotted = event.contains('.') && event.split('.').all(|part| !part.is_empty());
+        let plain = event.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_'));
+        if event != "*" && !(dotted && plain) {
+            let message = format!("Invalid enabled_events: {event} is not the name of an event type.");
+            return Err(Refusal::invalid(message).param(format!("enabled_events[{index}]")));
+        }
+    }
+    Ok(())
+}
+
+async fn create(call: Call) -> Reply {
+    let params: Create = call.params()?;
+    let livemode = call.livemode();
+    let url = params.url.ok_or_else(|| Refusal::missing("url"))?;
+    let events = params.enabled_events.ok_or_else(|| Refusal::missing("enabled_events"))?;
+    check_url(&url, livemode)?;
+    check_events(&events)?;
+    if let Some(version) = &params.api_version {
+        version::check(Some(version)).map_err(|refusal| refusal.param("api_version"))?;
+    }
+    let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
+        let id: Id<WebhookEndpoint> = Id::new(&mut at.ids, Bucket::SHARED);
+        let secret = format!("whsec_{}", at.ids.secret(43));
+        books.put(WebhookEndpoint {
+            id: id.clone(),
+            object: Tag::WebhookEndpoint,
+            api_version: params.api_version,
+            application: Null,
+            created: at.now,
+            description: params.description,
+            enabled_events: events,
+            livemode,
+            metadata: params.metadata.initial()?,
+            status: Status::Enabled,
+            url,
+            internal: Internal { secret: secret.clone() },
+        });
+        Ok(Subject { shown_once: Some((speak::SECRET, secret)), ..Subject::document(&id) })
+    });
+    call.run(&NOUN, verb).await
+}
+
+async fn retrieve(At(id): At<String>, call: Call) -> Reply {
+    call.retrieve(&NOUN, &id).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    description: Patch<String>,
+    disabled: Option<bool>,
+    enabled_events: Option<Vec<String>>,
+    metadata: MetadataPatch,
+    url: Option<String>,
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Update = call.params()?;
+    params.url.iter().try_for_each(|url| check_url(url, call.livemode()))?;
+    params.enabled_events.iter().try_for_each(|events| check_events(events))?;
+    let id: Id<WebhookEndpoint> = Id::given(id);
+    let mut needs = Needs::default();
+    needs.document(&id);
+    let verb = Decision::new(Owner::Nobody, needs, move |books, _| {
+        let endpoint = books.at_path(&id)?.clone();
+        let status = match params.disabled {
+            Some(true) => Status::Disabled,
+            Some(false) => Status::Enabled,
+            None => endpoint.status,
+        };
+        books.put(WebhookEndpoint {
+            description: params.description.over(endpoint.description),
+            enabled_events: params.enabled_events.unwrap_or(endpoint.enabled_events),
+            metadata: params.metadata.apply(endpoint.metadata)?,
+            status,
+            url: params.url.unwrap_or(endpoint.url),
+            ..endpoint
+        });
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+async fn delete(At(id): At<String>, call: Call) -> Reply {
+    call.no_params()?;
+    let id: Id<WebhookEndpoint> = Id::given(id);
+    let mut needs = Needs::default();
+    needs.document(&id);
+    let removed = id.clone();
+    let verb = Decision::new(Owner::Nobody, needs, move |books, _| {
+        books.at_path(&id)?;
+        books.remove(&id);
+        Ok(Subject::deleted(&id))
+    });
+    let said = call.run(&NOUN, verb).await?;
+    let mut reader = call.house.engine.store.reader().await?;
+    delivery::stop(&mut reader, removed.as_str()).await?;
+    Ok(said)
+}

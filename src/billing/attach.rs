@@ -1,0 +1,91 @@
+//! Payment methods: made, attached to a customer, detached for good.
+
+use super::{
+    Books, Id, Metadata, Moment, Refusal,
+    customer::{Customer, InvoiceSettings},
+    id::Bucket,
+    payment_method::{AllowRedisplay, BillingDetails, Card, Internal, Kind, PaymentMethod, Tag},
+    shape::Null,
+    subscription::Subscription,
+};
+
+/// A card that the gateway has taken in.
+#[derive(Clone, Debug)]
+pub struct NewMethod {
+    pub allow_redisplay: AllowRedisplay,
+    pub billing_details: BillingDetails,
+    pub card: Card,
+    pub livemode: bool,
+    pub metadata: Metadata,
+    pub token: String,
+}
+
+/// Puts a new payment method into the books; it belongs to nobody yet.
+pub fn make(books: &mut Books, new: NewMethod, bucket: Bucket, at: &mut Moment) -> Id<PaymentMethod> {
+    let id: Id<PaymentMethod> = Id::new(&mut at.ids, bucket);
+    books.put(PaymentMethod {
+        id: id.clone(),
+        object: Tag::PaymentMethod,
+        allow_redisplay: new.allow_redisplay,
+        billing_details: new.billing_details,
+        card: new.card,
+        created: at.now,
+        customer: None,
+        customer_account: Null,
+        livemode: new.livemode,
+        metadata: new.metadata,
+        kind: Kind::Card,
+        internal: Internal { token: new.token, spent: false },
+    });
+    id
+}
+
+/// Attaches a payment method to the customer of the books; one customer at a time.
+pub fn attach(books: &mut Books, id: &Id<PaymentMethod>, at: &mut Moment) -> Result<(), Refusal> {
+    let customer = books.customer()?.id.clone();
+    let method = books.find(id, "payment_method")?.clone();
+    if method.internal.spent {
+        let message = "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, \
+                       and may not be used again.";
+        return Err(Refusal::invalid(message).code("payment_method_unexpected_state").param("payment_method"));
+    }
+    match &method.customer {
+        Some(owner) if *owner == customer => Ok(()),
+        Some(_) => {
+            let message = "The payment method you provided has already been attached to a customer.";
+            Err(Refusal::invalid(message).code("payment_method_unexpected_state").param("payment_method"))
+        }
+        None => {
+            books.put(PaymentMethod { customer: Some(customer), ..method }).tell("payment_method.attached", at);
+            Ok(())
+        }
+    }
+}
+
+/// Detaches for good, and clears every default that named it.
+pub fn detach(books: &mut Books, id: &Id<PaymentMethod>, at: &mut Moment) -> Result<(), Refusal> {
+    let mut method = books.find(id, "payment_method")?.clone();
+    if method.customer.is_none() {
+        let message = "The payment method you provided is not attached to a customer so detachment is impossible.";
+        return Err(Refusal::invalid(message).param("payment_method"));
+    }
+    let customer = books.customer()?.clone();
+    if customer.invoice_settings.default_payment_method.as_ref() == Some(id) {
+        let invoice_settings = InvoiceSettings { default_payment_method: None, ..customer.invoice_settings };
+        books.put(Customer { invoice_settings, ..customer }).tell("customer.updated", at);
+    }
+    let named: Vec<Subscription> = books
+        .all::<Subscription>()
+        .filter(|subscription| subscription.default_payment_method.as_ref() == Some(id))
+        .cloned()
+        .collect();
+    for subscription in named {
+        books
+            .put(Subscription { default_payment_method: None, ..subscription })
+            .tell("customer.subscription.updated", at);
+    }
+    method.customer = None;
+    method.internal.spent = true;
+    books.put(method).tell("payment_method.detached", at);
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What can be set: every setting is a flag and an environment variable.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted billing server on Postgres that speaks Stripe's API.
+#[derive(Debug, Parser)]
+#[command(name = "dunlin", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub config: Config,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API, turn the billing cycle, send webhooks (the default).
+    Serve,
+    /// Bring the database's tables up to date, then exit.
+    Migrate,
+    /// API keys.
+    Keys {
+        #[command(subcommand)]
+        action: Keys,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Keys {
+    /// Make a test key and print it: the only time it can be seen.
+    Create {
+        /// A publishable key (`pk_test_…`) instead of a secret one.
+        #[arg(long)]
+        publishable: bool,
+    },
+    /// List the keys, without their secrets.
+    List,
+    /// Revoke a key; it stops working within a second.
+    Revoke {
+        /// The key's id, as `keys list` shows it.
+        id: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    /// A Postgres 15 or newer. Without it, dunlin runs a private Postgres of its own in the data folder.
+    #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Where to listen.
+    #[arg(long, env = "DUNLIN_LISTEN", default_value = "127.0.0.1:8420", global = true)]
+    pub listen: SocketAddr,
+
+    /// The data folder of the private Postgres [default: /var/lib/dunlin as root, else ~/.local/share/dunlin].
+    #[arg(long, env = "DUNLIN_DATA_DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+
+    /// The only folder to look for Postgres's own programs in.
+    #[arg(long, env = "DUNLIN_PG_BIN", global = true)]
+    pub pg_bin: Option<PathBuf>,
+
+    /// Never download Postgres, even if none is installed.
+    #[arg(long, env = "DUNLIN_NO_DOWNLOAD", global = true)]
+    pub no_download: bool,
+
+    /// A fixed secret test key (`sk_test_…`), for containers and CI, instead of a generated one.
+    #[arg(long, env = "DUNLIN_TEST_KEY", global = true, hide_env_values = true)]
+    pub test_key: Option<String>,
+
+    /// Log level: error, warn, info, debug, trace; or a filter such as `dunlin=debug`.
+    #[arg(long, env = "DUNLIN_LOG", default_value = "info", global = true)]
+    pub log: String,
+
+    /// Connections to the database.
+    #[arg(long, env = "DUNLIN_CONNECTIONS", default_value_t = 20, global = true, value_parser = clap::value_parser!(u32).range(4..=500))]
+    pub connections: u32,
+
+    /// Workers that do what is due [default: one for each core].
+    #[arg(long, env = "DUNLIN_WORKERS", global = true)]
+    pub workers: Option<usize>,
+
+    #[command(flatten)]
+    pub testing: Testing,
+}
+
+/// For the project's own tests of crashes and faults.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Testing {
+    /// Wall time moved by so many seconds.
+    #[arg(long, env = "DUNLIN_CLOCK_OFFSET", default_value_t = 0, global = true, hide = true, allow_negative_numbers = true)]
+    pub clock_offset: i64,
+
+    /// The test-card processor loses one answer in so many.
+    #[arg(long, env = "DUNLIN_GATEWAY_LOSES", default_value_t = 0, global = true, hide = true)]
+    pub gateway_loses: u64,
+
+    /// The test-card processor takes so many milliseconds to answer.
+    #[arg(long, env = "DUNLIN_GATEWAY_LATENCY_MS", default_value_t = 0, global = true, hide = true)]
+    pub gateway_latency_ms: u64,
+
+    /// The folder in which the test-card processor remembers what it has charged.
+    #[arg(long, env = "DUNLIN_GATEWAY_LEDGER", global = true, hide = true)]
+    pub gateway_ledger: Option<PathBuf>,
+}

@@ -1,0 +1,41 @@
+//! Errors, as the wire has them.
+
+use serde_json::{Map, Value, json};
+
+use crate::billing::Refusal;
+
+/// The body of an error: null members are left out.
+pub fn body(refusal: &Refusal) -> Value {
+    let mut error = Map::new();
+    if let Some(charge) = &refusal.charge {
+        error.insert("charge".into(), charge.as_str().into());
+    }
+    if let Some(code) = &refusal.code {
+        error.insert("code".into(), code.as_str().into());
+    }
+    if let Some(code) = &refusal.decline_code {
+        error.insert("decline_code".into(), code.as_str().into());
+    }
+    if let Some(code) = &refusal.code {
+        let page = format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"));
+        error.insert("doc_url".into(), page.into());
+    }
+    error.insert("message".into(), refusal.message.as_str().into());
+    if let Some(param) = &refusal.param {
+        error.insert("param".into(), param.as_str().into());
+    }
+    if let Some(intent) = &refusal.payment_intent {
+        error.insert("payment_intent".into(), Value::clone(intent));
+    }
+    error.insert("type".into(), refusal.kind.as_str().into());
+    json!({ "error": error })
+}
+
+/// Whether a client should try again by itself: the `Stripe-Should-Retry` header.
+pub fn should_retry(refusal: &Refusal) -> Option<bool> {
+    match refusal.status {
+        409 | 429 => Some(true),
+        500.. => None,
+        _ => Some(false),
+    }
+}

@@ -1,0 +1,204 @@
+//! `expand[]`: ids replaced by what they name, level by level, one query per noun and level.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::speak;
+use crate::{
+    billing::{
+        Noun, Refusal,
+        noun::{Link, Target},
+    },
+    engine::Failure,
+    store::{Connection, read},
+};
+
+const MAXIMUM_LEVELS: usize = 4;
+
+/// Checks the paths against what the noun links to. The first segment is checked strictly, later ones
+/// leniently. For lists the paths start with `data.`.
+pub fn check(noun: &Noun, paths: &[String], is_list: bool) -> Result<Vec<String>, Refusal> {
+    let mut checked = Vec::new();
+    for path in paths {
+        let inner = match (is_list, path.strip_prefix("data")) {
+            (false, _) => path.as_str(),
+            (true, Some("")) => continue,
+            (true, Some(rest)) if rest.starts_with('.') => &rest[1..],
+            (true, _) => {
+                return Err(Refusal::invalid(format!(
+                    "This property cannot be expanded ({path}). You may want to try expanding 'data.{path}' instead."
+                )));
+            }
+        };
+        if inner.split('.').count() > MAXIMUM_LEVELS {
+            return Err(Refusal::invalid(format!(
+                "You cannot expand more than {MAXIMUM_LEVELS} levels of a property. Property: {path}"
+            ))
+            .code("property_expansion_max_depth"));
+        }
+        if !is_known(noun, inner) {
+            let first = inner.split('.').next().unwrap_or(inner);
+            return Err(Refusal::invalid(format!("This property cannot be expanded ({first}).")));
+        }
+        checked.push(inner.to_owned());
+    }
+    Ok(checked)
+}
+
+/// Whether the path starts with a link, or lies on the way to one.
+fn is_known(noun: &Noun, path: &str) -> bool {
+    noun.links.iter().any(|link| follow(link, path).is_some() || link.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// What is left of a path after a link.
+fn follow<'p>(link: &Link, path: &'p str) -> Option<&'p str> {
+    let rest = path.strip_prefix(link.path)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }
+}
+
+/// Expands checked paths in spoken documents. `bodies` are the stored ones, in the same order.
+pub fn expand<'a>(
+    connection: &'a mut Connection,
+    noun: &'static Noun,
+    documents: &'a mut [Value],
+    bodies: &'a [String],
+    paths: &'a [String],
+    livemode: bool,
+) -> BoxFuture<'a, Result<(), Failure>> {
+    Box::pin(async move {
+        let mut by_link: BTreeMap<&'static str, (&'static Link, Vec<String>)> = BTreeMap::new();
+        for path in paths {
+            for link in noun.links {
+                if let Some(rest) = follow(link, path) {
+                    let (_, rests) = by_link.entry(link.path).or_insert((link, Vec::new()));
+                    rests.extend((!rest.is_empty()).then(|| rest.to_owned()));
+                }
+            }
+        }
+        for (link, rest) in by_link.into_values() {
+            match link.to {
+                Target::One(target) => expand_ids(connection, target, documents, link.path, &rest, livemode).await?,
+                Target::Many { noun: target, column, query } => {
+                    expand_children(connection, target, documents, (link.path, column, query), &rest, livemode).await?;
+                }
+                Target::Kept(name) => {
+                    for (document, body) in documents.iter_mut().zip(bodies) {
+                        let kept = speak::kept(body, name)?.unwrap_or(Value::Null);
+                        if let Some(members) = document.as_object_mut() {
+                            members.insert(link.path.to_owned(), kept);
+                        }
+                    }
+                }
+                Target::Inline(target) => {
+                    let mut inlined = Vec::new();
+                    for document in documents.iter_mut() {
+                        visit(document, link.path, &mut |value| inlined.push(value.take()));
+                    }
+                    let none = vec![String::from("{}"); inlined.len()];
+                    expand(connection, target, &mut inlined, &none, &rest, livemode).await?;
+                    let mut inlined = inlined.into_iter();
+                    for document in documents.iter_mut() {
+                        visit(document, link.path, &mut |value| *value = inlined.next().unwrap_or(Value::Null));
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn expand_ids(
+    connection: &mut Connection,
+    target: &'static Noun,
+    documents: &mut [Value],
+    path: &str,
+    rest: &[String],
+    livemode: bool,
+) -> Result<(), Failure> {
+    let mut ids = Vec::new();
+    for document in documents.iter_mut() {
+        visit(document, path, &mut |value| ids.extend(value.as_str().map(ToOwned::to_owned)));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let found: Vec<(String, String)> = read::find_many(connection, target, &ids, livemode).await?.into_iter().collect();
+    let (ids, bodies): (Vec<String>, Vec<String>) = found.into_iter().unzip();
+    let mut spoken = speak::speak(connection, target, &bodies, livemode).await?;
+    expand(connection, target, &mut spoken, &bodies, rest, livemode).await?;
+    let by_id: HashMap<String, Value> = ids.into_iter().zip(spoken).collect();
+    for document in documents.iter_mut() {
+        visit(document, path, &mut |value| {
+            if let Some(whole) = value.as_str().and_then(|id| by_id.get(id)) {
+                *value = whole.clone();
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn expand_children(
+    connection: &mut Connection,
+    target: &'static Noun,
+    documents: &mut [Value],
+    (path, column, query): (&str, &str, &str),
+    rest: &[String],
+    livemode: bool,
+) -> Result<(), Failure> {
+    let id_of = |document: &Value| document.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let parents: Vec<String> = documents.iter().map(id_of).collect();
+    let mut children = read::children(connection, target, column, &parents).await?;
+    let rest: Vec<String> = rest.iter().filter_map(|path| path.strip_prefix("data.")).map(ToOwned::to_owned).collect();
+    for document in documents {
+        let id = id_of(document);
+        let (bodies, has_more) = children.remove(&id).unwrap_or_default();
+        let mut data = speak::speak(connection, target, &bodies, livemode).await?;
+        expand(connection, target, &mut data, &bodies, &rest, livemode).await?;
+        let list = json!({"object": "list", "data": data, "has_more": has_more, "url": query.replace("{id}", &id)});
+        if let Some(members) = document.as_object_mut() {
+            members.insert(path.to_owned(), list);
+        }
+    }
+    Ok(())
+}
+
+/// Calls `act` on every value at the end of a dotted path; arrays on the way are walked.
+fn visit(value: &mut Value, path: &str, act: &mut dyn FnMut(&mut Value)) {
+    let (key, rest) = match path.split_once('.') {
+        Some((key, rest)) => (key, Some(rest)),
+        None => (path, None),
+    };
+    let Some(child) = value.get_mut(key) else { return };
+    match (child, rest) {
+        (Value::Array(items), rest) => items.iter_mut().for_each(|item| match rest {
+            Some(rest) => visit(item, rest, act),
+            None => act(item),
+        }),
+        (child, Some(rest)) => visit(child, rest, act),
+        (child, None) => act(child),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::billing::{customer, subscription};
+
+    #[test]
+    fn paths_are_checked_against_the_links() {
+        let check_one = |path: &str, list| check(&subscription::NOUN, &[path.to_owned()], list).map_err(|refusal| refusal.message);
+        for path in ["customer", "latest_invoice", "latest_invoice.payments", "items.data.price.product", "items", "customer.nothing"] {
+            assert!(check_one(path, false).is_ok(), "{path}");
+            assert!(check_one(&format!("data.{path}"), true).is_ok(), "data.{path}");
+        }
+        assert_eq!(check_one("foo", false), Err("This property cannot be expanded (foo).".to_owned()));
+        assert_eq!(check_one("customers", false), Err("This property cannot be expanded (customers).".to_owned()));
+        assert_eq!(
+            check_one("customer", true),
+            Err("This property cannot be expanded (customer). You may want to try expanding 'data.customer' instead.".to_owned())
+        );
+        assert_eq!(check_one("data", true), Ok(Vec::new()));
+        assert!(check(&customer::NOUN, &["a.b.c.d.e".to_owned()], false).is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! The parameters of a list: filters that the noun declares, and paging.
+
+use super::{form::Form, params::one_of};
+use crate::{
+    billing::{
+        Noun, Refusal,
+        noun::{By, Filter},
+    },
+    store::list::{Condition, Cursor},
+};
+
+/// What a list request asks for.
+#[derive(Debug)]
+pub struct ListParams {
+    pub conditions: Vec<Condition>,
+    pub cursor: Option<Cursor>,
+    pub limit: i64,
+}
+
+const DEFAULT_LIMIT: i64 = 10;
+const MAXIMUM_LIMIT: i64 = 100;
+const MAXIMUM_VALUES: usize = 100;
+
+/// Reads the parameters of a noun's list. `expand` has been taken out before.
+pub fn read(noun: &Noun, form: &Form) -> Result<ListParams, Refusal> {
+    check_unknown(noun, form)?;
+    let mut conditions = Vec::new();
+    for filter in noun.filters {
+        if let Some(value) = at(form, filter.param) {
+            conditions.extend(condition(filter, value)?);
+        } else if let By::Word { column, words } = &filter.by {
+            conditions.extend(default_word(column, words));
+        }
+    }
+    if let Some(value) = form.get("created") {
+        conditions.extend(range("created", "created", value)?);
+    }
+    hide_clocks(noun, form, &mut conditions);
+    Ok(ListParams { conditions, cursor: cursor(form)?, limit: limit(form)? })
+}
+
+/// What lives on a test clock is left out unless its clock or its customer is named.
+fn hide_clocks(noun: &Noun, form: &Form, conditions: &mut Vec<Condition>) {
+    let named = ["test_clock", "customer", "subscription"].iter().any(|name| form.get(name).is_some());
+    if !named && noun.columns.iter().any(|column| column.name == "test_clock") {
+        conditions.push(Condition::Null("test_clock", true));
+    }
+}
+
+fn check_unknown(noun: &Noun, form: &Form) -> Result<(), Refusal> {
+    let Form::Map(members) = form else { return Ok(()) };
+    let paging = ["limit", "starting_after", "ending_before", "created"];
+    let is_known = |name: &str| {
+        paging.contains(&name) || noun.filters.iter().any(|filter| filter.param.split('[').next() == Some(name))
+    };
+    let unknown: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).filter(|name| !is_known(name)).collect();
+    match unknown.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Refusal::invalid(format!("Received unknown parameter: {one}")).code("parameter_unknown").param(*one)),
+        several => Err(Refusal::invalid(format!("Received unknown parameters: {}", several.join(", ")))
+            .code("parameter_unknown")
+            .param(several[0])),
+    }
+}
+
+/// The member that a bracketed name leads to.
+fn at<'f>(form: &'f Form, param: &str) -> Option<&'f Form> {
+    param.split('[').try_fold(form, |form, part| form.get(part.trim_end_matches(']')))
+}
+
+fn condition(filter: &Filter, value: &Form) -> Result<Vec<Condition>, Refusal> {
+    let param = filter.param;
+    Ok(match &filter.by {
+        By::Text(column) => {
+            let value = text(param, value)?;
+            // Currencies and the like are kept in lower case.
+            let value = if *column == "currency" { value.to_ascii_lowercase() } else { value };
+            vec![Condition::Text(column, value)]
+        }
+        By::Boolean(column) => vec![Condition::Boolean(column, boolean(param, value)?)],
+        By::Range(column) => range(param, column, value)?,
+        By::Word { column, words } => word(param, column, words, value)?,
+        By::OneOf(column) => vec![Condition::OneOf(column, texts(param, value)?)],
+        By::ItemPrice => vec![Condition::ItemPrice(text(param, value)?)],
+        By::IsNull(column) => vec![Condition::Null(column, boolean(param, value)?)],
+        By::EventType => {
+            let value = text(param, value)?;
+            vec![match value.strip_suffix('*') {
+                Some(prefix) => Condition::StartsWith("type", prefix.to_owned()),
+                None => Condition::Text("type", value),
+            }]
+        }
+        By::EventTypes => {
+            let values = texts(param, value)?;
+            if values.len() > 20 {
+                return Err(Refusal::invalid("Array items exceeded maximum 20 allowed elements.").param(param));
+            }
+            vec![Condition::OneOf("type", values)]
+        }
+        By::DeliverySuccess => vec![Condition::Delivered(boolean(param, value)?)],
+        By::NotSupportedYet => return Err(Refusal::not_supported_yet(param)),
+    })
+}
+
+type Words = [(&'static str, &'static [&'static str])];
+
+fn default_word(column: &'static str, words: &Words) -> Option<Condition> {
+    let (_, values) = words.iter().find(|(word, values)| word.is_empty() && !values.is_empty())?;
+    Some(Condition::OneOf(column, values.iter().map(|value| (*value).to_owned()).collect()))
+}
+
+fn word(param: &str, column: &'static str, words: &Words, value: &Form) -> Result<Vec<Condition>, Refusal> {
+    let value = text(param, value)?;
+    let Some((_, values)) = words.iter().find(|(word, _)| *word == value) else {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).filter(|word| !word.is_empty()).collect();
+        return Err(Refusal::invalid(format!("Invalid {param}: must be one of {}", one_of(&known))).param(param));
+    };
+    let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+    Ok(if values.is_empty() { Vec::new() } else { vec![Condition::OneOf(column, values)] })
+}
+
+fn range(param: &str, column: &'static str, value: &Form) -> Result<Vec<Condition>, Refusal> {
+    let Form::Map(members) = value else {
+        return Ok(vec![Condition::Compare(column, "=", integer(param, value)?)]);
+    };
+    members
+        .iter()
+        .map(|(key, value)| {
+            let param = format!("{param}[{key}]");
+            let comparison = match key.as_str() {
+                "gt" => ">",
+                "gte" => ">=",
+                "lt" => "<",
+                "lte" => "<=",
+                _ => {
+                    let message = format!("Received unknown parameter: {param}");
+                    return Err(Refusal::invalid(message).code("parameter_unknown").param(param));
+                }
+            };
+            Ok(Condition::Compare(column, comparison, integer(&param, value)?))
+        })
+        .collect()
+}
+
+fn cursor(form: &Form) -> Result<Option<Cursor>, Refusal> {
+    let of = |name: &str| form.get(name).map(|value| text(name, value)).transpose();
+    match (of("starting_after")?, of("ending_before")?) {
+        (None, None) => Ok(None),
+        (Some(id), None) => Ok(Some(Cursor::After(id))),
+        (None, Some(id)) => Ok(Some(Cursor::Before(id))),
+        (Some(_), Some(_)) => Err(Refusal::invalid(
+            "Received both starting_after and ending_before parameters. Please pass in only one.",
+        )),
+    }
+}
+
+/// Out of range is clamped, not refused.
+fn limit(form: &Form) -> Result<i64, Refusal> {
+    match form.get("limit") {
+        None => Ok(DEFAULT_LIMIT),
+        Some(value) => Ok(integer("limit", value)?.clamp(1, MAXIMUM_LIMIT)),
+    }
+}
+
+fn text(param: &str, value: &Form) -> Result<String, Refusal> {
+    match value {
+        Form::Text(text) if text.is_empty() => {
+            let message = format!("You passed an empty string for '{param}'. You should remove '{param}' or supply a non-empty value.");
+            Err(Refusal::invalid(message).code("parameter_invalid_empty").param(param))
+        }
+        Form::Text(text) => Ok(text.clone()),
+        Form::List(_) | Form::Map(_) => Err(Refusal::invalid("Invalid string").param(param)),
+    }
+}
+
+fn texts(param: &str, value: &Form) -> Result<Vec<String>, Refusal> {
+    let Form::List(items) = value else { return Err(Refusal::invalid("Invalid array").param(param)) };
+    if items.len() > MAXIMUM_VALUES {
+        let message = format!("Array items exceeded maximum {MAXIMUM_VALUES} allowed elements.");
+        return Err(Refusal::invalid(message).param(param));
+    }
+    items.iter().enumerate().map(|(index, item)| text(&format!("{param}[{index}]"), item)).collect()
+}
+
+fn boolean(param: &str, value: &Form) -> Result<bool, Refusal> {
+    match text(param, value)?.as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(Refusal::invalid(format!("Invalid boolean: {other}")).param(param)),
+    }
+}
+
+fn integer(param: &str, value: &Form) -> Result<i64, Refusal> {
+    let text = text(param, value)?;
+    text.parse()
+        .map_err(|_| Refusal::invalid(format!("Invalid integer: {text}")).code("parameter_invalid_integer").param(param))
+}

@@ -1,0 +1,9 @@
+//! How anything is said: forms in, JSON out, errors, expansion. Stripe's words, our sentences.
+
+pub mod error;
+pub mod expand;
+pub mod filter;
+pub mod form;
+pub mod params;
+pub mod speak;
+pub mod version;

@@ -1,0 +1,138 @@
+//! Test clocks that advance: the customers on them live through the time up to the target, each thing
+//! at its own second, by the same rounds as everybody else.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{
+    Engine, Failure,
+    close::{Cause, close},
+    work::{Horizon, Work},
+};
+use crate::{
+    billing::{Books, Id, Moment, Refusal, Timestamp, test_clock::{Status, StatusDetails, TestClock}},
+    store::{
+        Fault,
+        books::{self, Needs, Opening},
+        due,
+    },
+};
+
+const POLL: Duration = Duration::from_secs(1);
+const BATCH: i64 = 100;
+/// How often a processor that does not answer is asked before the clock waits for the next poll.
+const STALLS: usize = 20;
+
+impl Engine {
+    /// Advances clocks until told to stop.
+    pub async fn run_clocks(self, mut stopping: watch::Receiver<bool>) {
+        while !*stopping.borrow() {
+            if let Err(fault) = self.advance_clocks().await {
+                self.metrics.faults.inc();
+                tracing::error!(error = &fault as &dyn std::error::Error, "advancing a test clock failed");
+            }
+            tokio::select! {
+                () = self.clock_moved.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+
+    /// Brings every clock that advances to its target, and finishes what is due on ready ones.
+    pub async fn advance_clocks(&self) -> Result<(), Fault> {
+        let mut reader = self.store.reader().await?;
+        let clocks = due::busy_clocks(&mut reader).await?;
+        drop(reader);
+        for clock in clocks {
+            self.advance_clock(&Id::given(clock)).await?;
+        }
+        Ok(())
+    }
+
+    async fn advance_clock(&self, id: &Id<TestClock>) -> Result<(), Fault> {
+        let Some(clock) = self.clock_now(id).await? else { return Ok(()) };
+        let horizon = Horizon { time: clock.horizon(), stepping: true };
+        let mut stalls = 0;
+        loop {
+            let mut tx = self.store.begin().await?;
+            let claim = due::claim_on_clock(&mut tx, id.as_str(), horizon.time.unix_seconds(), BATCH).await?;
+            drop(tx);
+            if claim.customers.is_empty() {
+                break;
+            }
+            let mut work: Vec<Work> = claim.customers.iter().map(|customer| Work::of(customer)).collect();
+            while !work.is_empty() {
+                let mut open = Vec::new();
+                for mut round in self.commit_round(&work, Some(horizon)).await? {
+                    open.append(&mut round.open);
+                    if !round.refused.is_empty() {
+                        return self.fail_clock(id, &round.refused[0].1).await;
+                    }
+                    if round.closed.deliveries > 0 {
+                        self.told.notify_one();
+                    }
+                }
+                let asked = open.len();
+                work = Work::from_answers(self.ask(open).await);
+                if asked > 0 && work.is_empty() {
+                    stalls += 1;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            if stalls > STALLS {
+                // Still advancing, so still due: the next poll goes on.
+                return Ok(());
+            }
+        }
+        if clock.status == Status::Advancing { self.change_clock(id, |clock| reached(clock, horizon.time), "test_helpers.test_clock.ready").await } else { Ok(()) }
+    }
+
+    async fn clock_now(&self, id: &Id<TestClock>) -> Result<Option<TestClock>, Fault> {
+        let mut reader = self.store.reader().await?;
+        let body = crate::store::read::find(&mut reader, &crate::billing::test_clock::NOUN, id.as_str(), false).await?;
+        Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+    }
+
+    async fn fail_clock(&self, id: &Id<TestClock>, refusal: &Refusal) -> Result<(), Fault> {
+        tracing::error!(clock.id = id.as_str(), reason = %refusal, "a test clock cannot go on");
+        let failed = |clock: TestClock| TestClock { status: Status::InternalFailure, status_details: StatusDetails::default(), ..clock };
+        self.change_clock(id, failed, "test_helpers.test_clock.internal_failure").await
+    }
+
+    async fn change_clock(&self, id: &Id<TestClock>, change: impl Fn(TestClock) -> TestClock, event: &'static str) -> Result<(), Fault> {
+        let wall = self.clock.now();
+        let mut needs = Needs::default();
+        needs.document(id);
+        let mut tx = self.store.begin().await?;
+        let opened = books::open(&mut tx, &[Opening { customer: None, needs }]).await?;
+        let mut at = self.moment(wall)?;
+        let mut decided: Vec<Books> = opened.books;
+        for books in &mut decided {
+            let Some(clock) = books.get(id).filter(|clock| clock.status == Status::Advancing).cloned() else { return Ok(()) };
+            books.put(change(clock)).tell(event, &mut at);
+        }
+        close(&mut tx, decided, &opened.endpoints, &Cause::default(), wall).await?;
+        tx.commit().await?;
+        self.told.notify_one();
+        Ok(())
+    }
+}
+
+fn reached(clock: TestClock, time: Timestamp) -> TestClock {
+    TestClock { frozen_time: time, status: Status::Ready, status_details: StatusDetails::default(), ..clock }
+}
+
+/// Used by tests and tools: does everything that is due, until nothing is.
+impl Engine {
+    pub async fn settle_down(&self) -> Result<(), Failure> {
+        while self.tick(0).await?.more {}
+        self.advance_clocks().await?;
+        Ok(())
+    }
+
+    pub fn new_moment(&self) -> Result<Moment, Fault> {
+        self.moment(self.clock.now())
+    }
+}

@@ -1,0 +1,78 @@
+//! Drives, decides nothing: open → decide → close → ask → settle.
+//!
+//! | file | what |
+//! |---|---|
+//! | `verb` | what can be asked of the books |
+//! | `close` | turns decided books into rows, events and deliveries |
+//! | `request` | one verb for one caller, with its idempotency receipt |
+//! | `payment` | questions to the processor, and the settling of their answers |
+//! | `work` | rounds of settling and advancing for many customers at once |
+//! | `ticker` | what is due at wall time |
+//! | `clocks` | test clocks that advance |
+//!
+//! A transaction is never open while the processor is being asked.
+
+pub mod clocks;
+pub mod close;
+pub mod payment;
+pub mod request;
+pub mod ticker;
+pub mod verb;
+pub mod work;
+
+use std::sync::Arc;
+
+use rand::{TryRng as _, rngs::SysRng};
+use tokio::sync::Notify;
+
+use crate::{
+    billing::{Moment, Refusal, Timestamp, id::Ids},
+    clock::Clock,
+    gateway::Gateway,
+    metrics::Metrics,
+    store::{Fault, Store},
+};
+
+pub use close::Cause;
+pub use request::{Answered, Render, Request};
+pub use verb::{Owner, Subject, Verb};
+
+/// All that driving needs.
+#[derive(Clone)]
+pub struct Engine {
+    pub store: Store,
+    pub gateway: Arc<dyn Gateway>,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    /// A test clock was told to advance: it starts at once instead of at the next poll.
+    pub clock_moved: Arc<Notify>,
+    /// New deliveries were written.
+    pub told: Arc<Notify>,
+}
+
+/// Why a verb was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Broken(#[from] Fault),
+}
+
+impl Engine {
+    pub fn new(store: Store, gateway: Arc<dyn Gateway>, clock: Clock, metrics: Metrics) -> Engine {
+        Engine { store, gateway, clock, metrics, clock_moved: Arc::new(Notify::new()), told: Arc::new(Notify::new()) }
+    }
+
+    /// A moment at `now`, with ids that sort by wall time.
+    pub fn moment(&self, now: Timestamp) -> Result<Moment, Fault> {
+        Ok(Moment::new(now, new_ids(&self.clock)?))
+    }
+}
+
+/// Ids that sort by wall time, seeded by the operating system.
+pub fn new_ids(clock: &Clock) -> Result<Ids, Fault> {
+    let mut seed = [0; 32];
+    SysRng.try_fill_bytes(&mut seed).map_err(|error| Fault::Setup(format!("no randomness to be had: {error}")))?;
+    Ok(Ids::new(clock.milliseconds(), seed))
+}

@@ -1,0 +1,103 @@
+//! Questions to the processor. Each was committed as an open attempt before it is asked here, so
+//! whoever comes next can ask it again with the same key.
+
+use futures_util::{StreamExt as _, stream};
+
+use super::Engine;
+use crate::{
+    billing::{
+        Books, Id, Timestamp,
+        charge::Charge,
+        customer::Customer,
+        invoice::Invoice,
+        payment_intent::{Attempt, PaymentIntent},
+        settle::Answer,
+    },
+    gateway::Question,
+    store::books::{Needs, Opening},
+};
+
+/// How many questions are asked at a time.
+const CONCURRENCY: usize = 64;
+
+/// An open attempt that must be asked about.
+#[derive(Clone, Debug)]
+pub struct Open {
+    pub customer: Option<Id<Customer>>,
+    pub intent: Id<PaymentIntent>,
+    pub attempt: Attempt,
+    pub question: Question,
+    invoice: Option<Id<Invoice>>,
+    charge: Option<Id<Charge>>,
+}
+
+/// An attempt and what the processor said.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub open: Open,
+    pub answer: Answer,
+}
+
+impl Open {
+    fn of(intent: &PaymentIntent) -> Option<Open> {
+        let attempt = intent.internal.attempt.clone()?;
+        Some(Open {
+            customer: intent.customer.clone(),
+            intent: intent.id.clone(),
+            question: Question {
+                key: intent.attempt_key(&attempt),
+                action: attempt.action,
+                amount: attempt.amount,
+                currency: intent.currency,
+                off_session: attempt.off_session,
+                token: attempt.token.clone(),
+            },
+            attempt,
+            invoice: intent.internal.invoice.clone(),
+            charge: intent.latest_charge.clone(),
+        })
+    }
+
+    /// The attempts that this decision opened.
+    pub fn opened_in(books: &Books) -> Vec<Open> {
+        books.changed::<PaymentIntent>().filter_map(Open::of).collect()
+    }
+
+    /// The attempts that nobody has finished in time: asked again, with the same key.
+    pub fn left_alone_in(books: &Books, horizon: Timestamp) -> Vec<Open> {
+        let late = |intent: &&PaymentIntent| crate::billing::Resource::due(*intent).is_some_and(|due| due <= horizon);
+        books.all::<PaymentIntent>().filter(late).filter_map(Open::of).collect()
+    }
+
+    /// The books in which its answer is settled.
+    pub fn opening(&self) -> Opening {
+        let mut needs = Needs::default();
+        needs.document(&self.intent);
+        needs.document(&self.attempt.payment_method);
+        self.invoice.iter().for_each(|invoice| needs.document(invoice));
+        self.charge.iter().for_each(|charge| needs.document(charge));
+        Opening { customer: self.customer.clone(), needs }
+    }
+}
+
+impl Engine {
+    /// Asks about many attempts at once. What was not answered is left open, and due.
+    pub async fn ask(&self, open: Vec<Open>) -> Vec<Settled> {
+        stream::iter(open)
+            .map(|open| async move {
+                let answer = self.gateway.ask(&open.question).await;
+                let label = match &answer {
+                    Ok(Answer::Approved { .. }) => "approved",
+                    Ok(Answer::Declined(_)) => "declined",
+                    Ok(Answer::NeedsAction) => "needs_action",
+                    Err(_) => "unanswered",
+                };
+                self.metrics.attempts.with_label_values(&[label]).inc();
+                answer.ok().map(|answer| Settled { open, answer })
+            })
+            .buffer_unordered(CONCURRENCY)
+            .filter_map(std::future::ready)
+            .collect()
+            .await
+    }
+}

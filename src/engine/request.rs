@@ -1,0 +1,311 @@
+//! One verb for one caller: decided once, answered once, however often it is asked.
+//!
+//! The receipt of an idempotency key is written in the transaction of the effect. A verb that moves
+//! money takes two: the first commits the effect with its open attempt (and a receipt that says what
+//! the answer will be about), the second commits the outcome with the answer.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::{
+    Engine, Failure,
+    close::{Cause, close},
+    payment::{Open, Settled},
+    verb::{Owner, Subject, Verb},
+    work::settle_all,
+};
+use crate::{
+    billing::{Books, Refusal, Timestamp, customer::Customer, refusal::ErrorType, test_clock::{Status, TestClock}},
+    store::{
+        Connection, Fault, Tx,
+        books::{self, Needs, Opening},
+        idempotency::{self, Entry, Receipt},
+    },
+};
+
+/// Who asks, and how often they may have asked before.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub id: String,
+    pub livemode: bool,
+    pub idempotency: Option<Idempotency>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Idempotency {
+    pub key: String,
+    /// A digest of method, path and parameters.
+    pub fingerprint: Vec<u8>,
+}
+
+/// An answer: the bytes that went out, or go out.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub status: u16,
+    pub body: String,
+    /// The request that was first answered so, if this is a repetition.
+    pub repeats: Option<String>,
+}
+
+/// Puts a subject into words, inside the transaction that made it.
+pub trait Render: Sync {
+    fn render<'a>(&'a self, connection: &'a mut Connection, subject: &'a Subject) -> BoxFuture<'a, Result<Answered, Failure>>;
+}
+
+/// How often a transaction that failed for a passing reason is tried.
+const TRIES: u32 = 4;
+/// How often a question is asked inside a request before the ticker takes over.
+const QUESTIONS: u32 = 3;
+/// How long a request may take between its two transactions before a repetition may finish it.
+const LEASE_SECONDS: i64 = 90;
+
+/// What the first transaction came to.
+enum First {
+    Done(Answered),
+    Pay(Subject, Vec<Open>),
+    /// A twin committed first: look again.
+    TwinWon,
+}
+
+impl Engine {
+    /// Does a verb and answers it.
+    pub async fn perform<V: Verb>(&self, request: &Request, verb: V, render: &dyn Render) -> Result<Answered, Failure> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let failure = match self.first(request, verb.clone(), render).await {
+                Ok(First::Done(answered)) => return Ok(answered),
+                Ok(First::Pay(subject, open)) => return self.pay(request, &subject, open, render).await,
+                Ok(First::TwinWon) if tries < TRIES => continue,
+                Ok(First::TwinWon) => return Err(in_use(request).into()),
+                Err(failure) => failure,
+            };
+            match &failure {
+                Failure::Broken(fault) if fault.is_passing() && tries < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(10 << tries)).await;
+                }
+                Failure::Broken(fault) => return Err(constraint_refusal(fault).map_or(failure, Failure::Refused)),
+                Failure::Refused(_) => return Err(failure),
+            }
+        }
+    }
+
+    async fn first<V: Verb>(&self, request: &Request, verb: V, render: &dyn Render) -> Result<First, Failure> {
+        let wall = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        if let Some(known) = self.known(&mut tx, request, wall).await? {
+            drop(tx);
+            return self.repeat(request, known, render).await.map(First::Done);
+        }
+        let opening = opening_of(&mut tx, &verb).await?;
+        let opened = books::open(&mut tx, std::slice::from_ref(&opening)).await?;
+        let mut books = opened.books.into_iter().next().unwrap_or_default();
+        books.keep_mode(request.livemode);
+        let now = time_in(&books, wall)?;
+        let mut at = self.moment(now)?;
+        let subject = verb.decide(&mut books, &mut at)?;
+        books.soundness()?;
+        let open = Open::opened_in(&books);
+        let cause = cause_of(request);
+        let closed = close(&mut tx, vec![books], &opened.endpoints, &cause, wall).await?;
+        let first = if open.is_empty() {
+            let answered = render.render(&mut tx, &subject).await?;
+            if !self.receipt(&mut tx, request, wall, &answered).await? {
+                return Ok(First::TwinWon);
+            }
+            First::Done(answered)
+        } else {
+            if let Some(known) = &request.idempotency {
+                let entry = entry(request, known, wall);
+                let subject = subject_text(&subject, &open);
+                let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
+                if !idempotency::begin(&mut tx, &entry, &subject, leased_until).await? {
+                    return Ok(First::TwinWon);
+                }
+            }
+            First::Pay(subject, open)
+        };
+        tx.commit().await?;
+        if closed.deliveries > 0 {
+            self.told.notify_one();
+        }
+        Ok(first)
+    }
+
+    /// Asks the processor, settles what it says, and answers.
+    async fn pay(&self, request: &Request, subject: &Subject, open: Vec<Open>, render: &dyn Render) -> Result<Answered, Failure> {
+        let mut settled = Vec::new();
+        let mut unanswered = open;
+        for _ in 0..QUESTIONS {
+            let answered = self.ask(unanswered.clone()).await;
+            unanswered.retain(|open| !answered.iter().any(|settled| settled.open.intent == open.intent));
+            settled.extend(answered);
+            if unanswered.is_empty() {
+                break;
+            }
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.second(request, subject, &settled, render).await {
+                Err(Failure::Broken(fault)) if fault.is_passing() && tries < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(10 << tries)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn second(&self, request: &Request, subject: &Subject, settled: &[Settled], render: &dyn Render) -> Result<Answered, Failure> {
+        let wall = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let deliveries = settle_all(self, &mut tx, settled, wall, &cause_of(request)).await?;
+        let answered = render.render(&mut tx, subject).await?;
+        // Refused only when a repetition took over after the lease: its answer is the same.
+        self.receipt(&mut tx, request, wall, &answered).await?;
+        tx.commit().await?;
+        if deliveries > 0 {
+            self.told.notify_one();
+        }
+        Ok(answered)
+    }
+
+    /// What is known about the request's idempotency key, checked against the request.
+    async fn known(&self, tx: &mut Tx, request: &Request, wall: Timestamp) -> Result<Option<Receipt>, Failure> {
+        let Some(idempotency) = &request.idempotency else { return Ok(None) };
+        let known = idempotency::find(tx, request.livemode, &idempotency.key, wall.unix_seconds()).await?;
+        if known.as_ref().is_some_and(|known| known.fingerprint != idempotency.fingerprint) {
+            let message = format!(
+                "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a \
+                 key other than '{}' if you meant to execute a different request.",
+                idempotency.key
+            );
+            return Err(Refusal::new(400, ErrorType::IdempotencyError, message).into());
+        }
+        Ok(known)
+    }
+
+    /// The answer that was given before; or, if its server died between the two transactions, the rest
+    /// of the work.
+    async fn repeat(&self, request: &Request, known: Receipt, render: &dyn Render) -> Result<Answered, Failure> {
+        if let Some((status, body)) = known.answer {
+            return Ok(Answered { status, body, repeats: Some(known.request) });
+        }
+        let Some(idempotency) = &request.idempotency else { return Err(in_use(request).into()) };
+        let wall = self.clock.now();
+        let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
+        let mut reader = self.store.reader().await?;
+        let ours = known.leased_until.is_some_and(|until| until <= wall.unix_seconds())
+            && idempotency::take_over(&mut reader, request.livemode, &idempotency.key, wall.unix_seconds(), leased_until).await?;
+        drop(reader);
+        let subject = known.subject.as_deref().and_then(subject_of);
+        let (true, Some((subject, intents))) = (ours, subject) else { return Err(in_use(request).into()) };
+        let first = Request { id: known.request, ..request.clone() };
+        let open = self.still_open(&intents).await?;
+        self.pay(&first, &subject, open, render).await
+    }
+
+    async fn still_open(&self, intents: &[String]) -> Result<Vec<Open>, Failure> {
+        let mut tx = self.store.begin().await?;
+        let mut needs = Needs::default();
+        needs.documents.extend(intents.iter().map(|id| (&crate::billing::payment_intent::NOUN, id.clone())));
+        let opened = books::open(&mut tx, &[Opening { customer: None, needs }]).await?;
+        // Far enough ahead that an open attempt counts however fresh it is.
+        Ok(opened.books.first().map(|books| Open::left_alone_in(books, Timestamp::new(i64::MAX))).unwrap_or_default())
+    }
+
+    async fn receipt(&self, tx: &mut Tx, request: &Request, wall: Timestamp, answered: &Answered) -> Result<bool, Fault> {
+        match &request.idempotency {
+            None => Ok(true),
+            Some(known) => idempotency::finish(tx, &entry(request, known, wall), answered.status, &answered.body).await,
+        }
+    }
+}
+
+async fn opening_of<V: Verb>(tx: &mut Tx, verb: &V) -> Result<Opening, Fault> {
+    let mut needs = Needs::default();
+    verb.needs(&mut needs);
+    let customer = match verb.owner() {
+        Owner::Nobody => None,
+        Owner::Customer(id) => Some(id),
+        Owner::Of(noun, id) => {
+            let owner = books::owner(tx, noun, &id).await?.flatten();
+            needs.documents.push((noun, id));
+            owner
+        }
+    };
+    Ok(Opening { customer, needs })
+}
+
+/// A customer on a test clock lives at its frozen time, and must wait while it advances.
+fn time_in(books: &Books, wall: Timestamp) -> Result<Timestamp, Refusal> {
+    let on_clock = books.all::<Customer>().find_map(|customer| customer.test_clock.as_ref());
+    let Some(clock) = on_clock.and_then(|id| books.get::<TestClock>(id)) else { return Ok(wall) };
+    match clock.status {
+        Status::Ready => Ok(clock.frozen_time),
+        Status::Advancing | Status::InternalFailure => Err(Refusal::invalid(format!(
+            "Test clock {} is {}: wait until it is ready before changing what lives on it.",
+            clock.id, clock.status
+        ))
+        .code("lock_timeout")
+        .status(429)),
+    }
+}
+
+pub fn cause_of(request: &Request) -> Cause {
+    Cause {
+        id: Some(request.id.clone()),
+        idempotency_key: request.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
+    }
+}
+
+fn entry<'a>(request: &'a Request, known: &'a Idempotency, wall: Timestamp) -> Entry<'a> {
+    Entry {
+        livemode: request.livemode,
+        key: &known.key,
+        fingerprint: &known.fingerprint,
+        request: &request.id,
+        now: wall.unix_seconds(),
+    }
+}
+
+fn in_use(request: &Request) -> Refusal {
+    let key = request.idempotency.as_ref().map_or("", |idempotency| &idempotency.key);
+    let message = format!(
+        "There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and \
+         the other request is still going through): {key}. Please try again later."
+    );
+    Refusal::new(409, ErrorType::IdempotencyError, message).code("idempotency_key_in_use")
+}
+
+/// A unique value that a client chose can clash only when it is written.
+fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
+    match fault.constraint()? {
+        "products_pkey" => Some(Refusal::invalid("Product already exists.").code("resource_already_exists").param("id")),
+        "prices_lookup_key" => Some(
+            Refusal::invalid("A price already uses that lookup key.").code("resource_already_exists").param("lookup_key"),
+        ),
+        "prices_product_fkey" => {
+            Some(Refusal::invalid("This product cannot be deleted because it has one or more user-created prices."))
+        }
+        _ => None,
+    }
+}
+
+/// What a receipt under way remembers: noun, id, the intents to ask about, and whether a decline is
+/// the answer.
+fn subject_text(subject: &Subject, open: &[Open]) -> String {
+    let intents: Vec<&str> = open.iter().map(|open| open.intent.as_str()).collect();
+    let declined = subject.unless_declined.as_ref().map_or("", |intent| intent.as_str());
+    format!("{} {} {} {declined}", subject.noun.object, subject.id, intents.join(","))
+}
+
+fn subject_of(text: &str) -> Option<(Subject, Vec<String>)> {
+    let mut words = text.split(' ');
+    let noun = crate::billing::noun_of(words.next()?)?;
+    let id = words.next()?.to_owned();
+    let intents = words.next()?.split(',').map(ToOwned::to_owned).collect();
+    let declined = words.next().filter(|id| !id.is_empty()).map(crate::billing::Id::given);
+    Some((Subject { noun, id, deleted: false, unless_declined: declined, shown_once: None }, intents))
+}

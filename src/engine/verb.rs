@@ -1,0 +1,90 @@
+//! What can be asked of the books.
+
+use crate::{
+    billing::{Books, Id, Moment, Noun, Refusal, Resource, customer::Customer, payment_intent::PaymentIntent},
+    store::books::Needs,
+};
+
+/// One decision about one customer (or one shared noun).
+pub trait Verb: Clone + Send {
+    fn owner(&self) -> Owner;
+
+    /// What to load beyond the standing set.
+    fn needs(&self, _needs: &mut Needs) {}
+
+    /// Pure: no clock, no database, no waiting.
+    fn decide(self, books: &mut Books, at: &mut Moment) -> Result<Subject, Refusal>;
+}
+
+/// Whose lock a decision is made under.
+#[derive(Clone, Debug)]
+pub enum Owner {
+    /// Something new, or a shared noun that locks its own row.
+    Nobody,
+    Customer(Id<Customer>),
+    /// The customer that a document belongs to; nobody when it belongs to none.
+    Of(&'static Noun, String),
+}
+
+impl Owner {
+    pub fn of<R: Resource>(id: &Id<R>) -> Owner {
+        Owner::Of(R::NOUN, id.to_string())
+    }
+}
+
+/// What the answer to a request is about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub noun: &'static Noun,
+    pub id: String,
+    /// It was deleted: the answer is the stub.
+    pub deleted: bool,
+    /// If this intent's payment failed meanwhile, the answer is that error.
+    pub unless_declined: Option<Id<PaymentIntent>>,
+    /// A member that only this answer shows (the secret of a new endpoint).
+    pub shown_once: Option<(&'static str, String)>,
+}
+
+impl Subject {
+    pub fn document<R: Resource>(id: &Id<R>) -> Subject {
+        Subject { noun: R::NOUN, id: id.to_string(), deleted: false, unless_declined: None, shown_once: None }
+    }
+
+    pub fn deleted<R: Resource>(id: &Id<R>) -> Subject {
+        Subject { deleted: true, ..Subject::document(id) }
+    }
+
+    #[must_use]
+    pub fn unless_declined(mut self, intent: Option<Id<PaymentIntent>>) -> Subject {
+        self.unless_declined = intent;
+        self
+    }
+}
+
+/// A verb made of a function: most calls are one.
+#[derive(Clone)]
+pub struct Decision<F> {
+    owner: Owner,
+    needs: Needs,
+    decide: F,
+}
+
+impl<F: FnOnce(&mut Books, &mut Moment) -> Result<Subject, Refusal> + Clone + Send> Decision<F> {
+    pub fn new(owner: Owner, needs: Needs, decide: F) -> Decision<F> {
+        Decision { owner, needs, decide }
+    }
+}
+
+impl<F: FnOnce(&mut Books, &mut Moment) -> Result<Subject, Refusal> + Clone + Send> Verb for Decision<F> {
+    fn owner(&self) -> Owner {
+        self.owner.clone()
+    }
+
+    fn needs(&self, needs: &mut Needs) {
+        *needs = self.needs.clone();
+    }
+
+    fn decide(self, books: &mut Books, at: &mut Moment) -> Result<Subject, Refusal> {
+        (self.decide)(books, at)
+    }
+}

@@ -1,0 +1,59 @@
+//! Who moves the money. A processor each; the engine knows only the trait.
+
+pub mod test_cards;
+
+use futures_util::future::BoxFuture;
+
+use crate::billing::{
+    Amount, Currency, Timestamp,
+    payment_intent::Action,
+    payment_method::Card,
+    settle::{Answer, Decline},
+};
+
+/// A processor.
+///
+/// `ask` must be idempotent by its key: the same question, asked again because the answer was lost,
+/// moves no money twice and gets the same answer.
+pub trait Gateway: Send + Sync {
+    /// Takes card details in and gives a token for them.
+    fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>>;
+
+    /// Asks whether a card can be kept for later.
+    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Decline>>;
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Unanswered>>;
+}
+
+/// What a payment method is made from.
+#[derive(Clone, Debug)]
+pub enum CardSource {
+    /// A shared test name: what follows `pm_card_` or `tok_`.
+    Name(String),
+    Number { number: String, exp_month: i64, exp_year: i64, cvc: Option<String> },
+}
+
+#[derive(Clone, Debug)]
+pub struct Tokenized {
+    pub card: Card,
+    pub token: String,
+}
+
+/// One question about one payment.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Never reused for another question.
+    pub key: String,
+    pub action: Action,
+    pub amount: Amount,
+    pub currency: Currency,
+    /// The customer is not there to authenticate.
+    pub off_session: bool,
+    /// The card's token; for captures and releases the reference of the payment.
+    pub token: String,
+}
+
+/// Nobody knows what became of the question: it is asked again with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the processor did not answer")]
+pub struct Unanswered;

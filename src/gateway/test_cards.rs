@@ -1,0 +1,335 @@
+//! The processor of test mode: every outcome is decided by the card (the table of test cards).
+
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
+
+use super::{CardSource, Gateway, Question, Tokenized, Unanswered};
+use crate::billing::{
+    Timestamp,
+    payment_intent::Action,
+    payment_method::{Card, Checks, Networks, RegulatedStatus, ThreeDSecureUsage},
+    settle::{Answer, Decline},
+    shape::Null,
+};
+
+/// A test card and how it behaves.
+struct TestCard {
+    /// What follows `pm_card_` and `tok_`.
+    name: &'static str,
+    number: &'static str,
+    brand: &'static str,
+    funding: &'static str,
+    country: &'static str,
+    behaviour: Behaviour,
+}
+
+#[derive(Clone, Copy)]
+enum Behaviour {
+    Works,
+    /// Refused from the start: it cannot even be attached.
+    Refused(&'static str),
+    /// Attaches, but every charge fails.
+    ChargesFail(&'static str),
+    /// Every payment must be authenticated.
+    Authenticates,
+    /// Authenticates on session; off session it works.
+    AuthenticatesOnSession,
+}
+
+use Behaviour::{Authenticates, AuthenticatesOnSession, ChargesFail, Refused, Works};
+
+const fn card(name: &'static str, number: &'static str, brand: &'static str, behaviour: Behaviour) -> TestCard {
+    TestCard { name, number, brand, funding: "credit", country: "US", behaviour }
+}
+
+const fn debit(name: &'static str, number: &'static str, brand: &'static str) -> TestCard {
+    TestCard { name, number, brand, funding: "debit", country: "US", behaviour: Works }
+}
+
+const CARDS: &[TestCard] = &[
+    card("visa", "4242424242424242", "visa", Works),
+    debit("visa_debit", "4000056655665556", "visa"),
+    card("mastercard", "5555555555554444", "mastercard", Works),
+    card("mastercard_2_series", "2223003122003222", "mastercard", Works),
+    debit("mastercard_debit", "5200828282828210", "mastercard"),
+    TestCard {
+        name: "mastercard_prepaid",
+        number: "5105105105105100",
+        brand: "mastercard",
+        funding: "prepaid",
+        country: "US",
+        behaviour: Works,
+    },
+    card("amex", "378282246310005", "amex", Works),
+    card("amex_2", "371449635398431", "amex", Works),
+    card("discover", "6011111111111117", "discover", Works),
+    card("discover_2", "6011000990139424", "discover", Works),
+    debit("discover_debit", "6011981111111113", "discover"),
+    card("diners", "3056930009020004", "diners", Works),
+    card("diners_14", "36227206271667", "diners", Works),
+    card("jcb", "3566002020360505", "jcb", Works),
+    card("unionpay", "6200000000000005", "unionpay", Works),
+    debit("unionpay_debit", "6200000000000047", "unionpay"),
+    card("unionpay_19", "6205500000000000004", "unionpay", Works),
+    card("us", "4242424242424242", "visa", Works),
+    TestCard {
+        name: "jp",
+        number: "4000003920000003",
+        brand: "visa",
+        funding: "credit",
+        country: "JP",
+        behaviour: Works,
+    },
+    card("bypassPending", "4000000000000077", "visa", Works),
+    card("visa_chargeDeclined", "4000000000000002", "visa", Refused("generic_decline")),
+    card("visa_chargeDeclinedInsufficientFunds", "4000000000009995", "visa", Refused("insufficient_funds")),
+    card("visa_chargeDeclinedLostCard", "4000000000009987", "visa", Refused("lost_card")),
+    card("visa_chargeDeclinedStolenCard", "4000000000009979", "visa", Refused("stolen_card")),
+    card("chargeDeclinedExpiredCard", "4000000000000069", "visa", Refused("expired_card")),
+    card("chargeDeclinedIncorrectCvc", "4000000000000127", "visa", Refused("incorrect_cvc")),
+    card("chargeDeclinedProcessingError", "4000000000000119", "visa", Refused("processing_error")),
+    card("visa_chargeDeclinedVelocityLimitExceeded", "4000000000006975", "visa", Refused("card_velocity_exceeded")),
+    card("chargeCustomerFail", "4000000000000341", "visa", ChargesFail("generic_decline")),
+    card("visa_chargeCustomerFailLostCard", "4000000000000341", "visa", ChargesFail("lost_card")),
+    card("visa_chargeCustomerFailStolenCard", "4000000000000341", "visa", ChargesFail("stolen_card")),
+    card("authenticationRequired", "4000002760003184", "visa", Authenticates),
+    card("authenticationRequiredOnSetup", "4000002500003155", "visa", AuthenticatesOnSession),
+    card("authenticationRequiredSetupForOffSession", "4000003800000446", "visa", AuthenticatesOnSession),
+    card("threeDSecure2Required", "4000000000003220", "visa", Authenticates),
+    card("threeDSecureOptional", "4000000000003055", "visa", Works),
+];
+
+/// Faults for tests to inject, and where to keep the processor's own books.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// One answer in so many is lost after the money has moved. 0: none.
+    pub lose_one_in: u64,
+    /// One file per key: what a real processor remembers. It outlives the server, so that tests can
+    /// count what was really charged.
+    pub ledger: Option<PathBuf>,
+}
+
+/// The test-card processor. Outcomes follow from the card alone, so the same question always gets the
+/// same answer, also after a restart.
+#[derive(Debug, Default)]
+pub struct TestCards {
+    faults: Faults,
+    asked: AtomicU64,
+}
+
+impl TestCards {
+    pub fn new(faults: Faults) -> Self {
+        TestCards { faults, asked: AtomicU64::new(0) }
+    }
+
+    fn answer(question: &Question) -> Answer {
+        // A reference is derived from the key: asking again finds the same payment.
+        let approved = || Answer::Approved { reference: format!("test_{}", question.key) };
+        if matches!(question.action, Action::Capture | Action::Release) {
+            return approved();
+        }
+        let Some(card) = CARDS.iter().find(|card| card.name == question.token) else {
+            return Answer::Declined(decline("generic_decline"));
+        };
+        match card.behaviour {
+            Works => approved(),
+            Refused(code) | ChargesFail(code) => Answer::Declined(decline(code)),
+            Authenticates => Answer::NeedsAction,
+            AuthenticatesOnSession if question.off_session => approved(),
+            AuthenticatesOnSession => Answer::NeedsAction,
+        }
+    }
+
+    /// One file per key, and in it a line per question: `create_new` is the processor's idempotency.
+    fn remember(&self, question: &Question, answer: &Answer) -> std::io::Result<()> {
+        let Some(ledger) = &self.faults.ledger else { return Ok(()) };
+        let moved = matches!(answer, Answer::Approved { .. }) && matches!(question.action, Action::Sale | Action::Capture);
+        let path = ledger.join(&question.key);
+        match fs::File::create_new(&path) {
+            Ok(mut file) => writeln!(file, "{} {} {}", if moved { "captured" } else { "refused" }, question.amount, question.currency),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                writeln!(fs::OpenOptions::new().append(true).open(&path)?, "again")
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Gateway for TestCards {
+    fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
+        Box::pin(async move {
+            match source {
+                CardSource::Name(name) => {
+                    let card = CARDS.iter().find(|card| card.name == name).ok_or_else(|| decline("incorrect_number"))?;
+                    let year = year_of(now) + 1;
+                    Ok(Tokenized { card: shown(card, 12, year, false), token: card.name.to_owned() })
+                }
+                CardSource::Number { number, exp_month, exp_year, cvc } => {
+                    let digits: String = number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+                    check_number(&digits)?;
+                    let year = check_expiry(*exp_month, *exp_year, now)?;
+                    if cvc.as_ref().is_some_and(|cvc| !(3..=4).contains(&cvc.len()) || !cvc.bytes().all(|b| b.is_ascii_digit())) {
+                        return Err(decline("invalid_cvc"));
+                    }
+                    let card = CARDS.iter().find(|card| card.number == digits).ok_or_else(not_a_test_card)?;
+                    Ok(Tokenized { card: shown(card, *exp_month, year, cvc.is_some()), token: card.name.to_owned() })
+                }
+            }
+        })
+    }
+
+    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Decline>> {
+        Box::pin(async move {
+            match CARDS.iter().find(|card| card.name == token).map(|card| card.behaviour) {
+                Some(Refused(code)) => Err(decline(code)),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Unanswered>> {
+        Box::pin(async move {
+            if !self.faults.latency.is_zero() {
+                tokio::time::sleep(self.faults.latency).await;
+            }
+            let answer = Self::answer(question);
+            self.remember(question, &answer).map_err(|_| Unanswered)?;
+            let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+            if self.faults.lose_one_in > 0 && asked.is_multiple_of(self.faults.lose_one_in) {
+                return Err(Unanswered);
+            }
+            Ok(answer)
+        })
+    }
+}
+
+fn shown(card: &TestCard, exp_month: i64, exp_year: i64, cvc_given: bool) -> Card {
+    let hash = Sha256::digest(card.number.as_bytes());
+    let fingerprint = hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    Card {
+        brand: card.brand.to_owned(),
+        checks: Checks {
+            address_line1_check: None,
+            address_postal_code_check: None,
+            cvc_check: cvc_given.then(|| "pass".to_owned()),
+        },
+        country: Some(card.country.to_owned()),
+        display_brand: card.brand.to_owned(),
+        exp_month,
+        exp_year,
+        fingerprint,
+        funding: card.funding.to_owned(),
+        generated_from: Null,
+        last4: card.number[card.number.len() - 4..].to_owned(),
+        networks: Networks { available: vec![card.brand.to_owned()], preferred: Null },
+        regulated_status: RegulatedStatus::Unregulated,
+        three_d_secure_usage: ThreeDSecureUsage { supported: card.brand != "amex" },
+        wallet: Null,
+    }
+}
+
+fn check_number(digits: &str) -> Result<(), Decline> {
+    let valid = (12..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, byte)| {
+            let digit = u32::from(byte.saturating_sub(b'0')) * (1 + u32::from(place % 2 == 1));
+            if digit > 9 { digit - 9 } else { digit }
+        })
+        .sum();
+    if valid && sum.is_multiple_of(10) { Ok(()) } else { Err(decline("incorrect_number")) }
+}
+
+fn check_expiry(month: i64, year: i64, now: Timestamp) -> Result<i64, Decline> {
+    if !(1..=12).contains(&month) {
+        return Err(decline("invalid_expiry_month"));
+    }
+    let year = if (0..100).contains(&year) { 2000 + year } else { year };
+    if !(year_of(now)..=year_of(now) + 50).contains(&year) {
+        return Err(decline("invalid_expiry_year"));
+    }
+    Ok(year)
+}
+
+fn year_of(now: Timestamp) -> i64 {
+    use chrono::Datelike as _;
+    chrono::DateTime::from_timestamp(now.unix_seconds(), 0).map_or(1970, |time| i64::from(time.year()))
+}
+
+fn not_a_test_card() -> Decline {
+    Decline {
+        code: "card_declined".to_owned(),
+        decline_code: Some("test_mode_live_card".to_owned()),
+        message: "Your card was declined. Your request was in test mode, but used a non test card. For a list of valid test \
+                  cards, visit: https://stripe.com/docs/testing."
+            .to_owned(),
+    }
+}
+
+/// The error of a decline (decline codes and messages). Some reasons are error codes of their own; of
+/// lost and stolen cards the cardholder must only hear the generic message.
+pub fn decline(reason: &str) -> Decline {
+    let of_its_own = |message: &str| Decline { code: reason.to_owned(), decline_code: None, message: message.to_owned() };
+    match reason {
+        "expired_card" => Decline { decline_code: Some(reason.to_owned()), ..of_its_own("Your card has expired.") },
+        "incorrect_cvc" => {
+            Decline { decline_code: Some(reason.to_owned()), ..of_its_own("Your card's security code is incorrect.") }
+        }
+        "invalid_cvc" => of_its_own("Your card's security code is invalid."),
+        "incorrect_number" => of_its_own("Your card number is incorrect."),
+        "invalid_expiry_month" => of_its_own("Your card's expiration month is invalid."),
+        "invalid_expiry_year" => of_its_own("Your card's expiration year is invalid."),
+        "processing_error" => Decline {
+            decline_code: Some(reason.to_owned()),
+            ..of_its_own("An error occurred while processing your card. Try again in a little bit.")
+        },
+        _ => Decline {
+            code: "card_declined".to_owned(),
+            decline_code: Some(reason.to_owned()),
+            message: match reason {
+                "insufficient_funds" => "Your card has insufficient funds.",
+                "card_velocity_exceeded" => {
+                    "Your card was declined for making repeated attempts too frequently or exceeding its amount limit."
+                }
+                _ => "Your card was declined.",
+            }
+            .to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_card_passes_the_checks_it_must() {
+        for card in CARDS {
+            assert_eq!(check_number(card.number), Ok(()), "{}", card.name);
+        }
+        assert_eq!(check_number("4242424242424241"), Err(decline("incorrect_number")));
+        assert_eq!(check_number(""), Err(decline("incorrect_number")));
+        assert_eq!(check_number("４２４２"), Err(decline("incorrect_number")));
+    }
+
+    #[test]
+    fn an_expiry_must_be_possible() {
+        let now = Timestamp::new(1_793_491_200);
+        assert_eq!(check_expiry(12, 34, now), Ok(2034));
+        assert_eq!(check_expiry(13, 2034, now), Err(decline("invalid_expiry_month")));
+        assert_eq!(check_expiry(1, 95, now), Err(decline("invalid_expiry_year")));
+        assert_eq!(check_expiry(1, i64::MAX, now), Err(decline("invalid_expiry_year")));
+    }
+}

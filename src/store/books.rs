@@ -1,0 +1,408 @@
+//! Opening and closing books: a fixed number of set-based queries, whether for one customer or for a
+//! thousand.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use sqlx::{AssertSqlSafe, Postgres, Row as _, postgres::PgArguments, query::Query};
+
+use super::{Connection, Fault};
+use crate::billing::{
+    Id, Noun, Resource,
+    books::{Books, Catalogue, Changes, Row},
+    customer::{self, Customer},
+    id::Bucket,
+    noun::{Cell, Kind, Part},
+    price::{self, Price},
+    product::{self, Product},
+    webhook_endpoint::{self, WebhookEndpoint},
+};
+
+/// What a decision needs beyond the standing set of its customer.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// Documents by id; they are locked.
+    pub documents: Vec<(&'static Noun, String)>,
+    /// Prices, with their products. Read only.
+    pub prices: Vec<Id<Price>>,
+    /// All invoices of the subscription that this invoice belongs to.
+    pub invoices_beside: Option<String>,
+}
+
+impl Needs {
+    pub fn document<R: Resource>(&mut self, id: &Id<R>) {
+        self.documents.push((R::NOUN, id.to_string()));
+    }
+}
+
+/// Books that were opened together.
+pub struct Opened {
+    /// In the order of the openings.
+    pub books: Vec<Books>,
+    /// Enabled endpoints: their events become deliveries.
+    pub endpoints: Vec<WebhookEndpoint>,
+}
+
+/// Whose books, and what must be in them.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    pub customer: Option<Id<Customer>>,
+    pub needs: Needs,
+}
+
+/// The customer that a document belongs to. `None`: no such document; `Some(None)`: nobody's.
+pub async fn owner(connection: &mut Connection, noun: &Noun, id: &str) -> Result<Option<Option<Id<Customer>>>, Fault> {
+    let sql = format!("select customer from {} where id = $1 and bucket = $2", noun.table);
+    let found: Option<Option<String>> =
+        sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).bind(Bucket::of(id).number()).fetch_optional(connection).await?;
+    Ok(found.map(|customer| customer.map(Id::given)))
+}
+
+/// Locks the customers (in id order: no deadlocks) and loads all that the decisions need.
+pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<Opened, Fault> {
+    let customers: Vec<&str> = openings.iter().filter_map(|opening| Some(opening.customer.as_ref()?.as_str())).collect();
+    let mut loaded = Loaded::default();
+    if !customers.is_empty() {
+        let rows = sqlx::query("select id, body from customers where id = any($1) and not deleted order by id for update")
+            .bind(&customers)
+            .fetch_all(&mut *connection)
+            .await?;
+        for row in rows {
+            loaded.owned.push((row.get("id"), customer::NOUN.object.to_owned(), row.get("body")));
+        }
+    }
+    let prices: Vec<&str> = openings.iter().flat_map(|opening| &opening.needs.prices).map(Id::as_str).collect();
+    load_standing(connection, &customers, &prices, &mut loaded).await?;
+    load_needed(connection, openings, &mut loaded).await?;
+    loaded.into_books(openings)
+}
+
+#[derive(Default)]
+struct Loaded {
+    /// Owner, object name, body.
+    owned: Vec<(String, String, String)>,
+    /// By place of the opening that needs it: object name, body.
+    needed: Vec<(usize, &'static str, String)>,
+    catalogue: Catalogue,
+    endpoints: Vec<WebhookEndpoint>,
+}
+
+/// The standing set: what is alive about the customers, the prices it refers to, and who listens.
+/// What may be large (events, old invoices) is never in it.
+const STANDING: &str = "
+    select 'subscription' as object, customer as owner, body from subscriptions where customer = any($1) and standing
+    union all
+    select 'invoice', customer, body from invoices where customer = any($1) and standing
+    union all
+    select 'payment_intent', customer, body from payment_intents where customer = any($1) and standing
+    union all
+    select 'invoice_payment', customer, body from invoice_payments where customer = any($1) and standing
+    union all
+    select 'invoiceitem', customer, body from invoice_items where customer = any($1) and standing
+    union all
+    select 'payment_method', customer, body from payment_methods where customer = any($1)
+    union all
+    select 'test_helpers.test_clock', c.id, t.body
+    from customers c join test_clocks t on t.id = c.test_clock where c.id = any($1)
+    union all
+    select 'price', '', body from prices
+    where id in (select unnest($2::text[]) union select price from subscription_items where customer = any($1))
+    union all
+    select 'product', '', body from products
+    where id in (
+        select product from prices
+        where id in (select unnest($2::text[]) union select price from subscription_items where customer = any($1))
+    )
+    union all
+    select 'webhook_endpoint', '', body from webhook_endpoints where enabled";
+
+async fn load_standing(connection: &mut Connection, customers: &[&str], prices: &[&str], loaded: &mut Loaded) -> Result<(), Fault> {
+    let rows = sqlx::query(STANDING).bind(customers).bind(prices).fetch_all(connection).await?;
+    for row in rows {
+        let (object, owner, body): (&str, String, String) = (row.get("object"), row.get("owner"), row.get("body"));
+        if object == price::NOUN.object {
+            loaded.catalogue.add_price(serde_json::from_str::<Price>(&body)?, serde_json::from_str(&body)?);
+        } else if object == product::NOUN.object {
+            let product: Product = serde_json::from_str(&body)?;
+            loaded.catalogue.products.insert(product.id.clone(), product);
+        } else if object == webhook_endpoint::NOUN.object {
+            loaded.endpoints.push(serde_json::from_str(&body)?);
+        } else {
+            loaded.owned.push((owner, object.to_owned(), body));
+        }
+    }
+    Ok(())
+}
+
+async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: &mut Loaded) -> Result<(), Fault> {
+    let mut wanted: BTreeMap<&str, (&'static Noun, Vec<(usize, &str)>)> = BTreeMap::new();
+    for (place, opening) in openings.iter().enumerate() {
+        for (noun, id) in &opening.needs.documents {
+            wanted.entry(noun.table).or_insert((noun, Vec::new())).1.push((place, id));
+        }
+    }
+    for (noun, places) in wanted.into_values() {
+        let ids: Vec<&str> = places.iter().map(|(_, id)| *id).collect();
+        let stub = if noun.leaves_stub { "and not deleted" } else { "" };
+        let sql = format!("select id, body from {} where id = any($1) {stub} order by id for update", noun.table);
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(&ids).fetch_all(&mut *connection).await?;
+        let mut bodies: HashMap<String, String> = rows.into_iter().map(|row| (row.get("id"), row.get("body"))).collect();
+        for (place, id) in places {
+            if let Some(body) = bodies.remove(id) {
+                loaded.needed.push((place, noun.object, body));
+            }
+        }
+    }
+    for (place, opening) in openings.iter().enumerate() {
+        let Some(invoice) = &opening.needs.invoices_beside else { continue };
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "select body from invoices
+             where subscription = (select subscription from invoices where id = $1) order by id desc limit 100",
+        )
+        .bind(invoice)
+        .fetch_all(&mut *connection)
+        .await?;
+        loaded.needed.extend(bodies.into_iter().map(|body| (place, "invoice", body)));
+    }
+    Ok(())
+}
+
+impl Loaded {
+    fn into_books(self, openings: &[Opening]) -> Result<Opened, Fault> {
+        let catalogue = Arc::new(self.catalogue);
+        let mut books: Vec<Books> = openings.iter().map(|_| Books::new(Arc::clone(&catalogue))).collect();
+        let places: HashMap<&str, usize> =
+            openings.iter().enumerate().filter_map(|(place, opening)| Some((opening.customer.as_ref()?.as_str(), place))).collect();
+        for (owner, object, body) in &self.owned {
+            if let Some(books) = places.get(owner.as_str()).and_then(|place| books.get_mut(*place)) {
+                books.load(object, body)?;
+            }
+        }
+        for (place, object, body) in &self.needed {
+            if let Some(books) = books.get_mut(*place) {
+                books.load(object, body)?;
+            }
+        }
+        Ok(Opened { books, endpoints: self.endpoints })
+    }
+}
+
+/// An event to be written.
+pub struct EventRow {
+    pub id: String,
+    pub livemode: bool,
+    pub created: i64,
+    pub kind: &'static str,
+    pub body: String,
+}
+
+/// A delivery to be written: due at once.
+pub struct DeliveryRow {
+    pub event: String,
+    pub endpoint: String,
+    pub due_at: i64,
+}
+
+/// Writes all that changed: one statement per table and kind of change, whatever the size.
+pub async fn close(connection: &mut Connection, changes: Vec<Changes>, events: &[EventRow], deliveries: &[DeliveryRow]) -> Result<(), Fault> {
+    for change in &changes {
+        let inserted: Vec<&Row> = change.inserted.iter().collect();
+        let updated: Vec<&Row> = change.updated.iter().collect();
+        insert(connection, change.noun, &inserted).await?;
+        update(connection, change.noun, &updated).await?;
+        remove(connection, change.noun, &change.removed).await?;
+        write_parts(connection, &inserted, &updated).await?;
+    }
+    insert_events(connection, events).await?;
+    insert_deliveries(connection, deliveries).await
+}
+
+async fn insert(connection: &mut Connection, noun: &Noun, rows: &[&Row]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(noun, true);
+    let sql = format!("insert into {} ({}) select * from unnest({})", noun.table, columns.names(), columns.casts());
+    columns.bind(sqlx::query(AssertSqlSafe(sql)), rows).execute(connection).await?;
+    Ok(())
+}
+
+async fn update(connection: &mut Connection, noun: &Noun, rows: &[&Row]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(noun, false);
+    let key = if noun.owned { "t.id = x.id and t.bucket = x.bucket" } else { "t.id = x.id" };
+    let assignments: Vec<String> = columns
+        .list
+        .iter()
+        .filter(|(name, _)| !matches!(*name, "id" | "bucket"))
+        .map(|(name, _)| format!("{name} = x.{name}"))
+        .collect();
+    let sql = format!(
+        "update {} t set {} from unnest({}) x ({}) where {key}",
+        noun.table,
+        assignments.join(", "),
+        columns.casts(),
+        columns.names()
+    );
+    columns.bind(sqlx::query(AssertSqlSafe(sql)), rows).execute(connection).await?;
+    Ok(())
+}
+
+async fn remove(connection: &mut Connection, noun: &Noun, rows: &[Row]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    if noun.leaves_stub {
+        let stub = |id: &&str| serde_json::json!({"id": id, "object": noun.object, "deleted": true}).to_string();
+        let stubs: Vec<String> = ids.iter().map(stub).collect();
+        let sql = format!(
+            "update {} t set deleted = true, due_at = null, body = x.body from unnest($1::text[], $2::text[]) x (id, body) where t.id = x.id",
+            noun.table
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(&ids).bind(&stubs).execute(connection).await?;
+    } else {
+        let sql = format!("delete from {} where id = any($1)", noun.table);
+        sqlx::query(AssertSqlSafe(sql)).bind(&ids).execute(connection).await?;
+    }
+    Ok(())
+}
+
+async fn write_parts(connection: &mut Connection, inserted: &[&Row], updated: &[&Row]) -> Result<(), Fault> {
+    let changed = |row: &&&Row| row.parts.is_some();
+    let stale: Vec<&str> = updated.iter().filter(changed).map(|row| row.id.as_str()).collect();
+    if !stale.is_empty() {
+        sqlx::query("delete from subscription_items where subscription = any($1)").bind(&stale).execute(&mut *connection).await?;
+    }
+    let parts: Vec<(&Row, &Part)> =
+        inserted.iter().chain(updated).flat_map(|row| row.parts.iter().flatten().map(|part| (*row, part))).collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into subscription_items (id, bucket, subscription, customer, price)
+         select * from unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::text[])",
+    )
+    .bind(parts.iter().map(|(_, part)| part.id.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(row, _)| row.bucket.number()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(row, _)| row.id.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(_, part)| part.customer.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(_, part)| part.price.as_str()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_events(connection: &mut Connection, events: &[EventRow]) -> Result<(), Fault> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into events (id, bucket, livemode, created, type, body)
+         select * from unnest($1::text[], $2::smallint[], $3::boolean[], $4::bigint[], $5::text[], $6::text[])",
+    )
+    .bind(events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| Bucket::of(&event.id).number()).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.livemode).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.created).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.kind).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.body.as_str()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_deliveries(connection: &mut Connection, deliveries: &[DeliveryRow]) -> Result<(), Fault> {
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into deliveries (event, endpoint, bucket, created, due_at)
+         select event, endpoint, bucket, due_at, due_at
+         from unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[]) x (event, endpoint, bucket, due_at)",
+    )
+    .bind(deliveries.iter().map(|delivery| delivery.event.as_str()).collect::<Vec<_>>())
+    .bind(deliveries.iter().map(|delivery| delivery.endpoint.as_str()).collect::<Vec<_>>())
+    .bind(deliveries.iter().map(|delivery| Bucket::of(&delivery.event).number()).collect::<Vec<_>>())
+    .bind(deliveries.iter().map(|delivery| delivery.due_at).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The columns of a bulk statement, in order.
+struct Columns {
+    list: Vec<(&'static str, &'static str)>,
+    owned: bool,
+    whole: bool,
+}
+
+impl Columns {
+    fn of(noun: &Noun, whole: bool) -> Columns {
+        let mut list = vec![("id", "text")];
+        if noun.owned {
+            list.push(("bucket", "smallint"));
+        }
+        if whole {
+            list.extend([("livemode", "boolean"), ("created", "bigint")]);
+        }
+        list.push(("due_at", "bigint"));
+        list.extend(noun.columns.iter().map(|column| {
+            let kind = match column.kind {
+                Kind::Text => "text",
+                Kind::Integer => "bigint",
+                Kind::Boolean => "boolean",
+            };
+            (column.name, kind)
+        }));
+        list.push(("body", "text"));
+        Columns { list, owned: noun.owned, whole }
+    }
+
+    fn names(&self) -> String {
+        self.list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    fn casts(&self) -> String {
+        let cast = |(place, (_, kind)): (usize, &(&str, &str))| format!("${}::{kind}[]", place + 1);
+        self.list.iter().enumerate().map(cast).collect::<Vec<_>>().join(", ")
+    }
+
+    fn bind<'q>(&self, query: Query<'q, Postgres, PgArguments>, rows: &[&Row]) -> Query<'q, Postgres, PgArguments> {
+        let mut query = query.bind(rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>());
+        if self.owned {
+            query = query.bind(rows.iter().map(|row| row.bucket.number()).collect::<Vec<_>>());
+        }
+        if self.whole {
+            query = query.bind(rows.iter().map(|row| row.livemode).collect::<Vec<_>>());
+            query = query.bind(rows.iter().map(|row| row.created.unix_seconds()).collect::<Vec<_>>());
+        }
+        query = query.bind(rows.iter().map(|row| row.due.map(crate::billing::Timestamp::unix_seconds)).collect::<Vec<_>>());
+        let width = rows.first().map_or(0, |row| row.cells.len());
+        for place in 0..width {
+            query = bind_cells(query, rows.iter().map(|row| &row.cells[place]));
+        }
+        query.bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
+    }
+}
+
+fn bind_cells<'q, 'c>(
+    query: Query<'q, Postgres, PgArguments>,
+    cells: impl Iterator<Item = &'c Cell> + Clone,
+) -> Query<'q, Postgres, PgArguments> {
+    match cells.clone().next() {
+        Some(Cell::Integer(_)) => query.bind(
+            cells.map(|cell| if let Cell::Integer(value) = cell { *value } else { None }).collect::<Vec<Option<i64>>>(),
+        ),
+        Some(Cell::Boolean(_)) => {
+            query.bind(cells.map(|cell| matches!(cell, Cell::Boolean(true))).collect::<Vec<bool>>())
+        }
+        Some(Cell::Text(_)) | None => query.bind(
+            cells.map(|cell| if let Cell::Text(value) = cell { value.clone() } else { None }).collect::<Vec<Option<String>>>(),
+        ),
+    }
+}

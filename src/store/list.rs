@@ -1,0 +1,92 @@
+//! Listing documents: filters, cursors, newest first. Keyset paging, no offsets, no exact counts.
+
+use sqlx::{Postgres, QueryBuilder, Row as _};
+
+use super::{Connection, Fault};
+use crate::billing::Noun;
+
+/// A page of a list that is wanted.
+#[derive(Debug)]
+pub struct Query<'a> {
+    pub noun: &'a Noun,
+    pub livemode: bool,
+    pub conditions: Vec<Condition>,
+    pub cursor: Option<Cursor>,
+    pub limit: i64,
+    pub oldest_first: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cursor {
+    /// Items after this id in the order of the list.
+    After(String),
+    /// Items before it.
+    Before(String),
+}
+
+/// What a listed document must fulfil. Column names come from nouns, values from clients.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    Text(&'static str, String),
+    Boolean(&'static str, bool),
+    OneOf(&'static str, Vec<String>),
+    StartsWith(&'static str, String),
+    Null(&'static str, bool),
+    /// A column, a comparison (`>`, `>=`, `<`, `<=`, `=`) and a number.
+    Compare(&'static str, &'static str, i64),
+    ItemPrice(String),
+    /// All deliveries of the event were acknowledged, or not.
+    Delivered(bool),
+}
+
+/// A page: bodies in the order of the list, and whether there are more in the direction of paging.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub bodies: Vec<String>,
+    pub has_more: bool,
+}
+
+pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page, Fault> {
+    let mut sql = QueryBuilder::<Postgres>::new(format!("select body from {} t where livemode = ", query.noun.table));
+    sql.push_bind(query.livemode);
+    if query.noun.leaves_stub {
+        sql.push(" and not deleted");
+    }
+    for condition in &query.conditions {
+        push_condition(&mut sql, condition);
+    }
+    let backwards = matches!(query.cursor, Some(Cursor::Before(_)));
+    // Ids sort by time, so the cursor is the id itself.
+    if let Some(Cursor::After(id) | Cursor::Before(id)) = &query.cursor {
+        sql.push(if query.oldest_first == backwards { " and id < " } else { " and id > " }).push_bind(id);
+    }
+    sql.push(if query.oldest_first == backwards { " order by id desc" } else { " order by id" });
+    sql.push(" limit ").push_bind(query.limit + 1);
+    let rows = sql.build().fetch_all(connection).await?;
+    let mut bodies: Vec<String> = rows.into_iter().map(|row| row.get("body")).collect();
+    let limit = usize::try_from(query.limit).unwrap_or(0);
+    let has_more = bodies.len() > limit;
+    bodies.truncate(limit);
+    if backwards {
+        bodies.reverse();
+    }
+    Ok(Page { bodies, has_more })
+}
+
+fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
+    sql.push(" and ");
+    match condition {
+        Condition::Text(column, value) => sql.push(format!("{column} = ")).push_bind(value.clone()),
+        Condition::Boolean(column, value) => sql.push(format!("{column} = ")).push_bind(*value),
+        Condition::OneOf(column, values) => sql.push(format!("{column} = any(")).push_bind(values.clone()).push(")"),
+        Condition::StartsWith(column, prefix) => sql.push(format!("starts_with({column}, ")).push_bind(prefix.clone()).push(")"),
+        Condition::Null(column, wanted) => sql.push(format!("({column} is null) = ")).push_bind(*wanted),
+        Condition::Compare(column, comparison, value) => sql.push(format!("{column} {comparison} ")).push_bind(*value),
+        Condition::ItemPrice(price) => {
+            sql.push("id in (select subscription from subscription_items where price = ").push_bind(price.clone()).push(")")
+        }
+        Condition::Delivered(wanted) => {
+            sql.push("not exists (select from deliveries d where d.event = t.id) = ").push_bind(*wanted)
+        }
+    };
+}

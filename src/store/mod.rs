@@ -1,0 +1,136 @@
+//! What is remembered, in Postgres. The only floor that names `sqlx`.
+//!
+//! `books` opens and closes; `read` finds and lists; `due` claims what must be touched; the rest is
+//! the server's own machinery. One statement per function, lower case, time always a parameter.
+
+pub mod books;
+pub mod delivery;
+pub mod due;
+pub mod events;
+pub mod idempotency;
+pub mod keys;
+pub mod list;
+pub mod postgres;
+pub mod read;
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub use sqlx::PgConnection as Connection;
+
+/// We broke. Logged once, where it is answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    #[error("the migrations failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("a stored document cannot be read")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("{0}")]
+    Setup(String),
+}
+
+impl Fault {
+    /// The constraint that a write ran into, if that is what happened.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Fault::Database(sqlx::Error::Database(error)) => error.constraint(),
+            _ => None,
+        }
+    }
+
+    /// Trying the same transaction again may well succeed: serialization failure, deadlock, a lost
+    /// connection, a server that is going down or coming up.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Fault::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+                matches!(code.as_ref(), "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03") || code.starts_with("08")
+            }),
+            Fault::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// An open transaction; dropped, it is rolled back.
+pub struct Tx(Transaction<'static, Postgres>);
+
+impl Store {
+    /// Connects to a Postgres 15 or newer.
+    pub async fn connect(url: &str, connections: u32) -> Result<Store, Fault> {
+        // A generic plan of the claim is otherwise compiled for 30 ms each time.
+        let options = PgConnectOptions::from_str(url)?.options([("jit", "off"), ("timezone", "UTC")]).application_name("dunlin");
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        let store = Store { pool };
+        store.check_version().await?;
+        Ok(store)
+    }
+
+    async fn check_version(&self) -> Result<(), Fault> {
+        let version: String = sqlx::query_scalar("show server_version_num").fetch_one(&self.pool).await?;
+        match version.parse::<u32>() {
+            Ok(number) if number >= 150_000 => Ok(()),
+            _ => Err(Fault::Setup(format!("Postgres 15 or newer is needed; this one is {version}"))),
+        }
+    }
+
+    /// Brings the tables up to date. Several processes may start at once: one migrates, the others wait.
+    pub async fn migrate(&self) -> Result<(), Fault> {
+        sqlx::migrate!().run(&self.pool).await?;
+        Ok(())
+    }
+
+    pub async fn begin(&self) -> Result<Tx, Fault> {
+        Ok(Tx(self.pool.begin().await?))
+    }
+
+    /// A connection for reading.
+    pub async fn reader(&self) -> Result<sqlx::pool::PoolConnection<Postgres>, Fault> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        sqlx::query("select 1").execute(&self.pool).await.is_ok()
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Tx {
+    pub async fn commit(self) -> Result<(), Fault> {
+        self.0.commit().await?;
+        Ok(())
+    }
+}
+
+impl std::ops::Deref for Tx {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
