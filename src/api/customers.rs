@@ -156,7 +156,7 @@ async fn create(call: Call) -> Reply {
         let id = customer.id.clone();
         // Attached first: a new customer may name it as its default in the same breath.
         let wanted = customer.invoice_settings.default_payment_method.take();
-        books.put(customer);
+        books.put(customer).tell("customer.created", at);
         if let Some(source) = source {
             let method = source.place(books, bucket, at);
             attach::attach(books, &method, at)?;
@@ -166,7 +166,8 @@ async fn create(call: Call) -> Reply {
         }
         let mut customer = books.customer()?.clone();
         customer.invoice_settings.default_payment_method = wanted.filter(|_| default.is_some());
-        books.put(customer).tell("customer.created", at);
+        books.put(customer);
+        books.retell(&id, "customer.created");
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

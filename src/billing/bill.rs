@@ -284,7 +284,6 @@ pub fn take_from_draft(books: &mut Books, id: &Id<Invoice>, item: &Id<InvoiceIte
 fn keep_draft(books: &mut Books, mut invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
     let total = Amount::sum(invoice.lines.data.iter().map(|line| line.amount))?;
     let due = due_after_balance(total, books.customer()?.balance)?.due;
-    invoice.lines.total_count = invoice.lines.data.len();
     books
         .put(Invoice {
             amount_due: due,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     customer::{self, Customer},
-    noun::{By, Cell, filter, integer, one, text},
+    noun::{By, Cell, filter, integer, null, one, text},
     payment_intent::{self, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
     shape::{Null, Shipping},
@@ -33,7 +33,19 @@ pub static NOUN: Noun = Noun {
         filter("payment_intent", By::Text("payment_intent")),
         filter("transfer_group", By::NotSupportedYet),
     ],
-    links: &[one("customer", &customer::NOUN), one("payment_intent", &payment_intent::NOUN)],
+    links: &[
+        one("customer", &customer::NOUN),
+        one("payment_intent", &payment_intent::NOUN),
+        null("application"),
+        null("application_fee"),
+        null("balance_transaction"),
+        null("failure_balance_transaction"),
+        null("on_behalf_of"),
+        null("refunds"),
+        null("review"),
+        null("source_transfer"),
+        null("transfer"),
+    ],
     inlines: &[],
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
-    noun::{By, Cell, Link, Target, filter, one, text},
+    noun::{By, Cell, Link, Target, filter, null, one, text},
     payment_method::{self, PaymentMethod},
     shape::{Address, Null, Shipping},
     subscription,
@@ -25,6 +25,13 @@ pub static NOUN: Noun = Noun {
     links: &[
         one("invoice_settings.default_payment_method", &payment_method::NOUN),
         one("test_clock", &test_clock::NOUN),
+        null("default_source"),
+        null("discount"),
+        null("cash_balance"),
+        null("sources"),
+        null("tax"),
+        null("tax_ids"),
+        null("invoice_credit_balance"),
         Link {
             path: "subscriptions",
             to: Target::Many { noun: &subscription::NOUN, column: "customer", query: "/v1/customers/{id}/subscriptions" },

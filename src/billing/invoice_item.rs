@@ -7,7 +7,7 @@ use super::{
     customer::{self, Customer},
     invoice::{self, Invoice},
     invoice_line::Pricing,
-    noun::{By, Cell, boolean, filter, one, text},
+    noun::{By, Cell, boolean, filter, null, one, text},
     period::Period,
     price,
     shape::{Nothing, Null},
@@ -36,6 +36,8 @@ pub static NOUN: Noun = Noun {
         one("invoice", &invoice::NOUN),
         one("pricing.price_details.price", &price::NOUN),
         one("test_clock", &test_clock::NOUN),
+        null("discounts"),
+        null("tax_rates"),
     ],
     inlines: &[],
 };

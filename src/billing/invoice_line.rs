@@ -7,7 +7,7 @@ use super::{
     decimal::Decimal,
     invoice::Invoice,
     invoice_item::InvoiceItem,
-    noun::one,
+    noun::{null, one},
     period::Period,
     price::{self, Price},
     product::Product,
@@ -26,7 +26,7 @@ pub static NOUN: Noun = Noun {
     leaves_stub: false,
     columns: &[],
     filters: &[],
-    links: &[one("pricing.price_details.price", &price::NOUN), one("subscription", &subscription::NOUN)],
+    links: &[one("pricing.price_details.price", &price::NOUN), one("subscription", &subscription::NOUN), null("discounts")],
     inlines: &[],
 };
 

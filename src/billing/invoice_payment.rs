@@ -6,7 +6,7 @@ use super::{
     Amount, Currency, Id, Noun, Resource, Timestamp,
     customer::Customer,
     invoice::{self, Invoice},
-    noun::{By, Cell, boolean, filter, one, text},
+    noun::{By, Cell, boolean, filter, null, one, text},
     payment_intent::{self, PaymentIntent},
 };
 use crate::words;
@@ -30,7 +30,7 @@ pub static NOUN: Noun = Noun {
         filter("payment[payment_record]", By::NotSupportedYet),
         filter("status", By::Text("status")),
     ],
-    links: &[one("invoice", &invoice::NOUN), one("payment.payment_intent", &payment_intent::NOUN)],
+    links: &[one("invoice", &invoice::NOUN), one("payment.payment_intent", &payment_intent::NOUN), null("payment.charge")],
     inlines: &[],
 };
 

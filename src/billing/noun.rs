@@ -100,6 +100,8 @@ pub enum Target {
     Many { noun: &'static Noun, column: &'static str, query: &'static str },
     /// The member is absent unless expanded; then it is copied from under `internal`.
     Kept(&'static str),
+    /// The member can be expanded, and is always null on this server.
+    Nothing,
     /// The member is already inlined; the path may go on inside it.
     Inline(&'static Noun),
 }
@@ -178,6 +180,10 @@ pub const fn boolean(name: &'static str) -> Column {
 
 pub const fn filter(param: &'static str, by: By) -> Filter {
     Filter { param, by }
+}
+
+pub const fn null(path: &'static str) -> Link {
+    Link { path, to: Target::Nothing }
 }
 
 pub const fn one(path: &'static str, noun: &'static Noun) -> Link {

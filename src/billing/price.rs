@@ -7,7 +7,7 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     amount::Overflow,
     decimal::Decimal,
-    noun::{By, Cell, boolean, filter, integer, one, text},
+    noun::{By, Cell, boolean, filter, integer, null, one, text},
     period::{Cycle, Interval},
     product::{self, Product},
     shape::Null,
@@ -41,7 +41,7 @@ pub static NOUN: Noun = Noun {
         filter("recurring[usage_type]", By::NotSupportedYet),
         filter("recurring[meter]", By::NotSupportedYet),
     ],
-    links: &[one("product", &product::NOUN)],
+    links: &[one("product", &product::NOUN), null("tiers"), null("currency_options")],
     inlines: &[],
 };
 

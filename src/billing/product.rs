@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id, Metadata, Noun, Resource, Timestamp,
-    noun::{By, Cell, boolean, filter, one, text},
+    noun::{By, Cell, boolean, filter, null, one, text},
     price::{self, Price},
     shape::Null,
 };
@@ -26,7 +26,7 @@ pub static NOUN: Noun = Noun {
         filter("url", By::Text("url")),
         filter("shippable", By::Boolean("shippable")),
     ],
-    links: &[one("default_price", &price::NOUN)],
+    links: &[one("default_price", &price::NOUN), null("tax_code")],
     inlines: &[],
 };
 

@@ -42,7 +42,6 @@ pub struct Inlined<T> {
     pub object: ListTag,
     pub data: Vec<T>,
     pub has_more: bool,
-    pub total_count: usize,
     pub url: String,
 }
 
@@ -54,7 +53,7 @@ pub enum ListTag {
 
 impl<T> Inlined<T> {
     pub fn new(url: String, data: Vec<T>) -> Self {
-        Inlined { object: ListTag::List, has_more: false, total_count: data.len(), url, data }
+        Inlined { object: ListTag::List, has_more: false, url, data }
     }
 }
 

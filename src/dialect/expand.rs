@@ -32,7 +32,8 @@ pub fn check(noun: &Noun, paths: &[String], is_list: bool) -> Result<Vec<String>
                 )));
             }
         };
-        if inner.split('.').count() > MAXIMUM_LEVELS {
+        // The `data` of a list is no level of its own.
+        if inner.split('.').filter(|segment| *segment != "data").count() > MAXIMUM_LEVELS {
             return Err(Refusal::invalid(format!(
                 "You cannot expand more than {MAXIMUM_LEVELS} levels of a property. Property: {path}"
             ))
@@ -83,6 +84,7 @@ pub fn expand<'a>(
                 Target::Many { noun: target, column, query } => {
                     expand_children(connection, target, documents, (link.path, column, query), &rest, livemode).await?;
                 }
+                Target::Nothing => {}
                 Target::Kept(name) => {
                     for (document, body) in documents.iter_mut().zip(bodies) {
                         let kept = speak::kept(body, name)?.unwrap_or(Value::Null);
