@@ -138,7 +138,7 @@ fn request_id(house: &House) -> String {
     let mut seed = [0; 32];
     // Without randomness ids would repeat; the request fails where it first needs some.
     let _ = SysRng.try_fill_bytes(&mut seed);
-    let id = crate::billing::id::Ids::new(house.engine.clock.milliseconds(), seed).next("", Bucket::SHARED);
+    let id = crate::billing::id::Ids::new(house.engine.clock.ticks(), seed).next("", Bucket::SHARED);
     format!("req_{}", &id[..22])
 }
 

@@ -281,7 +281,7 @@ pub fn take_from_draft(books: &mut Books, id: &Id<Invoice>, item: &Id<InvoiceIte
 }
 
 /// A draft whose lines have changed, with its amounts made true again.
-fn keep_draft(books: &mut Books, mut invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+fn keep_draft(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
     let total = Amount::sum(invoice.lines.data.iter().map(|line| line.amount))?;
     let due = due_after_balance(total, books.customer()?.balance)?.due;
     books

@@ -68,25 +68,28 @@ impl Bucket {
 /// Makes new ids and secrets. Time-ordered, unique across processes, and repeatable when seeded.
 #[derive(Debug)]
 pub struct Ids {
-    milliseconds: u64,
-    counter: u16,
+    ticks: u64,
     chance: StdRng,
 }
 
+/// How finely ids tell time: a UUIDv7 has twelve bits below the millisecond.
+pub const TICKS_PER_MILLISECOND: u64 = 1 << 12;
+/// How many ids one decision may make before they mingle with those of the next.
+pub const TICKS_PER_DECISION: u64 = 256;
+
 impl Ids {
-    /// Ids that sort by `milliseconds` of wall time. The seed must come from the operating system
-    /// wherever secrets are made of it.
-    pub fn new(milliseconds: u64, seed: [u8; 32]) -> Self {
-        Ids { milliseconds, counter: 0, chance: StdRng::from_seed(seed) }
+    /// Ids that sort by `ticks` of wall time. The seed must come from the operating system wherever
+    /// secrets are made of it.
+    pub fn new(ticks: u64, seed: [u8; 32]) -> Self {
+        Ids { ticks, chance: StdRng::from_seed(seed) }
     }
 
-    /// A new id: a UUIDv7 layout (48 bits of milliseconds, a counter that keeps the order within
+    /// A new id: a UUIDv7 layout (48 bits of milliseconds, 12 bits below them that keep the order of
     /// one decision, chance), in base 62.
     pub fn next(&mut self, prefix: &str, bucket: Bucket) -> String {
-        // The counter outgrowing its 12 bits borrows from the future: the order stays.
-        let ticks = self.milliseconds + u64::from(self.counter >> 12);
-        let head = (u128::from(ticks) << 16) | 0x7000 | u128::from(self.counter & 0x0fff);
-        self.counter = self.counter.wrapping_add(1);
+        let (milliseconds, below) = (self.ticks / TICKS_PER_MILLISECOND, self.ticks % TICKS_PER_MILLISECOND);
+        let head = (u128::from(milliseconds) << 16) | 0x7000 | u128::from(below);
+        self.ticks = self.ticks.saturating_add(1);
         let tail = (self.chance.next_u64() >> 2) | (1 << 63);
         let mut id = String::with_capacity(prefix.len() + UNIQUE_CHARACTERS + 2);
         id.push_str(prefix);
@@ -194,7 +197,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn later_ids_sort_later(a in 0_u64..1 << 47, gap in 1_u64..1_000_000, seed: [u8; 32]) {
+        fn later_ids_sort_later(a in 0_u64..1 << 59, gap in 1_u64..1_000_000, seed: [u8; 32]) {
             let early = Ids::new(a, seed).next("in_", Bucket(61));
             let late = Ids::new(a + gap, seed).next("in_", Bucket(0));
             prop_assert!(early < late);
@@ -210,7 +213,7 @@ mod tests {
 
     #[test]
     fn ids_of_one_decision_keep_their_order() {
-        let mut ids = Ids::new(1_700_000_000_000, [7; 32]);
+        let mut ids = Ids::new(1_700_000_000_000 * TICKS_PER_MILLISECOND, [7; 32]);
         let made: Vec<String> = (0..10_000).map(|_| ids.next("evt_", Bucket(9))).collect();
         assert!(made.is_sorted_by(|a, b| a < b));
     }
@@ -218,7 +221,7 @@ mod tests {
     #[test]
     fn a_bound_lies_between_the_milliseconds() {
         let bound = lower_bound("evt_", Timestamp::new(1_700_000_000));
-        assert!(Ids::new(1_700_000_000_000, [0; 32]).next("evt_", Bucket(0)) > bound);
-        assert!(Ids::new(1_699_999_999_999, [255; 32]).next("evt_", Bucket(3843)) < bound);
+        assert!(Ids::new(1_700_000_000_000 * TICKS_PER_MILLISECOND, [0; 32]).next("evt_", Bucket(0)) > bound);
+        assert!(Ids::new(1_700_000_000_000 * TICKS_PER_MILLISECOND - 1, [255; 32]).next("evt_", Bucket(3843)) < bound);
     }
 }

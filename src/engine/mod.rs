@@ -74,5 +74,5 @@ impl Engine {
 pub fn new_ids(clock: &Clock) -> Result<Ids, Fault> {
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(|error| Fault::Setup(format!("no randomness to be had: {error}")))?;
-    Ok(Ids::new(clock.milliseconds(), seed))
+    Ok(Ids::new(clock.ticks(), seed))
 }

@@ -1,0 +1,12 @@
+//! Behaviour, through real HTTP on a real Postgres. Every test has a database of its own.
+
+mod catalogue;
+mod clocks;
+mod crashes;
+mod dialect;
+mod hostile;
+mod invoices;
+mod payments;
+mod subscriptions;
+mod support;
+mod webhooks;
