@@ -50,7 +50,8 @@ pub fn routes() -> Router<House> {
 
 words!(PendingItems { Exclude = "exclude", Include = "include" });
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 struct Create {
     customer: Option<Id<Customer>>,
     auto_advance: Option<bool>,
@@ -58,22 +59,33 @@ struct Create {
     default_payment_method: Option<Id<PaymentMethod>>,
     description: Option<Text<1500>>,
     footer: Option<String>,
-    #[serde(default)]
     metadata: MetadataPatch,
     pending_invoice_items_behavior: Option<PendingItems>,
     statement_descriptor: Option<Text<22>>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    // Known, and refused rather than ignored.
+    account_tax_ids: Option<Unsupported>,
+    application_fee_amount: Option<Unsupported>,
+    automatic_tax: Option<Unsupported>,
+    automatically_finalizes_at: Option<Unsupported>,
     collection_method: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    custom_fields: Option<Unsupported>,
+    customer_account: Option<Unsupported>,
     days_until_due: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
-    due_date: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
-    discounts: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    discounts: Option<Unsupported>,
+    due_date: Option<Unsupported>,
+    effective_at: Option<Unsupported>,
+    from_invoice: Option<Unsupported>,
+    issuer: Option<Unsupported>,
+    number: Option<Unsupported>,
+    on_behalf_of: Option<Unsupported>,
+    payment_settings: Option<Unsupported>,
+    rendering: Option<Unsupported>,
+    shipping_cost: Option<Unsupported>,
+    shipping_details: Option<Unsupported>,
     subscription: Option<Unsupported>,
+    transfer_data: Option<Unsupported>,
 }
 
 /// A one-off invoice, as a draft.
@@ -124,6 +136,27 @@ struct Update {
     footer: Patch<String>,
     metadata: MetadataPatch,
     statement_descriptor: Patch<Text<22>>,
+    // Known, and refused rather than ignored.
+    account_tax_ids: Option<Unsupported>,
+    application_fee_amount: Option<Unsupported>,
+    automatic_tax: Option<Unsupported>,
+    automatically_finalizes_at: Option<Unsupported>,
+    collection_method: Option<Unsupported>,
+    custom_fields: Option<Unsupported>,
+    days_until_due: Option<Unsupported>,
+    default_source: Option<Unsupported>,
+    default_tax_rates: Option<Unsupported>,
+    discounts: Option<Unsupported>,
+    due_date: Option<Unsupported>,
+    effective_at: Option<Unsupported>,
+    issuer: Option<Unsupported>,
+    number: Option<Unsupported>,
+    on_behalf_of: Option<Unsupported>,
+    payment_settings: Option<Unsupported>,
+    rendering: Option<Unsupported>,
+    shipping_cost: Option<Unsupported>,
+    shipping_details: Option<Unsupported>,
+    transfer_data: Option<Unsupported>,
 }
 
 /// Drafts take all of it; what is finalised only what its freeze leaves open.

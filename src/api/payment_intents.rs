@@ -292,7 +292,7 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         let intent = books.at_path(&id)?.clone();
         if !changes.only_metadata() || source.is_some() || wanted_customer.is_some() {
-            intend::check_editable(&intent)?;
+            intend::check_editable(&intent).map_err(|refusal| confirm::showing(books, &id, refusal))?;
         }
         if wanted_customer.is_some() && wanted_customer != intent.customer {
             // An id says whose bucket it lives in, so an intent stays with the customer it was made for.
@@ -361,7 +361,7 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
             ..intent
         });
         let method = source.map(|source| source.place(books, id.bucket(), at));
-        confirm::confirm(books, &id, method.as_ref(), off_session, at)?;
+        confirm::confirm(books, &id, method.as_ref(), off_session, at).map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id).unless_declined(Some(id)))
     });
     call.run_as_client(&NOUN, verb).await
@@ -409,7 +409,7 @@ async fn capture(At(id): At<String>, call: Call) -> Reply {
                 .or(intent.statement_descriptor_suffix),
             ..intent
         });
-        confirm::capture(books, &id, params.amount_to_capture, at)?;
+        confirm::capture(books, &id, params.amount_to_capture, at).map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
@@ -436,7 +436,7 @@ async fn cancel(At(id): At<String>, call: Call) -> Reply {
     let id: Id<PaymentIntent> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         books.at_path(&id)?;
-        confirm::cancel(books, &id, params.cancellation_reason, at)?;
+        confirm::cancel(books, &id, params.cancellation_reason, at).map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

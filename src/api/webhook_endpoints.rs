@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{House, call::{At, Call}, reply::Reply};
 use crate::{
     billing::{
-        Id, MetadataPatch, Refusal,
+        Id, MetadataPatch, Refusal, event_types,
         id::Bucket,
         shape::{Null, Patch, Unsupported},
         webhook_endpoint::{Internal, NOUN, Status, Tag, WebhookEndpoint},
@@ -47,15 +47,13 @@ fn check_url(url: &str, livemode: bool) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// `*`, or names of event types: dotted lower-case words.
+/// `*`, or names of event types.
 fn check_events(events: &[String]) -> Result<(), Refusal> {
     if events.is_empty() {
         return Err(Refusal::missing("enabled_events"));
     }
     for (index, event) in events.iter().enumerate() {
-        let dotted = event.contains('.') && event.split('.').all(|part| !part.is_empty());
-        let plain = event.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_'));
-        if event != "*" && !(dotted && plain) {
+        if event != "*" && !event_types::exists(event) {
             let message = format!("Invalid enabled_events: {event} is not the name of an event type.");
             return Err(Refusal::invalid(message).param(format!("enabled_events[{index}]")));
         }

@@ -47,6 +47,7 @@ pub static NOUN: Noun = Noun {
         null("transfer"),
     ],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -7,6 +7,14 @@ use super::{
     payment_method::PaymentMethod,
 };
 
+/// An error of a wrong state shows the intent as it is.
+pub fn showing(books: &mut Books, id: &Id<PaymentIntent>, mut refusal: Refusal) -> Refusal {
+    if refusal.code.as_deref() == Some("payment_intent_unexpected_state") {
+        refusal.payment_intent = books.image(id).map(|image| Box::new(serde_json::Value::clone(&image)));
+    }
+    refusal
+}
+
 /// Opens an attempt to charge an intent with its payment method, or with another one.
 pub fn confirm(
     books: &mut Books,

@@ -38,6 +38,7 @@ pub static NOUN: Noun = Noun {
         },
     ],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -25,6 +25,7 @@ pub static NOUN: Noun = Noun {
     ],
     links: &[],
     inlines: &[],
+    previews: &[],
 };
 
 /// The API version that events and documents are kept in.

@@ -69,6 +69,7 @@ pub static NOUN: Noun = Noun {
         Link { path: "confirmation_secret", to: Target::Kept("confirmation_secret") },
     ],
     inlines: &[],
+    previews: &["lines"],
 };
 
 const STATUS_FILTER: &[(&str, &[&str])] = &[

@@ -40,6 +40,7 @@ pub static NOUN: Noun = Noun {
         null("tax_rates"),
     ],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -28,6 +28,7 @@ pub static NOUN: Noun = Noun {
     filters: &[],
     links: &[one("pricing.price_details.price", &price::NOUN), one("subscription", &subscription::NOUN), null("discounts")],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -32,6 +32,7 @@ pub static NOUN: Noun = Noun {
     ],
     links: &[one("invoice", &invoice::NOUN), one("payment.payment_intent", &payment_intent::NOUN), null("payment.charge")],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

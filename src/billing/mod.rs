@@ -22,6 +22,7 @@ pub mod wire;
 pub mod charge;
 pub mod customer;
 pub mod event;
+pub mod event_types;
 pub mod invoice;
 pub mod invoice_item;
 pub mod invoice_line;

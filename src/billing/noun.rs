@@ -29,6 +29,8 @@ pub struct Noun {
     pub links: &'static [Link],
     /// Ids that are always spoken as whole objects: where the parents are, and the key in them.
     pub inlines: &'static [Inline],
+    /// Inlined lists that may be long: only their first ten are spoken, the rest has a URL of its own.
+    pub previews: &'static [&'static str],
 }
 
 #[derive(Debug)]

@@ -36,6 +36,7 @@ pub static NOUN: Noun = Noun {
         null("source"),
     ],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -26,6 +26,7 @@ pub static NOUN: Noun = Noun {
     ],
     links: &[one("customer", &customer::NOUN)],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -43,6 +43,7 @@ pub static NOUN: Noun = Noun {
     ],
     links: &[one("product", &product::NOUN), null("tiers"), null("currency_options")],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

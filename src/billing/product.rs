@@ -28,6 +28,7 @@ pub static NOUN: Noun = Noun {
     ],
     links: &[one("default_price", &price::NOUN), null("tax_code")],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

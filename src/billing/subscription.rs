@@ -64,6 +64,7 @@ pub static NOUN: Noun = Noun {
         Link { path: "items.data.price", to: Target::Inline(&price::NOUN) },
     ],
     inlines: &[Inline { parents: "items.data", key: "price" }],
+    previews: &[],
 };
 
 /// The item as its own object, for `/v1/subscription_items`.
@@ -79,6 +80,7 @@ pub static ITEM_NOUN: Noun = Noun {
     filters: &[],
     links: &[Link { path: "price", to: Target::Inline(&price::NOUN) }],
     inlines: &[Inline { parents: "", key: "price" }],
+    previews: &[],
 };
 
 /// The `status` filter of the list (listing rules); the first word is the default.

@@ -20,6 +20,7 @@ pub static NOUN: Noun = Noun {
     filters: &[],
     links: &[],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ pub static NOUN: Noun = Noun {
     filters: &[],
     links: &[],
     inlines: &[],
+    previews: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

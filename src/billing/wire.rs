@@ -15,6 +15,9 @@ pub fn wire(noun: &Noun, document: &mut Value, price: &dyn Fn(&str) -> Option<Va
     if let Value::Object(members) = document {
         members.shift_remove(INTERNAL);
     }
+    for preview in noun.previews {
+        shorten(document, preview);
+    }
     for inline in noun.inlines {
         each_parent(document, inline, &mut |parent| {
             let Some(Value::String(id)) = parent.get(inline.key) else { return };
@@ -22,6 +25,17 @@ pub fn wire(noun: &Noun, document: &mut Value, price: &dyn Fn(&str) -> Option<Va
             parent.insert("plan".to_owned(), price::as_plan(&price));
             parent.insert(inline.key.to_owned(), price);
         });
+    }
+}
+
+const PREVIEWED: usize = 10;
+
+fn shorten(document: &mut Value, list: &str) {
+    let Some(Value::Object(list)) = document.get_mut(list) else { return };
+    let Some(Value::Array(data)) = list.get_mut("data") else { return };
+    if data.len() > PREVIEWED {
+        data.truncate(PREVIEWED);
+        list.insert("has_more".to_owned(), true.into());
     }
 }
 

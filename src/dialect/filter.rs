@@ -24,6 +24,11 @@ const MAXIMUM_VALUES: usize = 100;
 /// Reads the parameters of a noun's list. `expand` has been taken out before.
 pub fn read(noun: &Noun, form: &Form) -> Result<ListParams, Refusal> {
     check_unknown(noun, form)?;
+    if form.get("type").is_some() && form.get("types").is_some() {
+        return Err(Refusal::invalid("You may only specify one of these parameters: type, types.")
+            .code("parameters_exclusive")
+            .param("type"));
+    }
     let mut conditions = Vec::new();
     for filter in noun.filters {
         if let Some(value) = at(form, filter.param) {

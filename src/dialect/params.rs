@@ -100,6 +100,7 @@ impl<'de, 'u> Reader<'de, 'u> {
     fn place<T>(path: &str, result: Result<T, Wrong>) -> Result<T, Wrong> {
         result.map_err(|Wrong(mut refusal)| {
             match &refusal.param {
+                None if path.is_empty() => {}
                 None => refusal.param = Some(path.to_owned()),
                 // "Missing required param" knows only the field; here is where it is missing.
                 Some(param) if refusal.code.as_deref() == Some("parameter_missing") && !param.contains('[') && !path.is_empty() => {
@@ -266,7 +267,9 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Wrong> {
         let Some((index, form)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(self.reader.at(form, &index.to_string())).map(Some)
+        let reader = self.reader.at(form, &index.to_string());
+        let path = reader.path.clone();
+        Reader::place(&path, seed.deserialize(reader)).map(Some)
     }
 }
 
@@ -295,7 +298,10 @@ impl<'de> MapAccess<'de> for Members<'de, '_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
         match self.value.take() {
-            Some(reader) => seed.deserialize(reader),
+            Some(reader) => {
+                let path = reader.path.clone();
+                Reader::place(&path, seed.deserialize(reader))
+            }
             None => Err(de::Error::custom("a value without a key")),
         }
     }
@@ -319,7 +325,10 @@ impl<'de> MapAccess<'de> for Numbered<'de, '_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
         match self.value.take() {
-            Some(reader) => seed.deserialize(reader),
+            Some(reader) => {
+                let path = reader.path.clone();
+                Reader::place(&path, seed.deserialize(reader))
+            }
             None => Err(de::Error::custom("a value without a key")),
         }
     }

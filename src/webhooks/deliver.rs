@@ -38,6 +38,8 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     pub fn new(engine: Engine) -> Result<Dispatcher, reqwest::Error> {
+        // Refused when the process has chosen one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // Redirects count as failures: they could lead anywhere.
         let client = Client::builder()
             .redirect(Policy::none())

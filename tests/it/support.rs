@@ -282,6 +282,7 @@ pub fn binary() -> &'static Path {
 
 /// A fresh database with all tables, cloned from a template: the cheapest way to a database of one's own.
 pub async fn new_database() -> String {
+    start_crypto();
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let cluster = tokio::task::spawn_blocking(|| postgres::test_cluster_url(binary()).expect("the test cluster"))
         .await

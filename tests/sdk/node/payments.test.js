@@ -80,17 +80,28 @@ test('create, update, confirm', async () => {
     statusCode: 400, code: 'payment_intent_unexpected_state',
     message: 'You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.',
   });
-  const error = await refused(stripe.paymentIntents.cancel(intent.id), 'StripeInvalidRequestError', {
+  await refused(stripe.paymentIntents.cancel(intent.id), 'StripeInvalidRequestError', {
     statusCode: 400, code: 'payment_intent_unexpected_state',
     message: /^You cannot cancel this PaymentIntent because it has a status of succeeded\./,
   });
-  assert.equal(error.payment_intent.id, intent.id);
 });
 
 test('confirm at once', async () => {
   const intent = await intend({ confirm: true, payment_method: 'pm_card_visa' });
   assert.equal(intent.status, 'succeeded');
   assert.match(intent.latest_charge, /^ch_/);
+});
+
+test('errors of state carry the intent', async () => {
+  const intent = await intend({ confirm: true, payment_method: 'pm_card_visa' });
+  for (const call of [
+    () => stripe.paymentIntents.confirm(intent.id),
+    () => stripe.paymentIntents.cancel(intent.id),
+    () => stripe.paymentIntents.capture(intent.id),
+  ]) {
+    const error = await refused(call(), 'StripeInvalidRequestError', { code: 'payment_intent_unexpected_state' });
+    assert.equal(error.payment_intent?.id, intent.id);
+  }
 });
 
 test('confirm without a payment method is refused', async () => {

@@ -3,7 +3,7 @@
 It prints its own port, passes requests and answers through unchanged, and appends to the folder:
   responses.jsonl   one answer body to a line
   responses.txt     for the same line: status, method, path
-  redacted.jsonl    what publishable keys were shown: a subset of the object by design, so no whole shape
+  redacted.jsonl    payment intents as publishable keys see them: a subset of the object by design, so no whole shape
 """
 
 import http.client
@@ -21,10 +21,11 @@ lock = threading.Lock()
 
 def record(status, method, path, key, body):
     try:
-        text = json.dumps(json.loads(body))
+        value = json.loads(body)
     except ValueError:
-        text = json.dumps({"not_json": body.decode("utf-8", "replace")})
-    redacted = "pk_" in key and status < 400
+        value = {"not_json": body.decode("utf-8", "replace")}
+    text = json.dumps(value)
+    redacted = "pk_" in key and (value.get("object") == "payment_intent" or "payment_intent" in value.get("error", {}))
     with lock:
         if redacted:
             with open(FOLDER / "redacted.jsonl", "a") as file:
