@@ -17,7 +17,7 @@ create table customers (
     refusals smallint not null default 0,
     body text compression lz4 not null,
     primary key (id, bucket)
-);
+) with (fillfactor = 85);
 create index customers_email on customers (email, id) where email is not null;
 create index customers_test_clock on customers (test_clock, id) where test_clock is not null;
 

@@ -63,7 +63,7 @@ pub struct Config {
     pub pg_bin: Option<PathBuf>,
 
     /// Never download Postgres, even if none is installed.
-    #[arg(long, env = "DUNLIN_NO_DOWNLOAD", global = true)]
+    #[arg(long, env = "DUNLIN_NO_DOWNLOAD", global = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub no_download: bool,
 
     /// A fixed secret test key (`sk_test_…`), for containers and CI, instead of a generated one.
@@ -90,7 +90,14 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Testing {
     /// Wall time moved by so many seconds.
-    #[arg(long, env = "DUNLIN_CLOCK_OFFSET", default_value_t = 0, global = true, hide = true, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        env = "DUNLIN_CLOCK_OFFSET",
+        default_value_t = 0,
+        global = true,
+        hide = true,
+        allow_negative_numbers = true
+    )]
     pub clock_offset: i64,
 
     /// The test-card processor loses one answer in so many.

@@ -1,13 +1,6 @@
 //! The `dunlin` binary.
 
-use std::{
-    error::Error,
-    ffi::OsString,
-    path::Path,
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, ffi::OsString, io::IsTerminal as _, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use dunlin::{
@@ -18,7 +11,14 @@ use dunlin::{
     gateway::test_cards::{Faults, TestCards},
     store::{Fault, Store, keys, postgres},
 };
-use tokio::{runtime::Runtime, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+/// A third of a billing run's own time goes into small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -26,14 +26,17 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         [verb, rest @ ..] if verb == postgres::CHILD_VERB => return failed(&postgres::become_postgres(rest)),
         [verb, folder] if verb == postgres::TEST_CLUSTER_VERB => {
-            return postgres::serve_test_cluster(Path::new(folder)).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+            return postgres::serve_test_cluster(Path::new(folder))
+                .map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
         }
         _ => {}
     }
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(&cli.config.log))
+        // The library that fetches Postgres says at length what its error says in a line.
+        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("reqwest_retry=error,{}", cli.config.log)))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run(&cli) {
         Ok(code) => code,
@@ -54,21 +57,7 @@ fn failed(error: &dyn Error) -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
     // Both must be ready before anything opens a connection over TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // On the main thread and before the runtime: the death signal follows the spawning thread.
-    let mut cluster = match &cli.config.database_url {
-        Some(_) => None,
-        None => Some(postgres::Cluster::start(&postgres::Settings {
-            data_dir: cli.config.data_dir.clone(),
-            durable: true,
-            fetch: !cli.config.no_download,
-            binaries: cli.config.pg_bin.clone(),
-        })?),
-    };
-    let url = match (&cli.config.database_url, &cluster) {
-        (Some(url), _) => url.clone(),
-        (None, Some(cluster)) => cluster.url(),
-        (None, None) => return Err("there is no database".into()),
-    };
+    let (mut cluster, url) = database(cli)?;
     let runtime = Runtime::new()?;
     let outcome = runtime.block_on(command(cli, &url, cluster.as_mut()));
     drop(runtime);
@@ -76,6 +65,33 @@ fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
         cluster.stop()?;
     }
     Ok(outcome?)
+}
+
+/// The given database; or the private one, started on the main thread and before the runtime: the death
+/// signal follows the spawning thread.
+fn database(cli: &Cli) -> Result<(Option<postgres::Cluster>, String), postgres::ClusterError> {
+    // What compose files and unit files leave empty counts as not given.
+    if let Some(url) = cli.config.database_url.as_ref().filter(|url| !url.is_empty()) {
+        return Ok((None, url.clone()));
+    }
+    let settings = postgres::Settings {
+        data_dir: cli.config.data_dir.clone(),
+        durable: true,
+        fetch: !cli.config.no_download,
+        binaries: cli.config.pg_bin.clone(),
+    };
+    match postgres::Cluster::start(&settings) {
+        Ok(cluster) => {
+            let url = cluster.url();
+            Ok((Some(cluster), url))
+        }
+        // Keys can be managed while the server that uses the folder runs.
+        Err(postgres::ClusterError::InUse(folder)) if matches!(cli.command, Some(Command::Keys { .. })) => {
+            let url = postgres::running_url(&settings).ok_or(postgres::ClusterError::InUse(folder))?;
+            Ok((None, url))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn command(cli: &Cli, url: &str, cluster: Option<&mut postgres::Cluster>) -> Result<ExitCode, Fault> {
@@ -91,6 +107,8 @@ async fn command(cli: &Cli, url: &str, cluster: Option<&mut postgres::Cluster>) 
 }
 
 async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluster>) -> Result<ExitCode, Fault> {
+    // First of all: a signal during the start must be heard, too.
+    let mut signals = StopSignals::listen().map_err(|error| Fault::Setup(error.to_string()))?;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let faults = Faults {
         latency: Duration::from_millis(config.testing.gateway_latency_ms),
@@ -108,13 +126,16 @@ async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluste
     })
     .await?;
     let address = app.address();
-    if let Some(keys) = app::first_keys(&app.engine, config.test_key.as_deref()).await? {
-        println!("Your test keys, shown this once:\n\n  secret       {}\n  publishable  {}\n", keys.secret, keys.publishable);
+    if let Some(keys) = app::first_keys(&app.engine, config.test_key.as_deref().filter(|key| !key.is_empty())).await? {
+        println!(
+            "Your test keys, shown this once:\n\n  secret       {}\n  publishable  {}\n",
+            keys.secret, keys.publishable
+        );
         println!("Try it:\n\n  curl http://{address}/v1/customers -u {}: -d email=ada@example.com\n", keys.secret);
     }
     println!("Dunlin listens on http://{address}");
     let stopped_by_database = tokio::select! {
-        () = asked_to_stop() => false,
+        () = signals.asked() => false,
         () = ended(cluster) => true,
     };
     app.stop().await;
@@ -124,16 +145,22 @@ async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluste
     Ok(ExitCode::SUCCESS)
 }
 
-async fn asked_to_stop() {
-    let terminated = async {
-        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            Ok(mut signals) => drop(signals.recv().await),
-            Err(_) => std::future::pending().await,
+/// The signals that ask the server to stop. Heard from the moment this is made.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<StopSignals> {
+        Ok(StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = signal::ctrl_c() => {}
-        () = terminated => {}
     }
 }
 

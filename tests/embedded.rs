@@ -9,7 +9,10 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -21,7 +24,7 @@ use nix::{
 
 const BINARY: &str = env!("CARGO_BIN_EXE_dunlin");
 /// Longer than anything here takes, even on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// The user with whom a machine has the least in common: it exists everywhere.
 const NOBODY: u32 = 65_534;
 
@@ -56,23 +59,29 @@ struct House {
     /// As root: the user to run as.
     user: Option<u32>,
     data: PathBuf,
+    /// Where the logs of its servers go.
+    logs: PathBuf,
 }
 
 impl House {
-    fn new(data: PathBuf) -> House {
-        House { program: BINARY.into(), user: None, data }
+    fn new(scratch: &Scratch, data: impl AsRef<Path>) -> House {
+        House { program: BINARY.into(), user: None, data: scratch.join(data), logs: scratch.0.clone() }
     }
 
     fn command(&self) -> Command {
         let mut command = match self.user {
             Some(user) => {
                 let mut command = Command::new("setpriv");
-                command.arg(format!("--reuid={user}")).arg(format!("--regid={user}")).arg("--clear-groups").arg(&self.program);
+                command
+                    .arg(format!("--reuid={user}"))
+                    .arg(format!("--regid={user}"))
+                    .arg("--clear-groups")
+                    .arg(&self.program);
                 command
             }
             None => Command::new(&self.program),
         };
-        command.args(["--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"]).arg(&self.data);
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(&self.data);
         // What is set around the tests is not meant for this server; nor is PGPORT.
         for name in ["DATABASE_URL", "DUNLIN_TEST_KEY", "DUNLIN_DATA_DIR"] {
             command.env_remove(name);
@@ -83,22 +92,21 @@ impl House {
 
     /// Starts the server; when it does not come up, answers what it said.
     fn start(&self) -> Result<Server, String> {
-        let mut child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        self.start_logging(&self.logs.join(format!("{}.log", NEXT.fetch_add(1, Ordering::Relaxed))))
+    }
+
+    fn start_logging(&self, log: &Path) -> Result<Server, String> {
+        let errors = File::create(log).expect("a log");
+        let mut child = self.command().stdout(Stdio::piped()).stderr(errors).spawn().expect("the program runs");
         let stdout = child.stdout.take().expect("its output");
-        let mut stderr = child.stderr.take().expect("its errors");
-        // Whoever does not read may stop the server from writing.
-        let complaints = thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).expect("its errors");
-            text
-        });
         let (send, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let _ = send.send(line);
             }
         });
-        let mut server = Server { child, said: Vec::new(), address: String::new(), complaints: Some(complaints) };
+        let mut server = Server { child, said: Vec::new(), address: String::new(), log: log.to_owned() };
         loop {
             match lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
@@ -109,9 +117,9 @@ impl House {
                     server.said.push(line);
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    let (status, complaints) = server.end();
+                    let (status, log) = server.end();
                     assert!(!status.success(), "it ended well without having listened");
-                    return Err(complaints);
+                    return Err(log);
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => panic!("the server neither starts nor ends: {:?}", server.said),
             }
@@ -131,7 +139,7 @@ struct Server {
     /// What it said before it listened.
     said: Vec<String>,
     address: String,
-    complaints: Option<thread::JoinHandle<String>>,
+    log: PathBuf,
 }
 
 impl Server {
@@ -140,15 +148,14 @@ impl Server {
         kill(Pid::from_raw(pid), signal).expect("the signal arrives");
     }
 
-    /// How it ended, and what it complained about.
+    /// How it ended, and its log.
     fn end(&mut self) -> (ExitStatus, String) {
         let mut status = None;
         wait_until("the server ends", || {
             status = self.child.try_wait().expect("its status");
             status.is_some()
         });
-        let complaints = self.complaints.take().map(|thread| thread.join().expect("its errors")).unwrap_or_default();
-        (status.expect("its status"), complaints)
+        (status.expect("its status"), fs::read_to_string(&self.log).expect("its log"))
     }
 
     /// What a line of the greeting holds, such as the secret key.
@@ -158,14 +165,17 @@ impl Server {
 
     fn stop(mut self) {
         self.signal(Signal::SIGTERM);
-        let (status, complaints) = self.end();
-        assert!(status.success(), "{status}: {complaints}");
+        let (status, log) = self.end();
+        assert!(status.success(), "{status}: {log}");
     }
 
     /// One request: the status and the body.
     fn ask(&self, key: &str, method: &str, path: &str, form: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).expect("the server is there");
-        let head = format!("{method} {path} HTTP/1.0\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n", form.len());
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n",
+            form.len()
+        );
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(form.as_bytes())).expect("it listens");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
@@ -234,9 +244,9 @@ fn life(house: &House) {
 
     // Postgres is killed: the server notices, says so and ends.
     kill(house.postmaster(), Signal::SIGKILL).expect("Postgres is killed");
-    let (status, complaints) = server.end();
-    assert_eq!(status.code(), Some(1), "{complaints}");
-    assert!(complaints.contains("Postgres has ended"), "{complaints}");
+    let (status, log) = server.end();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("Postgres has ended"), "{log}");
 
     // The next start recovers all, and shows no keys again.
     let mut server = house.start().expect("a start after Postgres was killed");
@@ -255,14 +265,18 @@ fn life(house: &House) {
     // A Postgres that hangs outlives a killed server; the next start waits for its end.
     let hung = house.postmaster();
     kill(hung, Signal::SIGSTOP).expect("Postgres hangs");
+    wait_until("Postgres hangs", || {
+        fs::read_to_string(format!("/proc/{hung}/status")).is_ok_and(|status| status.contains("State:\tT"))
+    });
     server.signal(Signal::SIGKILL);
     server.end();
+    let log = house.logs.join("hung.log");
     let starting = thread::spawn({
-        let house = house.clone();
-        move || house.start()
+        let (house, log) = (house.clone(), log.clone());
+        move || house.start_logging(&log)
     });
-    wait_until("the next start asks the hung Postgres to end", || {
-        fs::read_to_string(format!("/proc/{hung}/status")).is_ok_and(|status| has_pending_interrupts(&status, 2))
+    wait_until("the next start finds the hung Postgres", || {
+        fs::read_to_string(&log).is_ok_and(|log| log.contains("stopping the Postgres that an earlier run left behind"))
     });
     kill(hung, Signal::SIGCONT).expect("Postgres goes on");
     let server = starting.join().expect("the start").expect("a start over a left-over Postgres");
@@ -276,14 +290,6 @@ fn life(house: &House) {
     server.stop();
 
     refuses_what_it_cannot_run(house);
-}
-
-/// Has a stopped process been sent SIGINT? One is its parent's death, which arrives as SIGINT as well.
-fn has_pending_interrupts(status: &str, signal: u32) -> bool {
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    ["SigPnd:", "ShdPnd:"].iter().filter_map(|name| field(name)).any(|mask| {
-        u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & (1 << (signal - 1)) != 0)
-    })
 }
 
 fn refuses_what_it_cannot_run(house: &House) {
@@ -303,7 +309,7 @@ fn refuses_what_it_cannot_run(house: &House) {
 #[test]
 fn a_data_folder_lives_through_kills() {
     let scratch = Scratch::new("life");
-    life(&House::new(scratch.join("data")));
+    life(&House::new(&scratch, "data"));
 }
 
 #[test]
@@ -317,16 +323,16 @@ fn a_normal_user_needs_nothing_else() {
     let home = scratch.join("home");
     fs::create_dir(&home).expect("a home");
     chown(&home, Some(NOBODY), Some(NOBODY)).expect("a home of one's own");
-    life(&House { program, user: Some(NOBODY), data: home.join("data") });
+    life(&House { program, user: Some(NOBODY), ..House::new(&scratch, "home/data") });
 }
 
 #[test]
 fn long_and_odd_paths_work() {
     let scratch = Scratch::new("odd");
-    for data in [scratch.join("a, \"b\" ü").join("x".repeat(100)), scratch.join("a, \"b\" ü/short"), scratch.join("y".repeat(200))] {
-        let server = House::new(data.clone()).start().expect("a start");
+    for data in [format!("a, \"b\" ü/{}", "x".repeat(100)), "a, \"b\" ü/short".to_owned(), "y".repeat(200)] {
+        let server = House::new(&scratch, &data).start().expect("a start");
         let key = server.said("secret ").expect("a secret key").to_owned();
-        assert_eq!(server.customers(&key), 0, "{}", data.display());
+        assert_eq!(server.customers(&key), 0, "{data}");
         server.stop();
     }
 }
@@ -340,14 +346,14 @@ fn a_folder_in_the_way_is_named() {
     let closed = scratch.join("closed");
     fs::create_dir(&closed).expect("a folder");
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("a closed folder");
-    let refused = House::new(closed.join("data")).start().err().expect("it is refused");
+    let refused = House::new(&scratch, "closed/data").start().err().expect("it is refused");
     assert!(refused.contains("closed does not let it pass"), "{refused}");
 }
 
 #[test]
 fn a_kill_in_the_first_start_leaves_nothing_half_made() {
     let scratch = Scratch::new("initdb");
-    let house = House::new(scratch.join("data"));
+    let house = House::new(&scratch, "data");
     let half_made = || {
         let names = fs::read_dir(&house.data).into_iter().flatten().flatten().map(|entry| entry.file_name());
         names.filter(|name| name.to_string_lossy().starts_with("postgres.new.")).count()

@@ -49,7 +49,12 @@ const BANS: &[Ban] = &[
     Ban { word: "std::net", except: &[], within: "billing/", instead: "deciding does no I/O" },
     Ban { word: "Utc::now", except: &[], within: "", instead: "the time is an argument, and `clock.rs` asks for it" },
     Ban { word: "Local::now", except: &[], within: "", instead: "the time is an argument, and `clock.rs` asks for it" },
-    Ban { word: "SystemTime::now", except: &["clock.rs"], within: "", instead: "the time is an argument, and `clock.rs` asks for it" },
+    Ban {
+        word: "SystemTime::now",
+        except: &["clock.rs"],
+        within: "",
+        instead: "the time is an argument, and `clock.rs` asks for it",
+    },
     Ban {
         word: "Instant::now",
         except: &["api/", "engine/ticker.rs", "store/postgres/"],
@@ -68,8 +73,15 @@ const BANS: &[Ban] = &[
 ];
 
 /// SQL that asks the database for the time.
-const SQL_CLOCKS: &[&str] =
-    &["now()", "current_timestamp", "current_date", "current_time", "clock_timestamp", "localtimestamp", "statement_timestamp"];
+const SQL_CLOCKS: &[&str] = &[
+    "now()",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "clock_timestamp",
+    "localtimestamp",
+    "statement_timestamp",
+];
 
 /// A source file: what the rules look at, line for line where it stood.
 struct Source {
@@ -142,7 +154,8 @@ fn line_at(text: &str, place: usize) -> usize {
 
 /// The first names of a path or of a group of paths: `{a::b, c}` begins with `a` and `c`.
 fn first_names(rest: &str) -> Vec<String> {
-    let name = |text: &str| -> String { text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+    let name =
+        |text: &str| -> String { text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
     let Some(group) = rest.strip_prefix('{') else { return vec![name(rest)] };
     let (mut names, mut depth, mut start) = (Vec::new(), 0, 0);
     for (place, c) in group.char_indices() {
@@ -171,7 +184,9 @@ fn split(text: &str) -> (String, Vec<(usize, String)>) {
     while i < chars.len() {
         let end = match (at(i), at(i + 1)) {
             ('/', '/') => (i..chars.len()).find(|end| at(*end) == '\n').unwrap_or(chars.len()),
-            ('/', '*') => (i + 2..chars.len()).find(|end| at(*end) == '*' && at(end + 1) == '/').map_or(chars.len(), |end| end + 2),
+            ('/', '*') => (i + 2..chars.len())
+                .find(|end| at(*end) == '*' && at(end + 1) == '/')
+                .map_or(chars.len(), |end| end + 2),
             ('"', _) => string_end(&chars, i, None),
             ('r', '"' | '#') if !at(i.wrapping_sub(1)).is_alphanumeric() => {
                 let hashes = chars[i + 1..].iter().take_while(|c| **c == '#').count();
@@ -309,7 +324,8 @@ fn the_sources_keep_the_rules() {
 fn migrations_never_ask_the_time() {
     for path in files(&root().join("migrations"), ".sql") {
         let text = fs::read_to_string(&path).expect("a migration");
-        let code: String = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+        let code: String =
+            text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
         assert_eq!(sql_clocks(&code), [""; 0], "{}", path.display());
     }
 }
@@ -328,7 +344,8 @@ fn tests_and_benches_stay_short_and_safe() {
 /// Rules that never bite are worth nothing: each is broken here once.
 #[test]
 fn every_rule_bites() {
-    let broken = |path: &str, text: &str| broken_by(&Source::new(path, text), &HashSet::from(["words".to_owned()])).len();
+    let broken =
+        |path: &str, text: &str| broken_by(&Source::new(path, text), &HashSet::from(["words".to_owned()])).len();
     for (path, text) in [
         ("billing/a.rs", "use crate::store::Fault;"),
         ("billing/a.rs", "use super::super::store::Fault;"),

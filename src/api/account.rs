@@ -8,10 +8,7 @@ use super::{
     call::{At, Call},
     reply::Reply,
 };
-use crate::{
-    billing::Refusal,
-    store::read,
-};
+use crate::{billing::Refusal, store::read};
 
 /// Who this server is.
 #[derive(Clone, Debug)]
@@ -54,7 +51,8 @@ async fn own(call: Call) -> Reply {
 async fn by_id(At(id): At<String>, call: Call) -> Reply {
     call.no_params()?;
     if id != call.house.account.id {
-        let message = format!("The provided key does not have access to account '{id}' (or that account does not exist).");
+        let message =
+            format!("The provided key does not have access to account '{id}' (or that account does not exist).");
         return Err(Refusal::invalid(message).code("account_invalid").status(403).into());
     }
     call.say(&document(&call.house.account))
@@ -66,7 +64,8 @@ async fn balance(call: Call) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
     let captured = read::captured(&mut reader, call.livemode()).await?;
     drop(reader);
-    let entry = |amount: i64, currency: &str| json!({"amount": amount, "currency": currency, "source_types": {"card": amount}});
+    let entry =
+        |amount: i64, currency: &str| json!({"amount": amount, "currency": currency, "source_types": {"card": amount}});
     let captured = if captured.is_empty() { vec![("usd".to_owned(), 0)] } else { captured };
     let available: Vec<Value> = captured.iter().map(|(currency, amount)| entry(*amount, currency)).collect();
     let pending: Vec<Value> = captured.iter().map(|(currency, _)| entry(0, currency)).collect();

@@ -81,7 +81,10 @@ pub fn key_in(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
 }
 
 fn malformed() -> Refusal {
-    Refusal::invalid("The Authorization header could not be read. Use Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').").status(401)
+    Refusal::invalid(
+        "The Authorization header could not be read. Use Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
+    )
+    .status(401)
 }
 
 /// Standard base 64, padded or not.
@@ -154,7 +157,9 @@ pub async fn create(connection: &mut Connection, publishable: bool, ids: &mut Id
 pub async fn keep(connection: &mut Connection, text: &str, ids: &mut Ids, now: i64) -> Result<NewKey, Fault> {
     let publishable = text.starts_with("pk_test_");
     if !publishable && !text.starts_with("sk_test_") {
-        return Err(Fault::Setup("a key must start with sk_test_ or pk_test_: there is no live processor yet".to_owned()));
+        return Err(Fault::Setup(
+            "a key must start with sk_test_ or pk_test_: there is no live processor yet".to_owned(),
+        ));
     }
     if text.len() < 16 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(Fault::Setup("a key needs at least 8 letters and digits after its prefix".to_owned()));

@@ -116,7 +116,12 @@ async fn body_of(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Keys have a meaning for POST only. The fingerprint says which request they were first used with.
-fn idempotency(headers: &HeaderMap, method: &Method, path: &str, form: &Form) -> Result<Option<request::Idempotency>, Refusal> {
+fn idempotency(
+    headers: &HeaderMap,
+    method: &Method,
+    path: &str,
+    form: &Form,
+) -> Result<Option<request::Idempotency>, Refusal> {
     let Some(key) = headers.get("idempotency-key").filter(|_| method == Method::POST) else { return Ok(None) };
     let key = key.to_str().unwrap_or_default();
     if key.is_empty() || key.chars().count() > 255 {
@@ -196,7 +201,7 @@ impl Call {
         let paths = expand::check(noun, &self.expand, false)?;
         let mut reader = self.house.engine.store.reader().await?;
         let Some(body) = read::find(&mut reader, noun, id, self.livemode()).await? else {
-            return Err(not_found(noun, id).into());
+            return Err(not_found(noun, id).in_mode(noun.name, self.livemode()).into());
         };
         let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
         let value = voice.speak(&mut reader, noun, body).await?;
@@ -337,7 +342,9 @@ impl Voice {
         let Some(body) = read::find(connection, noun, intent.as_str(), self.livemode).await? else { return Ok(None) };
         let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
         let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
-        let of = |key: &str| value.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned);
+        let of = |key: &str| {
+            value.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned)
+        };
         let refusal = if let ("requires_payment_method", Some(message)) = (status, of("message")) {
             let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
             (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
@@ -355,7 +362,11 @@ impl Voice {
 }
 
 impl Render for Voice {
-    fn render<'a>(&'a self, connection: &'a mut Connection, subject: &'a Subject) -> BoxFuture<'a, Result<Answered, Failure>> {
+    fn render<'a>(
+        &'a self,
+        connection: &'a mut Connection,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async move {
             if let Some(declined) = self.declined(connection, subject).await? {
                 return Ok(declined);

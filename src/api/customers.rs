@@ -11,8 +11,7 @@ use super::{
 };
 use crate::{
     billing::{
-        Amount, Id, Metadata, MetadataPatch, Refusal,
-        attach, cancel,
+        Amount, Id, Metadata, MetadataPatch, Refusal, attach, cancel,
         customer::{Customer, InvoiceSettings, NOUN, Tag, TaxExempt},
         payment_method::{self, PaymentMethod},
         shape::{Address, Null, Patch, Shipping, Text, Unsupported},
@@ -77,16 +76,20 @@ impl Params {
     fn check(&self) -> Result<(), Refusal> {
         if let Patch::Set(Text(email)) = &self.email {
             // What a mail server could accept: something on both sides of one @.
-            let valid = email.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+            let valid = email
+                .split_once('@')
+                .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
             if !valid || email.chars().any(char::is_whitespace) {
-                return Err(Refusal::invalid(format!("Invalid email address: {email}")).code("email_invalid").param("email"));
+                return Err(Refusal::invalid(format!("Invalid email address: {email}"))
+                    .code("email_invalid")
+                    .param("email"));
             }
         }
-        if let Some(Text(prefix)) = &self.invoice_prefix {
-            if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
-                let message = "Invalid invoice_prefix: it must be 1-12 uppercase letters or numbers.";
-                return Err(Refusal::invalid(message).param("invoice_prefix"));
-            }
+        if let Some(Text(prefix)) = &self.invoice_prefix
+            && (prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()))
+        {
+            let message = "Invalid invoice_prefix: it must be 1-12 uppercase letters or numbers.";
+            return Err(Refusal::invalid(message).param("invoice_prefix"));
         }
         if self.next_invoice_sequence.is_some_and(|next| !(1..=1_000_000_000).contains(&next)) {
             let message = "This value must be greater than or equal to 1.";
@@ -151,7 +154,8 @@ async fn create(call: Call) -> Reply {
         }
         let bucket = at.ids.bucket();
         let (test_clock, default) = (params.test_clock.clone(), params.invoice_settings.clone());
-        let mut customer = params.apply(blank(Id::new(&mut at.ids, bucket), at.ids.secret(8).to_uppercase(), livemode, at.now))?;
+        let mut customer =
+            params.apply(blank(Id::new(&mut at.ids, bucket), at.ids.secret(8).to_uppercase(), livemode, at.now))?;
         customer.test_clock = test_clock;
         let id = customer.id.clone();
         // Attached first: a new customer may name it as its default in the same breath.
@@ -210,7 +214,8 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
 async fn update(At(id): At<String>, call: Call) -> Reply {
     let params: Params = call.params()?;
     params.check()?;
-    let created_only = [("payment_method", params.payment_method.is_some()), ("test_clock", params.test_clock.is_some())];
+    let created_only =
+        [("payment_method", params.payment_method.is_some()), ("test_clock", params.test_clock.is_some())];
     if let Some((name, _)) = created_only.into_iter().find(|(_, sent)| *sent) {
         let message = format!("Received unknown parameter: {name}");
         return Err(Refusal::invalid(message).code("parameter_unknown").param(name).into());

@@ -2,7 +2,11 @@
 
 use axum::{Router, routing::get};
 
-use super::{House, call::{At, Call}, reply::Reply};
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+};
 use crate::billing::event::NOUN;
 
 pub fn routes() -> Router<House> {

@@ -3,7 +3,11 @@
 use axum::{Router, routing::get};
 use serde::Deserialize;
 
-use super::{House, call::{At, Call}, reply::Reply};
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+};
 use crate::{
     billing::{
         Amount, Books, Currency, Id, MetadataPatch, Moment, Refusal, Timestamp,
@@ -94,7 +98,7 @@ impl Create {
                 Err(Refusal::invalid(message).code("parameters_exclusive").param("amount"))
             }
             (Some(amount), None, None) => {
-                let pricing = of_amount(Decimal::from_amount(amount));
+                let pricing = Some(of_amount(Decimal::from_amount(amount)));
                 Ok(Cost { amount, currency: currency()?, description: None, pricing, quantity: 1 })
             }
             (None, Some(pricing), None) => {
@@ -109,9 +113,13 @@ impl Create {
                 let pricing = Some(Pricing::of(price));
                 Ok(Cost { amount: price.amount(quantity)?, currency: price.currency, description, pricing, quantity })
             }
-            (None, None, Some(unit)) => {
-                Ok(Cost { amount: unit.times(quantity)?, currency: currency()?, description: None, pricing: of_amount(unit), quantity })
-            }
+            (None, None, Some(unit)) => Ok(Cost {
+                amount: unit.times(quantity)?,
+                currency: currency()?,
+                description: None,
+                pricing: Some(of_amount(unit)),
+                quantity,
+            }),
             (None, None, None) => Err(Refusal::missing("amount")),
             _ => {
                 let message = "You may only specify one of these parameters: amount, pricing, unit_amount_decimal.";
@@ -121,8 +129,8 @@ impl Create {
     }
 }
 
-fn of_amount(unit: Decimal) -> Option<Pricing> {
-    Some(Pricing { price_details: None, kind: PricingType::PriceDetails, unit_amount_decimal: Some(unit) })
+fn of_amount(unit: Decimal) -> Pricing {
+    Pricing { price_details: None, kind: PricingType::PriceDetails, unit_amount_decimal: Some(unit) }
 }
 
 async fn create(call: Call) -> Reply {
@@ -138,14 +146,24 @@ async fn create(call: Call) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-fn place(books: &mut Books, params: Create, customer: &Id<Customer>, at: &mut Moment) -> Result<Id<InvoiceItem>, Refusal> {
+fn place(
+    books: &mut Books,
+    params: Create,
+    customer: &Id<Customer>,
+    at: &mut Moment,
+) -> Result<Id<InvoiceItem>, Refusal> {
     let owner = books.find(customer, "customer")?.clone();
     let cost = params.cost(books, &owner)?;
     if owner.currency.is_some_and(|locked| locked != cost.currency) {
-        let message = format!("You cannot combine currencies on a single customer. This customer is billed in {:?}.", owner.currency);
+        let message = format!(
+            "You cannot combine currencies on a single customer. This customer is billed in {:?}.",
+            owner.currency
+        );
         return Err(Refusal::invalid(message).param("currency"));
     }
-    let period = params.period.map_or(Period { start: at.now, end: at.now }, |period| Period { start: period.start, end: period.end });
+    let period = params
+        .period
+        .map_or(Period { start: at.now, end: at.now }, |period| Period { start: period.start, end: period.end });
     if period.start > period.end {
         return Err(Refusal::invalid("The period must not end before it starts.").param("period[end]"));
     }
@@ -161,7 +179,9 @@ fn place(books: &mut Books, params: Create, customer: &Id<Customer>, at: &mut Mo
             return Err(Refusal::no_such("invoice", invoice.as_str()).param("invoice"));
         }
         if draft.status != Status::Draft {
-            return Err(Refusal::invalid("Invalid invoice: This invoice is no longer editable").code("invoice_not_editable").param("invoice"));
+            return Err(Refusal::invalid("Invalid invoice: This invoice is no longer editable")
+                .code("invoice_not_editable")
+                .param("invoice"));
         }
     }
     let id: Id<InvoiceItem> = Id::new(&mut at.ids, customer.bucket());

@@ -22,8 +22,7 @@ use crate::{
         customer::Customer,
         finalize,
         invoice::{BillingReason, Invoice, NOUN, Status},
-        invoice_line,
-        invoice_payment,
+        invoice_line, invoice_payment,
         payment_intent::PaymentIntent,
         payment_method::PaymentMethod,
         period::Period,
@@ -172,7 +171,9 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
             ("auto_advance", params.auto_advance.is_some() && !matches!(invoice.status, Status::Draft | Status::Open)),
         ];
         if let Some((param, _)) = frozen.into_iter().find(|(_, refused)| *refused) {
-            return Err(Refusal::invalid("Finalized invoices can't be updated in this way").code("invoice_not_editable").param(param));
+            return Err(Refusal::invalid("Finalized invoices can't be updated in this way")
+                .code("invoice_not_editable")
+                .param(param));
         }
         if let Patch::Set(method) = &params.default_payment_method {
             check_payment_method(books, method, &invoice.customer, "default_payment_method")?;
@@ -251,7 +252,7 @@ async fn finalize_invoice(At(id): At<String>, call: Call) -> Reply {
         let invoice = books.find(&id, "invoice")?;
         if invoice.status == Status::Open && invoice.auto_advance {
             let collection = Collection { automatic: true, off_session: true, payment_method: None };
-            collect::collect(books, &id, collection, at)?;
+            collect::collect(books, &id, &collection, at)?;
         }
         Ok(Subject::document(&id))
     });
@@ -292,7 +293,7 @@ async fn pay(At(id): At<String>, call: Call) -> Reply {
         let method = source.map(|source| source.place(books, id.bucket(), at));
         let collection =
             Collection { automatic: false, off_session: params.off_session.unwrap_or(true), payment_method: method };
-        collect::collect(books, &id, collection, at)?;
+        collect::collect(books, &id, &collection, at)?;
         let intent: Option<Id<PaymentIntent>> = intent_of(books, &id).map(|intent| intent.id.clone());
         Ok(Subject::document(&id).unless_declined(intent))
     });

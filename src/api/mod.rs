@@ -57,7 +57,7 @@ pub struct House {
 pub struct RequestId(pub String);
 
 /// A request may take this long in all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything that is served.
 pub fn router(house: House) -> Router {
@@ -89,7 +89,10 @@ async fn around(State(house): State<House>, mut request: Request, next: Next) ->
     let id = request_id(&house);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unrecognized".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unrecognized".to_owned(), |path| path.as_str().to_owned());
     let version = version::check(request.headers().get("stripe-version").and_then(|value| value.to_str().ok()));
     let idempotency_key = request.headers().get("idempotency-key").cloned();
     request.extensions_mut().insert(RequestId(id.clone()));

@@ -14,13 +14,12 @@ use super::{
 };
 use crate::{
     billing::{
-        Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal,
-        confirm,
+        Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal, confirm,
         customer::Customer,
         intend::{self, NewIntent},
         payment_intent::{
-            AllowRedirects, AutomaticPaymentMethods, CancellationReason, CaptureMethod, ConfirmationMethod, NOUN, PaymentIntent,
-            SetupFutureUsage,
+            AllowRedirects, AutomaticPaymentMethods, CancellationReason, CaptureMethod, ConfirmationMethod, NOUN,
+            PaymentIntent, SetupFutureUsage,
         },
         shape::{Patch, Shipping, Text, Unsupported},
     },
@@ -123,7 +122,8 @@ async fn create(call: Call) -> Reply {
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();
     source.iter().for_each(|source| source.needs(&mut needs));
-    let automatic = params.automatic_payment_methods.unwrap_or(AutomaticMethods { enabled: true, allow_redirects: None });
+    let automatic =
+        params.automatic_payment_methods.unwrap_or(AutomaticMethods { enabled: true, allow_redirects: None });
     let new = NewIntent {
         amount: params.amount,
         automatic_payment_methods: Some(AutomaticPaymentMethods {
@@ -361,7 +361,8 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
             ..intent
         });
         let method = source.map(|source| source.place(books, id.bucket(), at));
-        confirm::confirm(books, &id, method.as_ref(), off_session, at).map_err(|refusal| confirm::showing(books, &id, refusal))?;
+        confirm::confirm(books, &id, method.as_ref(), off_session, at)
+            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id).unless_declined(Some(id)))
     });
     call.run_as_client(&NOUN, verb).await
@@ -409,7 +410,8 @@ async fn capture(At(id): At<String>, call: Call) -> Reply {
                 .or(intent.statement_descriptor_suffix),
             ..intent
         });
-        confirm::capture(books, &id, params.amount_to_capture, at).map_err(|refusal| confirm::showing(books, &id, refusal))?;
+        confirm::capture(books, &id, params.amount_to_capture, at)
+            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
@@ -430,13 +432,15 @@ async fn cancel(At(id): At<String>, call: Call) -> Reply {
         CancellationReason::RequestedByCustomer,
     ];
     if params.cancellation_reason.is_some_and(|reason| !by_callers.contains(&reason)) {
-        let message = "Invalid cancellation_reason: must be one of abandoned, duplicate, fraudulent, or requested_by_customer";
+        let message =
+            "Invalid cancellation_reason: must be one of abandoned, duplicate, fraudulent, or requested_by_customer";
         return Err(Refusal::invalid(message).param("cancellation_reason").into());
     }
     let id: Id<PaymentIntent> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         books.at_path(&id)?;
-        confirm::cancel(books, &id, params.cancellation_reason, at).map_err(|refusal| confirm::showing(books, &id, refusal))?;
+        confirm::cancel(books, &id, params.cancellation_reason, at)
+            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

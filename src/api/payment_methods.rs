@@ -14,8 +14,7 @@ use super::{
 };
 use crate::{
     billing::{
-        Id, MetadataPatch, Refusal,
-        attach,
+        Id, MetadataPatch, Refusal, attach,
         customer::Customer,
         payment_method::{AllowRedisplay, Card, Kind, NOUN, PaymentMethod},
         shape::Unsupported,

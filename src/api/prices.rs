@@ -3,7 +3,12 @@
 use axum::{Router, routing::get};
 use serde::Deserialize;
 
-use super::{House, call::{At, Call}, products, reply::Reply};
+use super::{
+    House,
+    call::{At, Call},
+    products,
+    reply::Reply,
+};
 use crate::{
     billing::{
         Amount, Currency, Id, MetadataPatch, Moment, Refusal,
@@ -97,8 +102,11 @@ impl RecurringParams {
     fn check(self, param: &str) -> Result<Recurring, Refusal> {
         let count = self.interval_count.unwrap_or(1);
         if !(1..=self.interval.maximum_count()).contains(&count) {
-            let message =
-                format!("Invalid interval_count: it must be between 1 and {} for the interval {}.", self.interval.maximum_count(), self.interval.word());
+            let message = format!(
+                "Invalid interval_count: it must be between 1 and {} for the interval {}.",
+                self.interval.maximum_count(),
+                self.interval.word()
+            );
             return Err(Refusal::invalid(message).param(format!("{param}[interval_count]")));
         }
         Ok(Recurring {
@@ -167,7 +175,12 @@ fn price(sketch: Sketch, metadata: MetadataPatch, at: &mut Moment) -> Result<Pri
 }
 
 /// The default price of a new product.
-pub fn of_product(data: DefaultPriceData, product: Id<Product>, livemode: bool, at: &mut Moment) -> Result<Price, Refusal> {
+pub fn of_product(
+    data: DefaultPriceData,
+    product: Id<Product>,
+    livemode: bool,
+    at: &mut Moment,
+) -> Result<Price, Refusal> {
     let recurring = data.recurring.map(|recurring| recurring.check("default_price_data[recurring]")).transpose()?;
     let decimal = unit_amount(data.unit_amount, data.unit_amount_decimal)?;
     let sketch =
@@ -204,8 +217,14 @@ async fn create(call: Call) -> Reply {
             }
             (None, None) => return Err(Refusal::missing("product")),
         };
-        let sketch =
-            Sketch { product, currency: params.currency, decimal, recurring, tax_behavior: params.tax_behavior, livemode };
+        let sketch = Sketch {
+            product,
+            currency: params.currency,
+            decimal,
+            recurring,
+            tax_behavior: params.tax_behavior,
+            livemode,
+        };
         let price = Price {
             active: params.active.unwrap_or(true),
             billing_scheme: params.billing_scheme.unwrap_or(BillingScheme::PerUnit),

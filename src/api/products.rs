@@ -3,7 +3,12 @@
 use axum::{Router, routing::get};
 use serde::Deserialize;
 
-use super::{House, call::{At, Call}, prices, reply::Reply};
+use super::{
+    House,
+    call::{At, Call},
+    prices,
+    reply::Reply,
+};
 use crate::{
     billing::{
         Id, Metadata, MetadataPatch, Refusal,
@@ -63,10 +68,14 @@ impl Params {
             updated: now,
             ..product
         };
-        for (param, list) in [("images", changed.images.len()), ("marketing_features", changed.marketing_features.len())] {
+        for (param, list) in
+            [("images", changed.images.len()), ("marketing_features", changed.marketing_features.len())]
+        {
             let most = if param == "images" { 8 } else { 15 };
             if list > most {
-                return Err(Refusal::invalid(format!("Array items exceeded maximum {most} allowed elements.")).param(param));
+                return Err(
+                    Refusal::invalid(format!("Array items exceeded maximum {most} allowed elements.")).param(param)
+                );
             }
         }
         Ok(changed)
@@ -82,8 +91,12 @@ async fn create(call: Call) -> Reply {
     let name = params.name.clone().ok_or_else(|| Refusal::missing("name"))?;
     let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
         let id = match &params.id {
-            Some(Text(id)) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) => Id::given(id),
-            Some(_) => return Err(Refusal::invalid("Invalid id: only letters, digits, _ and - are allowed.").param("id")),
+            Some(Text(id)) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) => {
+                Id::given(id)
+            }
+            Some(_) => {
+                return Err(Refusal::invalid("Invalid id: only letters, digits, _ and - are allowed.").param("id"));
+            }
             None => Id::new(&mut at.ids, Bucket::SHARED),
         };
         let (kind, price) = (params.kind.unwrap_or(Kind::Service), params.default_price_data.clone());
@@ -154,7 +167,8 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
         let product = books.at_path(&id)?.clone();
         let default_price = params.default_price.clone().over(product.default_price.clone());
         if let Some(price) = &default_price {
-            let belongs = product.default_price.as_ref() == Some(price) || books.price(price).is_some_and(|price| price.product == id);
+            let belongs = product.default_price.as_ref() == Some(price)
+                || books.price(price).is_some_and(|price| price.product == id);
             if !belongs {
                 return Err(Refusal::no_such("price", price.as_str()).param("default_price"));
             }

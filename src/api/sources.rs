@@ -85,8 +85,13 @@ pub async fn named(call: &Call, id: &str) -> Result<Source, Problem> {
         Some(name) => {
             let source = CardSource::Name(name.to_owned());
             let no_such = || Refusal::no_such(payment_method::NOUN.name, id).param("payment_method");
-            let tokenized =
-                call.house.engine.gateway.tokenize(&source, call.house.engine.clock.now()).await.map_err(|_| no_such())?;
+            let tokenized = call
+                .house
+                .engine
+                .gateway
+                .tokenize(&source, call.house.engine.clock.now())
+                .await
+                .map_err(|_| no_such())?;
             Ok(Source::New(Box::new(NewMethod {
                 allow_redisplay: AllowRedisplay::Unspecified,
                 billing_details: BillingDetails::default(),
@@ -115,17 +120,20 @@ pub async fn described(call: &Call, data: MethodData, metadata: Metadata) -> Res
             cvc: card.cvc,
         },
         (Some(_), Some(_)) => {
-            return Err(Refusal::invalid("You may only specify one of these parameters: card[token], card[number].").into());
+            return Err(
+                Refusal::invalid("You may only specify one of these parameters: card[token], card[number].").into()
+            );
         }
         (None, None) => return Err(Refusal::missing("card[number]").into()),
     };
-    let tokenized = call
-        .house
-        .engine
-        .gateway
-        .tokenize(&source, call.house.engine.clock.now())
-        .await
-        .map_err(|decline| if let CardSource::Name(name) = &source { Refusal::no_such("token", &format!("tok_{name}")).param("card[token]") } else { decline.refusal() })?;
+    let tokenized =
+        call.house.engine.gateway.tokenize(&source, call.house.engine.clock.now()).await.map_err(|decline| {
+            if let CardSource::Name(name) = &source {
+                Refusal::no_such("token", &format!("tok_{name}")).param("card[token]")
+            } else {
+                decline.refusal()
+            }
+        })?;
     Ok(Source::New(Box::new(NewMethod {
         allow_redisplay: data.allow_redisplay.unwrap_or(AllowRedisplay::Unspecified),
         billing_details: data.billing_details.unwrap_or_default().over(BillingDetails::default()),

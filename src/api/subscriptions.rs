@@ -11,16 +11,15 @@ use super::{
 };
 use crate::{
     billing::{
-        Currency, Id, MetadataPatch, Refusal,
-        cancel,
+        Currency, Id, MetadataPatch, Refusal, cancel,
         customer::Customer,
         payment_method::PaymentMethod,
         price::Price,
         shape::{Patch, Text, Unsupported},
         subscribe::{self, NewItem, NewSubscription, PaymentBehavior, check_payment_method},
         subscription::{
-            BillingMode, BillingModeType, CancellationDetails, CancellationReason, CollectionMethod, Feedback, Flexible, ITEM_NOUN,
-            NOUN, PaymentSettings, ProrationDiscounts, SaveDefault, Subscription,
+            BillingMode, BillingModeType, CancellationDetails, CancellationReason, CollectionMethod, Feedback,
+            Flexible, ITEM_NOUN, NOUN, PaymentSettings, ProrationDiscounts, SaveDefault, Subscription,
         },
     },
     dialect::{form::Form, speak},
@@ -164,7 +163,7 @@ async fn create(call: Call) -> Reply {
     needs.prices.extend(wanted.items.iter().map(|item| item.price.clone()));
     let verb = Decision::new(Owner::Customer(customer.clone()), needs, move |books, at| {
         books.find(&customer, "customer")?;
-        let id = subscribe::subscribe(books, wanted, at)?;
+        let id = subscribe::subscribe(books, &wanted, at)?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
@@ -246,10 +245,7 @@ impl Update {
     fn apply(self, subscription: Subscription) -> Result<Subscription, Refusal> {
         let save = self.payment_settings.and_then(|settings| settings.save_default_payment_method);
         Ok(Subscription {
-            cancellation_details: self
-                .cancellation_details
-                .unwrap_or_default()
-                .over(subscription.cancellation_details),
+            cancellation_details: self.cancellation_details.unwrap_or_default().over(subscription.cancellation_details),
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
             description: self.description.map(String::from).over(subscription.description),
             metadata: self.metadata.apply(subscription.metadata)?,

@@ -6,11 +6,14 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{House, call::{At, Call}, reply::Reply};
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+};
 use crate::{
     billing::{
-        Id, Refusal, Timestamp,
-        cancel,
+        Id, Refusal, Timestamp, cancel,
         customer::Customer,
         id::Bucket,
         shape::{Text, Unsupported},
@@ -93,11 +96,13 @@ async fn advance(At(id): At<String>, call: Call) -> Reply {
     let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
         let clock = books.at_path(&id)?.clone();
         if clock.status != Status::Ready {
-            let message = format!("Test clock {id} is {}: wait until it is ready before advancing it again.", clock.status);
+            let message =
+                format!("Test clock {id} is {}: wait until it is ready before advancing it again.", clock.status);
             return Err(Refusal::invalid(message).code("lock_timeout").status(429));
         }
         if target <= clock.frozen_time {
-            let message = format!("The frozen_time must be later than the clock's current time, {}.", clock.frozen_time);
+            let message =
+                format!("The frozen_time must be later than the clock's current time, {}.", clock.frozen_time);
             return Err(Refusal::invalid(message).param("frozen_time"));
         }
         let status_details = StatusDetails { advancing: Some(Advancing { target_frozen_time: target }) };

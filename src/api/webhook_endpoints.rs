@@ -4,7 +4,11 @@ use axum::{Router, routing::get};
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::{House, call::{At, Call}, reply::Reply};
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+};
 use crate::{
     billing::{
         Id, MetadataPatch, Refusal, event_types,
@@ -42,7 +46,9 @@ fn check_url(url: &str, livemode: bool) -> Result<(), Refusal> {
         return Err(Refusal::invalid("Not a valid URL").code("url_invalid").param("url"));
     };
     if livemode && parsed.scheme() != "https" {
-        return Err(Refusal::invalid("Invalid URL: webhook endpoints in live mode must use https.").code("url_invalid").param("url"));
+        return Err(Refusal::invalid("Invalid URL: webhook endpoints in live mode must use https.")
+            .code("url_invalid")
+            .param("url"));
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! Doing what is due, one thing after the other, in the order of time.
 
 use super::{
-    Books, Id, Moment, Refusal, Resource, Timestamp,
-    cancel,
+    Books, Id, Moment, Refusal, Resource, Timestamp, cancel,
     collect::{self, Collection},
     finalize,
     invoice::{Invoice, Status as InvoiceStatus},
@@ -27,7 +26,8 @@ const MAXIMUM_STEPS: usize = 1000;
 pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut Moment) -> Result<(), Refusal> {
     for _ in 0..MAXIMUM_STEPS {
         let Some((time, due)) = earliest(books) else { break };
-        let question = books.all::<PaymentIntent>().filter_map(|intent| Some(intent.internal.attempt.as_ref()?.started_at)).min();
+        let question =
+            books.all::<PaymentIntent>().filter_map(|intent| Some(intent.internal.attempt.as_ref()?.started_at)).min();
         if time > horizon || question.is_some_and(|asked_at| time > asked_at) {
             break;
         }
@@ -43,7 +43,8 @@ pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut M
 }
 
 fn earliest(books: &Books) -> Option<(Timestamp, Due)> {
-    let subscriptions = books.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));
+    let subscriptions =
+        books.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));
     let invoices = books.all::<Invoice>().filter_map(|one| Some((one.due()?, Due::Invoice(one.id.clone()))));
     subscriptions.chain(invoices).min()
 }
@@ -64,7 +65,7 @@ fn invoice_due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     finalize::finalize(books, id, at)?;
     if books.find(id, "invoice")?.status == InvoiceStatus::Open {
         let collection = Collection { automatic: true, off_session: true, payment_method: None };
-        collect::collect(books, id, collection, at)?;
+        collect::collect(books, id, &collection, at)?;
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     customer::Customer,
     invoice::{
-        AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status, StatusTransitions,
-        SubscriptionDetails, Tag,
+        AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status,
+        StatusTransitions, SubscriptionDetails, Tag,
     },
     invoice_item::InvoiceItem,
     invoice_line::{
@@ -159,7 +159,9 @@ fn describe(price: &Price, quantity: i64, product: &str) -> String {
         None => format!("{} {}", price.unit_amount_decimal, price.currency.code().to_uppercase()),
     };
     let every = price.cycle().map_or(String::new(), |cycle| match (cycle.interval, cycle.count) {
-        (Interval::Day | Interval::Week | Interval::Month | Interval::Year, 1) => format!(" / {}", cycle.interval.word()),
+        (Interval::Day | Interval::Week | Interval::Month | Interval::Year, 1) => {
+            format!(" / {}", cycle.interval.word())
+        }
         (interval, count) => format!(" / every {count} {}s", interval.word()),
     });
     format!("{quantity} × {product} (at {cost}{every})")
@@ -191,6 +193,7 @@ fn blank(
         amount_due: due,
         amount_overpaid: Amount::ZERO,
         amount_paid: Amount::ZERO,
+        amount_paid_off_stripe: None,
         amount_remaining: due,
         amount_shipping: Amount::ZERO,
         application: Null,
@@ -266,7 +269,8 @@ fn blank(
 pub fn add_to_draft(books: &mut Books, id: &Id<Invoice>, item: &InvoiceItem, at: &mut Moment) -> Result<(), Refusal> {
     let mut invoice = books.find(id, "invoice")?.clone();
     if invoice.currency != item.currency {
-        let message = format!("The currency of the item ({}) is not that of the invoice ({}).", item.currency, invoice.currency);
+        let message =
+            format!("The currency of the item ({}) is not that of the invoice ({}).", item.currency, invoice.currency);
         return Err(Refusal::invalid(message).param("currency"));
     }
     invoice.lines.data.push(line_of_invoice_item(item, id, at));
@@ -274,9 +278,17 @@ pub fn add_to_draft(books: &mut Books, id: &Id<Invoice>, item: &InvoiceItem, at:
 }
 
 /// Takes the line of an invoice item off a draft.
-pub fn take_from_draft(books: &mut Books, id: &Id<Invoice>, item: &Id<InvoiceItem>, at: &mut Moment) -> Result<(), Refusal> {
+pub fn take_from_draft(
+    books: &mut Books,
+    id: &Id<Invoice>,
+    item: &Id<InvoiceItem>,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
     let mut invoice = books.find(id, "invoice")?.clone();
-    invoice.lines.data.retain(|line| line.parent.invoice_item_details.as_ref().is_none_or(|details| details.invoice_item != *item));
+    invoice
+        .lines
+        .data
+        .retain(|line| line.parent.invoice_item_details.as_ref().is_none_or(|details| details.invoice_item != *item));
     keep_draft(books, invoice, at)
 }
 
@@ -325,9 +337,13 @@ mod tests {
     /// The special totals of finalisation.
     #[test]
     fn the_balance_is_applied_in_full() {
-        for (total, balance, due, ending) in
-            [(4080, -1000, 3080, 0), (520, -500, 20, 0), (2000, 20, 2020, 0), (-2100, 0, 0, -2100), (1900, -2100, 0, -200)]
-        {
+        for (total, balance, due, ending) in [
+            (4080, -1000, 3080, 0),
+            (520, -500, 20, 0),
+            (2000, 20, 2020, 0),
+            (-2100, 0, 0, -2100),
+            (1900, -2100, 0, -200),
+        ] {
             let after = due_after_balance(Amount::new(total), Amount::new(balance)).unwrap();
             assert_eq!(after, AfterBalance { due: Amount::new(due), ending_balance: Amount::new(ending) });
         }

@@ -190,7 +190,8 @@ shelves! {
 impl<R: Resource> Shelf<R> {
     fn load(&mut self, document: R) {
         let id = document.id().clone();
-        let page = Page { document, stored: true, changed: false, gone: false, parts_changed: false, base: None, image: None };
+        let page =
+            Page { document, stored: true, changed: false, gone: false, parts_changed: false, base: None, image: None };
         self.0.entry(id).or_insert(page);
     }
 
@@ -268,7 +269,8 @@ impl Books {
 
     /// A document that the path names, or 404.
     pub fn at_path<R: Shelved>(&self, id: &Id<R>) -> Result<&R, Refusal> {
-        self.get(id).ok_or_else(|| Refusal::not_found(R::NOUN.name, id.as_str()))
+        let name = R::NOUN.name;
+        self.get(id).ok_or_else(|| Refusal::not_found(name, id.as_str()).in_mode(name, self.livemode.unwrap_or(false)))
     }
 
     /// Keeps a new or changed document. What breaks the noun's own rules spoils the whole decision.
@@ -287,7 +289,15 @@ impl Books {
                 (page.changed, page.image) = (true, None);
             }
             None => {
-                let page = Page { document, stored: false, changed: true, gone: false, parts_changed: true, base: None, image: None };
+                let page = Page {
+                    document,
+                    stored: false,
+                    changed: true,
+                    gone: false,
+                    parts_changed: true,
+                    base: None,
+                    image: None,
+                };
                 R::shelf_mut(self).0.insert(id.clone(), page);
             }
         }

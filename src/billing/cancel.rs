@@ -13,9 +13,15 @@ use super::{
 
 /// Ends a subscription now. Its open and draft invoices stop being collected, and its pending
 /// prorations are dropped (immediate cancel).
-pub fn end(books: &mut Books, id: &Id<Subscription>, reason: CancellationReason, at: &mut Moment) -> Result<(), Refusal> {
+pub fn end(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    reason: CancellationReason,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
     let subscription = books.find(id, "subscription")?.clone();
-    let first_unpaid = (subscription.status == Status::Incomplete).then(|| subscription.latest_invoice.clone()).flatten();
+    let first_unpaid =
+        (subscription.status == Status::Incomplete).then(|| subscription.latest_invoice.clone()).flatten();
     books.put(subscription.cancel(reason, at.now)?).tell("customer.subscription.deleted", at);
     let prorations: Vec<Id<InvoiceItem>> = books
         .all::<InvoiceItem>()
@@ -41,9 +47,7 @@ fn stop_collecting(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) {
         .cloned()
         .collect();
     for invoice in collecting {
-        books
-            .put(Invoice { auto_advance: false, next_payment_attempt: None, ..invoice })
-            .tell("invoice.updated", at);
+        books.put(Invoice { auto_advance: false, next_payment_attempt: None, ..invoice }).tell("invoice.updated", at);
     }
 }
 
@@ -93,7 +97,8 @@ pub fn void(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), 
     let invoice = books.find(id, "invoice")?.clone();
     void_quietly(books, id, at)?;
     let subscription = invoice.subscription().and_then(|id| books.get(id)).cloned();
-    let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(id)) else {
+    let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(id))
+    else {
         return Ok(());
     };
     let changed = match subscription.status {
@@ -102,7 +107,9 @@ pub fn void(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), 
             let status = walk(books, &subscription);
             Subscription { status, ..subscription }
         }
-        Status::Active | Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => return Ok(()),
+        Status::Active | Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => {
+            return Ok(());
+        }
     };
     books.put(changed).tell("customer.subscription.updated", at);
     Ok(())
@@ -117,7 +124,9 @@ fn walk(books: &Books, subscription: &Subscription) -> Status {
         match invoice.status {
             InvoiceStatus::Paid | InvoiceStatus::Uncollectible => return Status::Active,
             // Its collection has stopped: nothing will be tried again by itself.
-            InvoiceStatus::Open if invoice.attempted && invoice.next_payment_attempt.is_none() => return subscription.status,
+            InvoiceStatus::Open if invoice.attempted && invoice.next_payment_attempt.is_none() => {
+                return subscription.status;
+            }
             InvoiceStatus::Draft | InvoiceStatus::Open | InvoiceStatus::Void => {}
         }
     }
@@ -175,9 +184,7 @@ fn give_balance_back(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Re
     }
     let customer = books.customer()?.clone();
     let balance = customer.balance.minus(applied)?;
-    books
-        .put(super::customer::Customer { balance, ..customer })
-        .tell("customer.updated", at);
+    books.put(super::customer::Customer { balance, ..customer }).tell("customer.updated", at);
     Ok(())
 }
 
@@ -216,7 +223,8 @@ pub fn pay_out_of_band(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> 
     }
     let intent = intent_of(books, id).filter(|intent| !intent.status.is_terminal()).cloned();
     let attempted = invoice.attempted;
-    books.put(Invoice { attempted, ..invoice.paid(at.now) });
+    let elsewhere = Some(invoice.amount_remaining);
+    books.put(Invoice { amount_paid_off_stripe: elsewhere, attempted, ..invoice.paid(at.now) });
     for kind in ["invoice.updated", "invoice.paid"] {
         books.tell(id, kind, at);
     }
@@ -258,7 +266,9 @@ pub fn delete_customer(books: &mut Books, at: &mut Moment) -> Result<(), Refusal
         end(books, &subscription, CancellationReason::CancellationRequested, at)?;
     }
     let methods: Vec<super::payment_method::PaymentMethod> = books.all().cloned().collect();
-    for mut method in methods.into_iter().filter(|method: &super::payment_method::PaymentMethod| method.customer.is_some()) {
+    for mut method in
+        methods.into_iter().filter(|method: &super::payment_method::PaymentMethod| method.customer.is_some())
+    {
         method.customer = None;
         method.internal.spent = true;
         books.put(method).tell("payment_method.detached", at);
@@ -272,4 +282,3 @@ pub fn delete_customer(books: &mut Books, at: &mut Moment) -> Result<(), Refusal
     books.remove(&customer.id);
     Ok(())
 }
-

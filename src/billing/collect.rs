@@ -41,7 +41,7 @@ pub fn intent_of<'a>(books: &'a Books, invoice: &Id<Invoice>) -> Option<&'a Paym
 /// Opens an attempt to charge an open (or uncollectible) invoice. The processor is asked once the
 /// books are closed; [`settle::settle`] takes its answer. Without any payment method the attempt has
 /// failed already: a refusal for a caller, a failure like any other for the billing cycle.
-pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: Collection, at: &mut Moment) -> Result<(), Refusal> {
+pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?.clone();
     match invoice.status {
         Status::Open | Status::Uncollectible => {}

@@ -32,7 +32,8 @@ pub fn confirm(
             ));
         }
         Status::Canceled | Status::Processing => {
-            let message = format!("You cannot confirm this PaymentIntent because it has a status of {}.", intent.status);
+            let message =
+                format!("You cannot confirm this PaymentIntent because it has a status of {}.", intent.status);
             return Err(PaymentIntent::unexpected_state(message));
         }
     }
@@ -82,7 +83,12 @@ pub fn check_owner(intent: &PaymentIntent, method: &PaymentMethod) -> Result<(),
 }
 
 /// Opens an attempt to capture what was reserved, or a part of it.
-pub fn capture(books: &mut Books, id: &Id<PaymentIntent>, amount: Option<Amount>, at: &mut Moment) -> Result<(), Refusal> {
+pub fn capture(
+    books: &mut Books,
+    id: &Id<PaymentIntent>,
+    amount: Option<Amount>,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
     let intent = books.find(id, "intent")?.clone();
     if intent.status != Status::RequiresCapture {
         return Err(PaymentIntent::unexpected_state(format!(
@@ -110,10 +116,16 @@ pub fn capture(books: &mut Books, id: &Id<PaymentIntent>, amount: Option<Amount>
 }
 
 /// Cancels an intent. What was reserved is released at the processor.
-pub fn cancel(books: &mut Books, id: &Id<PaymentIntent>, reason: Option<CancellationReason>, at: &mut Moment) -> Result<(), Refusal> {
+pub fn cancel(
+    books: &mut Books,
+    id: &Id<PaymentIntent>,
+    reason: Option<CancellationReason>,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
     let intent = books.find(id, "intent")?.clone();
     if intent.internal.invoice.is_some() {
-        let message = "You cannot cancel this PaymentIntent because it belongs to an invoice. Void the invoice instead.";
+        let message =
+            "You cannot cancel this PaymentIntent because it belongs to an invoice. Void the invoice instead.";
         return Err(PaymentIntent::unexpected_state(message.to_owned()));
     }
     if intent.internal.attempt.is_some() {

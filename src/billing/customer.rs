@@ -34,7 +34,11 @@ pub static NOUN: Noun = Noun {
         null("invoice_credit_balance"),
         Link {
             path: "subscriptions",
-            to: Target::Many { noun: &subscription::NOUN, column: "customer", query: "/v1/customers/{id}/subscriptions" },
+            to: Target::Many {
+                noun: &subscription::NOUN,
+                column: "customer",
+                query: "/v1/customers/{id}/subscriptions",
+            },
         },
     ],
     inlines: &[],

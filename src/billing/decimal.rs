@@ -26,9 +26,7 @@ impl Decimal {
 
     /// The whole amount, when it has no decimal places.
     pub fn whole(self) -> Option<Amount> {
-        (self.0 % ONE == 0)
-            .then(|| i64::try_from(self.0 / ONE).ok().map(Amount::new))
-            .flatten()
+        (self.0 % ONE == 0).then(|| i64::try_from(self.0 / ONE).ok().map(Amount::new)).flatten()
     }
 
     pub const fn is_negative(self) -> bool {
@@ -102,9 +100,14 @@ mod tests {
 
     #[test]
     fn rounds_half_away_from_zero_once() {
-        for (unit, quantity, amount) in
-            [("5", 30, 150), ("0.05", 30, 2), ("0.0125", 123_456, 1543), ("-0.5", 1, -1), ("0.5", 1, 1), ("0.4999", 1, 0)]
-        {
+        for (unit, quantity, amount) in [
+            ("5", 30, 150),
+            ("0.05", 30, 2),
+            ("0.0125", 123_456, 1543),
+            ("-0.5", 1, -1),
+            ("0.5", 1, 1),
+            ("0.4999", 1, 0),
+        ] {
             let unit: Decimal = unit.parse().unwrap();
             assert_eq!(unit.times(quantity).unwrap(), Amount::new(amount), "{unit} x {quantity}");
         }

@@ -4,9 +4,13 @@ use super::{
     Amount, Books, Id, Moment, Refusal,
     bill::due_after_balance,
     customer::Customer,
-    invoice::{BillingReason, ConfirmationSecret, ConfirmationSecretType, Internal, Invoice, Parent, Status, StatusTransitions, SubscriptionDetails},
+    invoice::{
+        BillingReason, ConfirmationSecret, ConfirmationSecretType, Internal, Invoice, Parent, Status,
+        StatusTransitions, SubscriptionDetails,
+    },
     invoice_payment::{
-        self, InvoicePayment, Payment, PaymentType, Status as InvoicePaymentStatus, StatusTransitions as InvoicePaymentTransitions,
+        self, InvoicePayment, Payment, PaymentType, Status as InvoicePaymentStatus,
+        StatusTransitions as InvoicePaymentTransitions,
     },
     payment_intent::{
         self, CaptureMethod, ConfirmationMethod, Options, PaymentIntent, SetupFutureUsage, Status as IntentStatus,
@@ -28,10 +32,13 @@ pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
     let too_small = !after.due.is_zero() && after.due < invoice.currency.minimum_charge();
     let (due, ending_balance) = if too_small { (Amount::ZERO, after.due) } else { (after.due, after.ending_balance) };
     if due > Amount::MAXIMUM_CHARGE {
-        return Err(Refusal::invalid("The amount due is larger than the maximum that can be charged.").code("amount_too_large"));
+        return Err(
+            Refusal::invalid("The amount due is larger than the maximum that can be charged.").code("amount_too_large")
+        );
     }
 
-    let metadata = invoice.subscription().and_then(|id| books.get(id)).map(|subscription| subscription.metadata.clone());
+    let metadata =
+        invoice.subscription().and_then(|id| books.get(id)).map(|subscription| subscription.metadata.clone());
     let parent = invoice.parent.clone().map(|parent| Parent {
         subscription_details: parent
             .subscription_details

@@ -53,7 +53,8 @@ impl Bucket {
         match (last.next().and_then(digit), last.next().and_then(digit)) {
             (Some(low), Some(high)) => Bucket(high * 62 + low),
             _ => {
-                let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+                let hash =
+                    id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
                 Bucket(u16::try_from(hash % u32::from(BUCKETS)).unwrap_or(0))
             }
         }
@@ -72,7 +73,7 @@ pub struct Ids {
     chance: StdRng,
 }
 
-/// How finely ids tell time: a UUIDv7 has twelve bits below the millisecond.
+/// How finely ids tell time: a `UUIDv7` has twelve bits below the millisecond.
 pub const TICKS_PER_MILLISECOND: u64 = 1 << 12;
 /// How many ids one decision may make before they mingle with those of the next.
 pub const TICKS_PER_DECISION: u64 = 256;
@@ -84,7 +85,7 @@ impl Ids {
         Ids { ticks, chance: StdRng::from_seed(seed) }
     }
 
-    /// A new id: a UUIDv7 layout (48 bits of milliseconds, 12 bits below them that keep the order of
+    /// A new id: a `UUIDv7` layout (48 bits of milliseconds, 12 bits below them that keep the order of
     /// one decision, chance), in base 62.
     pub fn next(&mut self, prefix: &str, bucket: Bucket) -> String {
         let (milliseconds, below) = (self.ticks / TICKS_PER_MILLISECOND, self.ticks % TICKS_PER_MILLISECOND);

@@ -6,8 +6,8 @@ use super::{
     customer::Customer,
     id::Bucket,
     payment_intent::{
-        AutomaticPaymentMethods, CaptureMethod, ConfirmationMethod, Internal, Options, PaymentIntent, SetupFutureUsage, Status,
-        Tag,
+        AutomaticPaymentMethods, CaptureMethod, ConfirmationMethod, Internal, Options, PaymentIntent, SetupFutureUsage,
+        Status, Tag,
     },
     payment_method::PaymentMethod,
     shape::{Null, Shipping},
@@ -40,7 +40,9 @@ pub fn check_amount(amount: Amount, currency: Currency) -> Result<(), Refusal> {
     }
     if amount > Amount::MAXIMUM_CHARGE {
         let most = currency.readable(Amount::MAXIMUM_CHARGE);
-        return Err(Refusal::invalid(format!("Amount must be no more than {most}")).code("amount_too_large").param("amount"));
+        return Err(Refusal::invalid(format!("Amount must be no more than {most}"))
+            .code("amount_too_large")
+            .param("amount"));
     }
     if amount < currency.minimum_charge() {
         let least = currency.readable(currency.minimum_charge());
@@ -129,7 +131,8 @@ pub fn choose_method(books: &mut Books, id: &Id<PaymentIntent>, method: &Id<Paym
 /// Whether an intent may still be changed by a caller, and is not an invoice's.
 pub fn check_editable(intent: &PaymentIntent) -> Result<(), Refusal> {
     if intent.internal.invoice.is_some() {
-        let message = "You cannot update this PaymentIntent because it was created by an invoice. Update the invoice instead.";
+        let message =
+            "You cannot update this PaymentIntent because it was created by an invoice. Update the invoice instead.";
         return Err(PaymentIntent::unexpected_state(message.to_owned()));
     }
     if intent.internal.attempt.is_some() {

@@ -64,7 +64,11 @@ pub static NOUN: Noun = Noun {
         Link { path: "lines.data", to: Target::Inline(&LINE_NOUN) },
         Link {
             path: "payments",
-            to: Target::Many { noun: &invoice_payment::NOUN, column: "invoice", query: "/v1/invoice_payments?invoice={id}" },
+            to: Target::Many {
+                noun: &invoice_payment::NOUN,
+                column: "invoice",
+                query: "/v1/invoice_payments?invoice={id}",
+            },
         },
         Link { path: "confirmation_secret", to: Target::Kept("confirmation_secret") },
     ],
@@ -91,6 +95,9 @@ pub struct Invoice {
     pub amount_due: Amount,
     pub amount_overpaid: Amount,
     pub amount_paid: Amount,
+    /// What came some other way; absent unless something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount_paid_off_stripe: Option<Amount>,
     pub amount_remaining: Amount,
     pub amount_shipping: Amount,
     pub application: Null,

@@ -26,7 +26,11 @@ pub static NOUN: Noun = Noun {
     leaves_stub: false,
     columns: &[],
     filters: &[],
-    links: &[one("pricing.price_details.price", &price::NOUN), one("subscription", &subscription::NOUN), null("discounts")],
+    links: &[
+        one("pricing.price_details.price", &price::NOUN),
+        one("subscription", &subscription::NOUN),
+        null("discounts"),
+    ],
     inlines: &[],
     previews: &[],
 };

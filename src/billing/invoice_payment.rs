@@ -30,7 +30,11 @@ pub static NOUN: Noun = Noun {
         filter("payment[payment_record]", By::NotSupportedYet),
         filter("status", By::Text("status")),
     ],
-    links: &[one("invoice", &invoice::NOUN), one("payment.payment_intent", &payment_intent::NOUN), null("payment.charge")],
+    links: &[
+        one("invoice", &invoice::NOUN),
+        one("payment.payment_intent", &payment_intent::NOUN),
+        null("payment.charge"),
+    ],
     inlines: &[],
     previews: &[],
 };

@@ -70,7 +70,10 @@ pub enum By {
     /// A number, or a range of them: `gt`, `gte`, `lt`, `lte`.
     Range(&'static str),
     /// One of some words. Each word may stand for several values of the column.
-    Word { column: &'static str, words: &'static [(&'static str, &'static [&'static str])] },
+    Word {
+        column: &'static str,
+        words: &'static [(&'static str, &'static [&'static str])],
+    },
     /// Several texts: `ids[]`.
     OneOf(&'static str),
     /// The id of a price that an item of the subscription has.
@@ -155,6 +158,7 @@ pub struct Part {
 }
 
 impl Cell {
+    #[expect(clippy::needless_pass_by_value, reason = "words are passed by value, ids by reference")]
     pub fn text(value: impl ToString) -> Cell {
         Cell::Text(Some(value.to_string()))
     }

@@ -77,15 +77,16 @@ impl Cycle {
 
     /// The first boundary strictly later than `time`.
     pub fn next_boundary(self, anchor: Timestamp, time: Timestamp) -> Result<Timestamp, OutOfCalendar> {
-        // The shortest possible interval underestimates no distance, so k starts at or before the answer.
-        let longest = match self.interval {
-            Interval::Day => 86_400,
-            Interval::Week => 604_800,
-            Interval::Month => 31 * 86_400,
-            Interval::Year => 366 * 86_400,
+        // Counting too long intervals forwards, and too short ones backwards, starts at or before the answer.
+        let (shortest, longest) = match self.interval {
+            Interval::Day => (86_400, 86_400),
+            Interval::Week => (604_800, 604_800),
+            Interval::Month => (28 * 86_400, 31 * 86_400),
+            Interval::Year => (365 * 86_400, 366 * 86_400),
         };
         let distance = i128::from(time.unix_seconds()) - i128::from(anchor.unix_seconds());
-        let mut k = i64::try_from(distance.div_euclid(i128::from(longest) * i128::from(self.count))).map_err(|_| OutOfCalendar)?;
+        let stride = i128::from(if distance < 0 { shortest } else { longest }) * i128::from(self.count);
+        let mut k = i64::try_from(distance.div_euclid(stride)).map_err(|_| OutOfCalendar)?;
         loop {
             let boundary = self.boundary(anchor, k)?;
             if boundary > time {

@@ -68,9 +68,16 @@ impl Refusal {
 
     /// An id in the path names nothing.
     pub fn not_found(name: &str, id: &str) -> Self {
-        let mut refusal = Refusal::no_such(name, id).param("id");
-        refusal.status = 404;
-        refusal
+        Refusal::no_such(name, id).param("id").status(404)
+    }
+
+    /// The oddity of invoice items: their error says which mode was searched.
+    #[must_use]
+    pub fn in_mode(mut self, name: &str, livemode: bool) -> Self {
+        if name == super::invoice_item::NOUN.name {
+            self.message = format!("{}(livemode={livemode})", self.message);
+        }
+        self
     }
 
     pub fn missing(param: impl Into<String>) -> Self {

@@ -29,9 +29,7 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
         include_pending_items: true,
     };
     let invoice = bill::draft(books, &bill, at)?;
-    books
-        .put(Subscription { latest_invoice: Some(invoice), ..renewed })
-        .tell("customer.subscription.updated", at);
+    books.put(Subscription { latest_invoice: Some(invoice), ..renewed }).tell("customer.subscription.updated", at);
     Ok(())
 }
 

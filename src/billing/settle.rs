@@ -6,12 +6,15 @@ use serde_json::{Value, json};
 use super::{
     Amount, Books, Id, Metadata, Moment, Refusal,
     charge::{
-        self, AdviceCode, CardDetails, Charge, FraudDetails, NetworkStatus, Outcome, OutcomeType, PaymentMethodDetails, RiskLevel,
+        self, AdviceCode, CardDetails, Charge, FraudDetails, NetworkStatus, Outcome, OutcomeType, PaymentMethodDetails,
+        RiskLevel,
     },
     customer::Customer,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
-    payment_intent::{Action, Attempt, Internal, PaymentError, PaymentErrorType, PaymentIntent, SetupFutureUsage, Status},
+    payment_intent::{
+        Action, Attempt, Internal, PaymentError, PaymentErrorType, PaymentIntent, SetupFutureUsage, Status,
+    },
     payment_method::PaymentMethod,
     shape::Null,
     subscription::{SaveDefault, Status as SubscriptionStatus, Subscription},
@@ -20,7 +23,9 @@ use super::{
 /// What the processor answered.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    Approved { reference: String },
+    Approved {
+        reference: String,
+    },
     Declined(Decline),
     /// The customer must authenticate first.
     NeedsAction,
@@ -45,7 +50,13 @@ impl Decline {
 
 /// Settles the open attempt of an intent. An answer to a question that is no longer open changes
 /// nothing: somebody else has settled it with the same answer.
-pub fn settle(books: &mut Books, id: &Id<PaymentIntent>, number: i64, answer: &Answer, at: &mut Moment) -> Result<(), Refusal> {
+pub fn settle(
+    books: &mut Books,
+    id: &Id<PaymentIntent>,
+    number: i64,
+    answer: &Answer,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
     let intent = books.find(id, "payment_intent")?.clone();
     let Some(attempt) = intent.internal.attempt.clone().filter(|attempt| attempt.number == number) else {
         return Ok(());
@@ -53,7 +64,9 @@ pub fn settle(books: &mut Books, id: &Id<PaymentIntent>, number: i64, answer: &A
     let intent = PaymentIntent { internal: Internal { attempt: None, ..intent.internal }, ..intent };
     announce(books, &intent, &attempt, answer, at);
     match (answer, attempt.action) {
-        (Answer::Approved { reference }, Action::Sale | Action::Authorize) => approved(books, intent, &attempt, reference, at),
+        (Answer::Approved { reference }, Action::Sale | Action::Authorize) => {
+            approved(books, intent, &attempt, reference, at)
+        }
         (Answer::Approved { .. }, Action::Capture) => captured(books, intent, &attempt, at),
         (Answer::Approved { .. }, Action::Release) => {
             books.put(intent);
@@ -76,7 +89,8 @@ pub fn settle(books: &mut Books, id: &Id<PaymentIntent>, number: i64, answer: &A
 /// The first payment inside the creating request has an outcome: now the subscription is told of, in
 /// the status it ends the request with, and never as a passing `incomplete`.
 fn announce(books: &mut Books, intent: &PaymentIntent, attempt: &Attempt, answer: &Answer, at: &mut Moment) {
-    let Some(subscription) = subscription_of(books, intent).filter(|subscription| subscription.internal.unannounced).cloned()
+    let Some(subscription) =
+        subscription_of(books, intent).filter(|subscription| subscription.internal.unannounced).cloned()
     else {
         return;
     };
@@ -91,7 +105,13 @@ fn announce(books: &mut Books, intent: &PaymentIntent, attempt: &Attempt, answer
     books.put(told).tell("customer.subscription.created", at);
 }
 
-fn approved(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, reference: &str, at: &mut Moment) -> Result<(), Refusal> {
+fn approved(
+    books: &mut Books,
+    intent: PaymentIntent,
+    attempt: &Attempt,
+    reference: &str,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
     let method = books.find(&attempt.payment_method, "payment_method")?.clone();
     let captured = attempt.action == Action::Sale;
     let charge = charge_of(&intent, attempt, &method, Some(reference), None, at);
@@ -132,7 +152,8 @@ fn invoice_paid(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at:
     for kind in ["invoice.updated", "invoice.paid", "invoice.payment_succeeded"] {
         books.tell(id, kind, at);
     }
-    let payments: Vec<InvoicePayment> = books.all::<InvoicePayment>().filter(|payment| payment.invoice == *id).cloned().collect();
+    let payments: Vec<InvoicePayment> =
+        books.all::<InvoicePayment>().filter(|payment| payment.invoice == *id).cloned().collect();
     for payment in payments.into_iter().filter(|payment| payment.payment.payment_intent == intent.id) {
         books
             .put(InvoicePayment {
@@ -157,14 +178,18 @@ pub fn follow_paid(
     if let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(id)) {
         let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
         let status = match subscription.status {
-            SubscriptionStatus::Incomplete | SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid => SubscriptionStatus::Active,
+            SubscriptionStatus::Incomplete | SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid => {
+                SubscriptionStatus::Active
+            }
             other => other,
         };
         let default_payment_method =
             method.filter(|_| saves).cloned().or_else(|| subscription.default_payment_method.clone());
-        books
-            .put(Subscription { status, default_payment_method, ..subscription })
-            .tell("customer.subscription.updated", at);
+        if status != subscription.status || default_payment_method != subscription.default_payment_method {
+            books
+                .put(Subscription { default_payment_method, status, ..subscription })
+                .tell("customer.subscription.updated", at);
+        }
     }
     set_delinquent(books, false, at)
 }
@@ -283,12 +308,13 @@ fn not_collected(
     for event in events {
         books.tell(&id, event, at);
     }
-    if let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(&id)) {
-        if open && matches!(subscription.status, SubscriptionStatus::Active | SubscriptionStatus::Trialing) {
-            books
-                .put(Subscription { status: SubscriptionStatus::PastDue, ..subscription })
-                .tell("customer.subscription.updated", at);
-        }
+    if let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(&id))
+        && open
+        && matches!(subscription.status, SubscriptionStatus::Active | SubscriptionStatus::Trialing)
+    {
+        books
+            .put(Subscription { status: SubscriptionStatus::PastDue, ..subscription })
+            .tell("customer.subscription.updated", at);
     }
     if first { Ok(()) } else { set_delinquent(books, true, at) }
 }

@@ -14,8 +14,8 @@ use super::{
     product::Product,
     shape::{Inlined, Nothing, Null},
     subscription::{
-        AutomaticTax, BillingMode, CancellationDetails, CollectionMethod, EndBehavior, Internal, InvoiceSettings, Item, ItemTag,
-        MissingPaymentMethod, PaymentSettings, SaveDefault, Status, Subscription, Tag, TrialSettings,
+        AutomaticTax, BillingMode, CancellationDetails, CollectionMethod, EndBehavior, Internal, InvoiceSettings, Item,
+        ItemTag, MissingPaymentMethod, PaymentSettings, SaveDefault, Status, Subscription, Tag, TrialSettings,
     },
 };
 use crate::{billing::cancel, words};
@@ -61,21 +61,26 @@ const MAXIMUM_ITEMS: usize = 20;
 const MAXIMUM_SUBSCRIPTIONS: usize = 500;
 
 /// Subscribes a customer (what one `POST /v1/subscriptions` does, in order).
-pub fn subscribe(books: &mut Books, wanted: NewSubscription, at: &mut Moment) -> Result<Id<Subscription>, Refusal> {
+pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -> Result<Id<Subscription>, Refusal> {
     let customer = books.customer()?.clone();
-    if books.all::<Subscription>().filter(|subscription| !subscription.status.is_terminal()).count() >= MAXIMUM_SUBSCRIPTIONS {
-        let message = format!("The customer {} already has {MAXIMUM_SUBSCRIPTIONS} subscriptions, the most there can be.", customer.id);
+    if books.all::<Subscription>().filter(|subscription| !subscription.status.is_terminal()).count()
+        >= MAXIMUM_SUBSCRIPTIONS
+    {
+        let message = format!(
+            "The customer {} already has {MAXIMUM_SUBSCRIPTIONS} subscriptions, the most there can be.",
+            customer.id
+        );
         return Err(Refusal::invalid(message).code("customer_max_subscriptions"));
     }
-    let (cycle, currency) = check_items(books, &customer, &wanted)?;
+    let (cycle, currency) = check_items(books, &customer, wanted)?;
     if let Some(method) = &wanted.default_payment_method {
         check_payment_method(books, method, &customer.id, "default_payment_method")?;
     }
-    let subscription = blank(&customer, &wanted, cycle, currency, at)?;
+    let subscription = blank(&customer, wanted, cycle, currency, at)?;
     let id = subscription.id.clone();
     books.put(subscription.clone());
     let invoice = first_invoice(books, &subscription, at)?;
-    start(books, &id, &invoice, &wanted, at)?;
+    start(books, &id, &invoice, wanted, at)?;
     if wanted.cancel_at_period_end {
         cancel::at_period_end(books, &id, true, at)?;
     }
@@ -87,7 +92,12 @@ pub fn subscribe(books: &mut Books, wanted: NewSubscription, at: &mut Moment) ->
 }
 
 /// A payment method named in a parameter must be attached to the customer.
-pub fn check_payment_method(books: &Books, id: &Id<PaymentMethod>, customer: &Id<Customer>, param: &str) -> Result<(), Refusal> {
+pub fn check_payment_method(
+    books: &Books,
+    id: &Id<PaymentMethod>,
+    customer: &Id<Customer>,
+    param: &str,
+) -> Result<(), Refusal> {
     let attached = books.get(id).is_some_and(|method| method.customer.as_ref() == Some(customer));
     if attached {
         return Ok(());
@@ -110,10 +120,12 @@ fn check_items(books: &Books, customer: &Customer, wanted: &NewSubscription) -> 
     let mut common: Option<(Cycle, Currency)> = None;
     for (index, item) in wanted.items.iter().enumerate() {
         let param = format!("items[{index}][price]");
-        let price = books.price(&item.price).ok_or_else(|| Refusal::no_such("price", item.price.as_str()).param(&param))?;
+        let price =
+            books.price(&item.price).ok_or_else(|| Refusal::no_such("price", item.price.as_str()).param(&param))?;
         let product_active = books.product(&price.product).is_none_or(|product: &Product| product.active);
         if !price.active || !product_active {
-            return Err(Refusal::invalid("The price specified is inactive. This field only accepts active prices.").param(param));
+            return Err(Refusal::invalid("The price specified is inactive. This field only accepts active prices.")
+                .param(param));
         }
         let Some(cycle) = price.cycle() else {
             let message = "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.";
@@ -121,7 +133,9 @@ fn check_items(books: &Books, customer: &Customer, wanted: &NewSubscription) -> 
         };
         if item.quantity < 0 {
             let message = "This value must be greater than or equal to 0.";
-            return Err(Refusal::invalid(message).code("parameter_invalid_integer").param(format!("items[{index}][quantity]")));
+            return Err(Refusal::invalid(message)
+                .code("parameter_invalid_integer")
+                .param(format!("items[{index}][quantity]")));
         }
         if wanted.items[..index].iter().any(|earlier| earlier.price == item.price) {
             let message = format!("Subscription Item with price {} already exists in this subscription.", item.price);
@@ -133,7 +147,8 @@ fn check_items(books: &Books, customer: &Customer, wanted: &NewSubscription) -> 
                 return Err(Refusal::invalid("All prices on a subscription must have the same currency.").param(param));
             }
             Some((first, _)) if first != cycle => {
-                let message = "Prices with different intervals on one subscription are not supported by this server yet.";
+                let message =
+                    "Prices with different intervals on one subscription are not supported by this server yet.";
                 return Err(Refusal::invalid(message).param(param));
             }
             Some(_) => {}
@@ -141,7 +156,9 @@ fn check_items(books: &Books, customer: &Customer, wanted: &NewSubscription) -> 
     }
     let (cycle, currency) = common.ok_or_else(|| Refusal::missing("items"))?;
     if wanted.currency.is_some_and(|given| given != currency) {
-        return Err(Refusal::invalid(format!("The prices are in {currency}, not in the given currency.")).param("currency"));
+        return Err(
+            Refusal::invalid(format!("The prices are in {currency}, not in the given currency.")).param("currency")
+        );
     }
     if customer.currency.is_some_and(|locked| locked != currency) {
         let message = format!(
@@ -229,7 +246,10 @@ fn blank(
         transfer_data: Null,
         trial_end: Null,
         trial_settings: TrialSettings {
-            end_behavior: EndBehavior { billing_cycle_anchor: Null, missing_payment_method: MissingPaymentMethod::CreateInvoice },
+            end_behavior: EndBehavior {
+                billing_cycle_anchor: Null,
+                missing_payment_method: MissingPaymentMethod::CreateInvoice,
+            },
         },
         trial_start: Null,
         internal: Internal { unannounced: true },
@@ -274,7 +294,7 @@ fn start(
         PaymentBehavior::AllowIncomplete => {
             let collection = Collection { automatic: false, off_session: wanted.off_session, payment_method: None };
             // Told when the processor has answered.
-            return collect::collect(books, invoice, collection, at);
+            return collect::collect(books, invoice, &collection, at);
         }
         PaymentBehavior::DefaultIncomplete => wait_for_client(books, invoice)?,
         PaymentBehavior::ErrorIfIncomplete => return Err(Refusal::not_supported_yet("payment_behavior")),
@@ -290,7 +310,8 @@ fn start(
 
 /// No attempt now; the intent waits for the client, with the default payment method if there is one.
 fn wait_for_client(books: &mut Books, invoice: &Id<Invoice>) -> Result<(), Refusal> {
-    let method = collect::resolve_payment_method(books, books.find(invoice, "invoice")?).map(|method| method.id.clone());
+    let method =
+        collect::resolve_payment_method(books, books.find(invoice, "invoice")?).map(|method| method.id.clone());
     let intent = collect::intent_of(books, invoice).cloned();
     if let (Some(method), Some(intent)) = (method, intent) {
         books.put(PaymentIntent { payment_method: Some(method), status: IntentStatus::RequiresConfirmation, ..intent });

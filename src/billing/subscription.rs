@@ -302,7 +302,9 @@ impl Subscription {
             Status::Incomplete => Status::IncompleteExpired,
             Status::Active | Status::PastDue | Status::Paused | Status::Trialing | Status::Unpaid => Status::Canceled,
             // Cancelling what has ended finds nothing to cancel (ways of cancelling).
-            Status::Canceled | Status::IncompleteExpired => return Err(Refusal::not_found(NOUN.name, self.id.as_str())),
+            Status::Canceled | Status::IncompleteExpired => {
+                return Err(Refusal::not_found(NOUN.name, self.id.as_str()));
+            }
         };
         Ok(Subscription {
             status,

@@ -120,7 +120,11 @@ mod tests {
                 json!({"pause_collection": null}),
                 json!({"pause_collection": {"behavior": "void"}}),
             ),
-            (json!({"metadata": {"a": "1"}}), json!({"metadata": {"a": "1", "b": "2"}}), json!({"metadata": {"b": null}})),
+            (
+                json!({"metadata": {"a": "1"}}),
+                json!({"metadata": {"a": "1", "b": "2"}}),
+                json!({"metadata": {"b": null}}),
+            ),
             (
                 json!({"items": {"object": "list", "data": [{"q": 1}], "url": "/"}}),
                 json!({"items": {"object": "list", "data": [{"q": 2}], "url": "/"}}),

@@ -50,7 +50,9 @@ pub fn check(noun: &Noun, paths: &[String], is_list: bool) -> Result<Vec<String>
 
 /// Whether the path starts with a link, or lies on the way to one.
 fn is_known(noun: &Noun, path: &str) -> bool {
-    noun.links.iter().any(|link| follow(link, path).is_some() || link.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    noun.links.iter().any(|link| {
+        follow(link, path).is_some() || link.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 /// What is left of a path after a link.
@@ -189,8 +191,16 @@ mod tests {
 
     #[test]
     fn paths_are_checked_against_the_links() {
-        let check_one = |path: &str, list| check(&subscription::NOUN, &[path.to_owned()], list).map_err(|refusal| refusal.message);
-        for path in ["customer", "latest_invoice", "latest_invoice.payments", "items.data.price.product", "items", "customer.nothing"] {
+        let check_one =
+            |path: &str, list| check(&subscription::NOUN, &[path.to_owned()], list).map_err(|refusal| refusal.message);
+        for path in [
+            "customer",
+            "latest_invoice",
+            "latest_invoice.payments",
+            "items.data.price.product",
+            "items",
+            "customer.nothing",
+        ] {
             assert!(check_one(path, false).is_ok(), "{path}");
             assert!(check_one(&format!("data.{path}"), true).is_ok(), "data.{path}");
         }
@@ -198,7 +208,8 @@ mod tests {
         assert_eq!(check_one("customers", false), Err("This property cannot be expanded (customers).".to_owned()));
         assert_eq!(
             check_one("customer", true),
-            Err("This property cannot be expanded (customer). You may want to try expanding 'data.customer' instead.".to_owned())
+            Err("This property cannot be expanded (customer). You may want to try expanding 'data.customer' instead."
+                .to_owned())
         );
         assert_eq!(check_one("data", true), Ok(Vec::new()));
         assert!(check(&customer::NOUN, &["a.b.c.d.e".to_owned()], false).is_err());

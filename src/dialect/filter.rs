@@ -61,7 +61,9 @@ fn check_unknown(noun: &Noun, form: &Form) -> Result<(), Refusal> {
     let unknown: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).filter(|name| !is_known(name)).collect();
     match unknown.as_slice() {
         [] => Ok(()),
-        [one] => Err(Refusal::invalid(format!("Received unknown parameter: {one}")).code("parameter_unknown").param(*one)),
+        [one] => {
+            Err(Refusal::invalid(format!("Received unknown parameter: {one}")).code("parameter_unknown").param(*one))
+        }
         several => Err(Refusal::invalid(format!("Received unknown parameters: {}", several.join(", ")))
             .code("parameter_unknown")
             .param(several[0])),
@@ -153,9 +155,9 @@ fn cursor(form: &Form) -> Result<Option<Cursor>, Refusal> {
         (None, None) => Ok(None),
         (Some(id), None) => Ok(Some(Cursor::After(id))),
         (None, Some(id)) => Ok(Some(Cursor::Before(id))),
-        (Some(_), Some(_)) => Err(Refusal::invalid(
-            "Received both starting_after and ending_before parameters. Please pass in only one.",
-        )),
+        (Some(_), Some(_)) => {
+            Err(Refusal::invalid("Received both starting_after and ending_before parameters. Please pass in only one."))
+        }
     }
 }
 
@@ -170,7 +172,9 @@ fn limit(form: &Form) -> Result<i64, Refusal> {
 fn text(param: &str, value: &Form) -> Result<String, Refusal> {
     match value {
         Form::Text(text) if text.is_empty() => {
-            let message = format!("You passed an empty string for '{param}'. You should remove '{param}' or supply a non-empty value.");
+            let message = format!(
+                "You passed an empty string for '{param}'. You should remove '{param}' or supply a non-empty value."
+            );
             Err(Refusal::invalid(message).code("parameter_invalid_empty").param(param))
         }
         Form::Text(text) => Ok(text.clone()),
@@ -197,6 +201,7 @@ fn boolean(param: &str, value: &Form) -> Result<bool, Refusal> {
 
 fn integer(param: &str, value: &Form) -> Result<i64, Refusal> {
     let text = text(param, value)?;
-    text.parse()
-        .map_err(|_| Refusal::invalid(format!("Invalid integer: {text}")).code("parameter_invalid_integer").param(param))
+    text.parse().map_err(|_| {
+        Refusal::invalid(format!("Invalid integer: {text}")).code("parameter_invalid_integer").param(param)
+    })
 }

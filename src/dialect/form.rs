@@ -49,7 +49,7 @@ impl Form {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let key = decode(halves.next().unwrap_or_default())?;
             let value = decode(halves.next().unwrap_or_default())?;
-            insert(&mut root, &key, value)?;
+            insert(&mut root, &key, &value)?;
         }
         Ok(root.finish())
     }
@@ -86,7 +86,8 @@ fn decode(text: &[u8]) -> Result<String, Refusal> {
         match byte {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+                let mut digit =
+                    || rest.next().and_then(|byte| char::from(byte).to_digit(16)).and_then(|d| u8::try_from(d).ok());
                 let (Some(high), Some(low)) = (digit(), digit()) else {
                     return Err(Refusal::invalid("Invalid percent-encoding in the request's parameters."));
                 };
@@ -95,7 +96,8 @@ fn decode(text: &[u8]) -> Result<String, Refusal> {
             other => bytes.push(other),
         }
     }
-    let text = String::from_utf8(bytes).map_err(|_| Refusal::invalid("The request's parameters are not valid UTF-8."))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Refusal::invalid("The request's parameters are not valid UTF-8."))?;
     if text.contains('\0') {
         return Err(Refusal::invalid("The request's parameters must not contain NUL characters."));
     }
@@ -127,39 +129,44 @@ fn steps(key: &str) -> Result<Vec<Step<'_>>, Refusal> {
         });
         rest = &inner[end + 1..];
         if steps.len() > MAXIMUM_DEPTH {
-            return Err(Refusal::invalid(format!("Parameters can be nested at most {MAXIMUM_DEPTH} levels deep.")).param(first));
+            return Err(
+                Refusal::invalid(format!("Parameters can be nested at most {MAXIMUM_DEPTH} levels deep.")).param(first)
+            );
         }
     }
     Ok(steps)
 }
 
-fn insert(root: &mut Node, key: &str, value: String) -> Result<(), Refusal> {
+fn insert(root: &mut Node, key: &str, value: &str) -> Result<(), Refusal> {
     let steps = steps(key)?;
     let mut node = root;
     for (place, step) in steps.iter().enumerate() {
-        let last = place + 1 == steps.len();
-        let next = steps.get(place + 1);
+        let next = steps.get(place + 1).copied();
+        let mut is_new = false;
         // What a new child will be is known from the step that follows.
-        let child = || match next {
-            None => Node::Text(value.clone()),
-            Some(Step::Key(_)) => Node::Map(Vec::new()),
-            Some(Step::Index(_) | Step::Push) => Node::List(BTreeMap::new()),
-        };
-        node = enter(node, *step, next.copied(), child).ok_or_else(|| conflict(key))?;
-        if last {
-            match node {
-                Node::Text(text) if text.is_empty() && !value.is_empty() => return Err(duplicate(key)),
-                Node::Text(text) if std::ptr::eq(text.as_str(), value.as_str()) || *text == value => {}
-                Node::Text(_) => return Err(duplicate(key)),
-                Node::List(_) | Node::Map(_) => return Err(conflict(key)),
+        let child = || {
+            is_new = true;
+            match next {
+                None => Node::Text(value.to_owned()),
+                Some(Step::Key(_)) => Node::Map(Vec::new()),
+                Some(Step::Index(_) | Step::Push) => Node::List(BTreeMap::new()),
             }
+        };
+        node = enter(node, *step, next, child).ok_or_else(|| conflict(key))?;
+        if next.is_none() && !is_new {
+            return Err(if matches!(node, Node::Text(_)) { duplicate(key) } else { conflict(key) });
         }
     }
     Ok(())
 }
 
 /// The child that a step leads to, made if it is not there.
-fn enter<'n>(node: &'n mut Node, step: Step<'_>, next: Option<Step<'_>>, child: impl FnOnce() -> Node) -> Option<&'n mut Node> {
+fn enter<'n>(
+    node: &'n mut Node,
+    step: Step<'_>,
+    next: Option<Step<'_>>,
+    child: impl FnOnce() -> Node,
+) -> Option<&'n mut Node> {
     // `x[2024]=…` beside `x[name]=…`: digits were a key after all.
     if let (Node::List(items), Step::Key(_)) = (&mut *node, step) {
         let members = std::mem::take(items).into_iter().map(|(index, node)| (index.to_string(), node)).collect();
@@ -229,7 +236,10 @@ mod tests {
                 "items[1][price]=b&items[0][price]=a&items[0][quantity]=2",
                 map(&[(
                     "items",
-                    Form::List(vec![map(&[("price", text("a")), ("quantity", text("2"))]), map(&[("price", text("b"))])]),
+                    Form::List(vec![
+                        map(&[("price", text("a")), ("quantity", text("2"))]),
+                        map(&[("price", text("b"))]),
+                    ]),
                 )]),
             ),
             (
@@ -247,9 +257,20 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_meant() {
-        for form in
-            ["a=1&a=2", "a=1&a[b]=2", "a[b]=1&a=2", "=1", "[a]=1", "a[b=1", "a[b]c=1", "a=%", "a=%zz", "a=%00", "a=%ff", "a=&a=1"]
-        {
+        for form in [
+            "a=1&a=2",
+            "a=1&a[b]=2",
+            "a[b]=1&a=2",
+            "=1",
+            "[a]=1",
+            "a[b=1",
+            "a[b]c=1",
+            "a=%",
+            "a=%zz",
+            "a=%00",
+            "a=%ff",
+            "a=&a=1",
+        ] {
             assert!(Form::parse(&[form.as_bytes()]).is_err(), "{form}");
         }
         assert!(Form::parse(&[format!("a{}=1", "[b]".repeat(20)).as_bytes()]).is_err());

@@ -25,9 +25,9 @@ pub fn read<'de, T: Deserialize<'de>>(form: &'de Form) -> Result<T, Refusal> {
     let result = T::deserialize(Reader { form, path: String::new(), unknown: &unknown });
     match unknown.into_inner().as_slice() {
         [] => result.map_err(|wrong| wrong.0),
-        [one] => {
-            Err(Refusal::invalid(format!("Received unknown parameter: {one}")).code("parameter_unknown").param(one.clone()))
-        }
+        [one] => Err(Refusal::invalid(format!("Received unknown parameter: {one}"))
+            .code("parameter_unknown")
+            .param(one.clone())),
         several => Err(Refusal::invalid(format!("Received unknown parameters: {}", several.join(", ")))
             .code("parameter_unknown")
             .param(several[0].clone())),
@@ -89,7 +89,8 @@ impl<'de, 'u> Reader<'de, 'u> {
                 let characters: Vec<char> = text.chars().collect();
                 let head: String = characters[..4].iter().collect();
                 let tail: String = characters[characters.len() - 4..].iter().collect();
-                Err(self.wrong(format!("Invalid string: {head}...{tail}; must be at most {MAXIMUM_CHARACTERS} characters")))
+                Err(self
+                    .wrong(format!("Invalid string: {head}...{tail}; must be at most {MAXIMUM_CHARACTERS} characters")))
             }
             Form::Text(text) => Ok(text),
             Form::List(_) | Form::Map(_) => Err(self.wrong(format!("Invalid string: {}", json(self.form)))),
@@ -103,7 +104,11 @@ impl<'de, 'u> Reader<'de, 'u> {
                 None if path.is_empty() => {}
                 None => refusal.param = Some(path.to_owned()),
                 // "Missing required param" knows only the field; here is where it is missing.
-                Some(param) if refusal.code.as_deref() == Some("parameter_missing") && !param.contains('[') && !path.is_empty() => {
+                Some(param)
+                    if refusal.code.as_deref() == Some("parameter_missing")
+                        && !param.contains('[')
+                        && !path.is_empty() =>
+                {
                     let full = format!("{path}[{param}]");
                     refusal.message = format!("Missing required param: {full}.");
                     refusal.param = Some(full);
@@ -414,7 +419,7 @@ mod tests {
     fn says_what_is_wrong_and_where() {
         for (form, param, code, message) in [
             ("nmae=A", "nmae", Some("parameter_unknown"), "Received unknown parameter: nmae"),
-            ("count=x&zz=1&items[0][x]=1", "zz", Some("parameter_unknown"), "Received unknown parameters: zz"),
+            ("count=x&zz=1&items[0][x]=1", "zz", Some("parameter_unknown"), "Received unknown parameter: zz"),
             ("count=1.5", "count", Some("parameter_invalid_integer"), "Invalid integer: 1.5"),
             ("count=99999999999999999999", "count", Some("parameter_invalid_integer"), "Invalid integer: 9999"),
             ("flag=yes", "flag", None, "Invalid boolean: yes"),
@@ -423,8 +428,18 @@ mod tests {
             ("name[a]=1", "name", None, "Invalid string: {\"a\":\"1\"}"),
             ("items=1", "items", None, "Invalid array"),
             ("items[0]=1", "items[0]", None, "Invalid object"),
-            ("items[0][quantity]=1", "items[0][price]", Some("parameter_missing"), "Missing required param: items[0][price]."),
-            ("items[0][price]=p&items[0][quantity]=x", "items[0][quantity]", Some("parameter_invalid_integer"), "Invalid integer: x"),
+            (
+                "items[0][quantity]=1",
+                "items[0][price]",
+                Some("parameter_missing"),
+                "Missing required param: items[0][price].",
+            ),
+            (
+                "items[0][price]=p&items[0][quantity]=x",
+                "items[0][quantity]",
+                Some("parameter_invalid_integer"),
+                "Invalid integer: x",
+            ),
             ("metadata=x", "metadata", None, "Invalid object"),
         ] {
             let refusal = sample(form).unwrap_err();

@@ -10,7 +10,12 @@ use crate::{
 };
 
 /// Stored bodies of one noun, as spoken values; and, by id, what they keep to themselves.
-pub async fn speak(connection: &mut Connection, noun: &Noun, bodies: &[String], livemode: bool) -> Result<Vec<Value>, Fault> {
+pub async fn speak(
+    connection: &mut Connection,
+    noun: &Noun,
+    bodies: &[String],
+    livemode: bool,
+) -> Result<Vec<Value>, Fault> {
     let mut documents: Vec<Value> = bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?;
     let mut wanted = Vec::new();
     documents.iter().for_each(|document| wire::prices_to_inline(noun, document, &mut wanted));

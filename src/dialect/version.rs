@@ -23,5 +23,9 @@ pub fn check(asked: Option<&str>) -> Result<&'static str, Refusal> {
 
 fn looks_like_a_version(text: &str) -> bool {
     let date = text.get(..10).unwrap_or_default();
-    date.len() == 10 && date.bytes().enumerate().all(|(place, byte)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() })
+    date.len() == 10
+        && date
+            .bytes()
+            .enumerate()
+            .all(|(place, byte)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() })
 }

@@ -11,7 +11,10 @@ use super::{
     work::{Horizon, Work},
 };
 use crate::{
-    billing::{Books, Id, Moment, Refusal, Timestamp, test_clock::{Status, StatusDetails, TestClock}},
+    billing::{
+        Books, Id, Moment, Refusal, Timestamp,
+        test_clock::{Status, StatusDetails, TestClock},
+    },
     store::{
         Fault,
         books::{self, Needs, Opening},
@@ -86,7 +89,11 @@ impl Engine {
                 return Ok(());
             }
         }
-        if clock.status == Status::Advancing { self.change_clock(id, |clock| reached(clock, horizon.time), "test_helpers.test_clock.ready").await } else { Ok(()) }
+        if clock.status == Status::Advancing {
+            self.change_clock(id, |clock| reached(clock, horizon.time), "test_helpers.test_clock.ready").await
+        } else {
+            Ok(())
+        }
     }
 
     async fn clock_now(&self, id: &Id<TestClock>) -> Result<Option<TestClock>, Fault> {
@@ -97,11 +104,20 @@ impl Engine {
 
     async fn fail_clock(&self, id: &Id<TestClock>, refusal: &Refusal) -> Result<(), Fault> {
         tracing::error!(clock.id = id.as_str(), reason = %refusal, "a test clock cannot go on");
-        let failed = |clock: TestClock| TestClock { status: Status::InternalFailure, status_details: StatusDetails::default(), ..clock };
+        let failed = |clock: TestClock| TestClock {
+            status: Status::InternalFailure,
+            status_details: StatusDetails::default(),
+            ..clock
+        };
         self.change_clock(id, failed, "test_helpers.test_clock.internal_failure").await
     }
 
-    async fn change_clock(&self, id: &Id<TestClock>, change: impl Fn(TestClock) -> TestClock, event: &'static str) -> Result<(), Fault> {
+    async fn change_clock(
+        &self,
+        id: &Id<TestClock>,
+        change: impl Fn(TestClock) -> TestClock,
+        event: &'static str,
+    ) -> Result<(), Fault> {
         let wall = self.clock.now();
         let mut needs = Needs::default();
         needs.document(id);
@@ -110,7 +126,9 @@ impl Engine {
         let mut at = self.moment(wall)?;
         let mut decided: Vec<Books> = opened.books;
         for books in &mut decided {
-            let Some(clock) = books.get(id).filter(|clock| clock.status == Status::Advancing).cloned() else { return Ok(()) };
+            let Some(clock) = books.get(id).filter(|clock| clock.status == Status::Advancing).cloned() else {
+                return Ok(());
+            };
             books.put(change(clock)).tell(event, &mut at);
         }
         close(&mut tx, decided, &opened.endpoints, &Cause::default(), wall).await?;

@@ -16,7 +16,12 @@ use super::{
     work::settle_all,
 };
 use crate::{
-    billing::{Books, Refusal, Timestamp, customer::Customer, refusal::ErrorType, test_clock::{Status, TestClock}},
+    billing::{
+        Books, Refusal, Timestamp,
+        customer::Customer,
+        refusal::ErrorType,
+        test_clock::{Status, TestClock},
+    },
     store::{
         Connection, Fault, Tx,
         books::{self, Needs, Opening},
@@ -50,7 +55,11 @@ pub struct Answered {
 
 /// Puts a subject into words, inside the transaction that made it.
 pub trait Render: Sync {
-    fn render<'a>(&'a self, connection: &'a mut Connection, subject: &'a Subject) -> BoxFuture<'a, Result<Answered, Failure>>;
+    fn render<'a>(
+        &'a self,
+        connection: &'a mut Connection,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Answered, Failure>>;
 }
 
 /// How often a transaction that failed for a passing reason is tried.
@@ -134,7 +143,13 @@ impl Engine {
     }
 
     /// Asks the processor, settles what it says, and answers.
-    async fn pay(&self, request: &Request, subject: &Subject, open: Vec<Open>, render: &dyn Render) -> Result<Answered, Failure> {
+    async fn pay(
+        &self,
+        request: &Request,
+        subject: &Subject,
+        open: Vec<Open>,
+        render: &dyn Render,
+    ) -> Result<Answered, Failure> {
         let mut settled = Vec::new();
         let mut unanswered = open;
         for _ in 0..QUESTIONS {
@@ -157,7 +172,13 @@ impl Engine {
         }
     }
 
-    async fn second(&self, request: &Request, subject: &Subject, settled: &[Settled], render: &dyn Render) -> Result<Answered, Failure> {
+    async fn second(
+        &self,
+        request: &Request,
+        subject: &Subject,
+        settled: &[Settled],
+        render: &dyn Render,
+    ) -> Result<Answered, Failure> {
         let wall = self.clock.now();
         let mut tx = self.store.begin().await?;
         let deliveries = settle_all(self, &mut tx, settled, wall, &cause_of(request)).await?;
@@ -197,7 +218,14 @@ impl Engine {
         let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
         let mut reader = self.store.reader().await?;
         let ours = known.leased_until.is_some_and(|until| until <= wall.unix_seconds())
-            && idempotency::take_over(&mut reader, request.livemode, &idempotency.key, wall.unix_seconds(), leased_until).await?;
+            && idempotency::take_over(
+                &mut reader,
+                request.livemode,
+                &idempotency.key,
+                wall.unix_seconds(),
+                leased_until,
+            )
+            .await?;
         drop(reader);
         let subject = known.subject.as_deref().and_then(subject_of);
         let (true, Some((subject, intents))) = (ours, subject) else { return Err(in_use(request).into()) };
@@ -215,7 +243,13 @@ impl Engine {
         Ok(opened.books.first().map(|books| Open::left_alone_in(books, Timestamp::new(i64::MAX))).unwrap_or_default())
     }
 
-    async fn receipt(&self, tx: &mut Tx, request: &Request, wall: Timestamp, answered: &Answered) -> Result<bool, Fault> {
+    async fn receipt(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        wall: Timestamp,
+        answered: &Answered,
+    ) -> Result<bool, Fault> {
         match &request.idempotency {
             None => Ok(true),
             Some(known) => idempotency::finish(tx, &entry(request, known, wall), answered.status, &answered.body).await,
@@ -282,9 +316,13 @@ fn in_use(request: &Request) -> Refusal {
 /// A unique value that a client chose can clash only when it is written.
 fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
     match fault.constraint()? {
-        "products_pkey" => Some(Refusal::invalid("Product already exists.").code("resource_already_exists").param("id")),
+        "products_pkey" => {
+            Some(Refusal::invalid("Product already exists.").code("resource_already_exists").param("id"))
+        }
         "prices_lookup_key" => Some(
-            Refusal::invalid("A price already uses that lookup key.").code("resource_already_exists").param("lookup_key"),
+            Refusal::invalid("A price already uses that lookup key.")
+                .code("resource_already_exists")
+                .param("lookup_key"),
         ),
         "prices_product_fkey" => {
             Some(Refusal::invalid("This product cannot be deleted because it has one or more user-created prices."))

@@ -64,7 +64,8 @@ impl Engine {
         let horizon = Horizon { time: now, stepping: false };
         let mut tx = self.store.begin().await?;
         let claim = due::claim(&mut tx, now.unix_seconds(), watermark, BATCH).await?;
-        let mut ticked = Ticked { customers: claim.customers.len(), more: claim.more, earliest: claim.earliest, refused: 0 };
+        let mut ticked =
+            Ticked { customers: claim.customers.len(), more: claim.more, earliest: claim.earliest, refused: 0 };
         if claim.customers.is_empty() {
             drop(tx);
             self.finish_guests(now.unix_seconds()).await?;
@@ -143,7 +144,11 @@ impl Engine {
             return Err(fault);
         }
         self.metrics.faults.inc();
-        tracing::warn!(error = &fault as &dyn std::error::Error, customers = work.len(), "a batch broke: trying it in halves");
+        tracing::warn!(
+            error = &fault as &dyn std::error::Error,
+            customers = work.len(),
+            "a batch broke: trying it in halves"
+        );
         let mut pending = vec![work];
         let mut rounds = Vec::new();
         while let Some(part) = pending.pop() {

@@ -8,7 +8,9 @@ use super::{
     payment::{Open, Settled},
 };
 use crate::{
-    billing::{Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, payment_intent::PaymentIntent, settle},
+    billing::{
+        Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, payment_intent::PaymentIntent, settle,
+    },
     store::{
         Connection, Fault, Tx,
         books::{self, Opened, Opening},

@@ -30,7 +30,12 @@ pub trait Gateway: Send + Sync {
 pub enum CardSource {
     /// A shared test name: what follows `pm_card_` or `tok_`.
     Name(String),
-    Number { number: String, exp_month: i64, exp_year: i64, cvc: Option<String> },
+    Number {
+        number: String,
+        exp_month: i64,
+        exp_year: i64,
+        cvc: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -144,23 +144,28 @@ impl TestCards {
         match card.behaviour {
             Works => approved(),
             Refused(code) | ChargesFail(code) => Answer::Declined(decline(code)),
-            Authenticates => Answer::NeedsAction,
             AuthenticatesOnSession if question.off_session => approved(),
-            AuthenticatesOnSession => Answer::NeedsAction,
+            Authenticates | AuthenticatesOnSession => Answer::NeedsAction,
         }
     }
 
-    /// One file per key, and in it a line per question: `create_new` is the processor's idempotency.
+    /// One file per key, and in it a line per question. A link appears whole or not at all, whenever
+    /// the process is killed: it is the processor's idempotency.
     fn remember(&self, question: &Question, answer: &Answer) -> std::io::Result<()> {
         let Some(ledger) = &self.faults.ledger else { return Ok(()) };
-        let moved = matches!(answer, Answer::Approved { .. }) && matches!(question.action, Action::Sale | Action::Capture);
+        let moved =
+            matches!(answer, Answer::Approved { .. }) && matches!(question.action, Action::Sale | Action::Capture);
         let path = ledger.join(&question.key);
-        match fs::File::create_new(&path) {
-            Ok(mut file) => writeln!(file, "{} {} {}", if moved { "captured" } else { "refused" }, question.amount, question.currency),
+        let draft = ledger.join(format!(".{}.{}", question.key, std::process::id()));
+        let verdict = if moved { "captured" } else { "refused" };
+        fs::write(&draft, format!("{verdict} {} {}\n", question.amount, question.currency))?;
+        let linked = fs::hard_link(&draft, &path);
+        fs::remove_file(&draft)?;
+        match linked {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 writeln!(fs::OpenOptions::new().append(true).open(&path)?, "again")
             }
-            Err(error) => Err(error),
+            other => other,
         }
     }
 }
@@ -170,7 +175,8 @@ impl Gateway for TestCards {
         Box::pin(async move {
             match source {
                 CardSource::Name(name) => {
-                    let card = CARDS.iter().find(|card| card.name == name).ok_or_else(|| decline("incorrect_number"))?;
+                    let card =
+                        CARDS.iter().find(|card| card.name == name).ok_or_else(|| decline("incorrect_number"))?;
                     let year = year_of(now) + 1;
                     Ok(Tokenized { card: shown(card, 12, year, false), token: card.name.to_owned() })
                 }
@@ -178,7 +184,10 @@ impl Gateway for TestCards {
                     let digits: String = number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
                     check_number(&digits)?;
                     let year = check_expiry(*exp_month, *exp_year, now)?;
-                    if cvc.as_ref().is_some_and(|cvc| !(3..=4).contains(&cvc.len()) || !cvc.bytes().all(|b| b.is_ascii_digit())) {
+                    if cvc
+                        .as_ref()
+                        .is_some_and(|cvc| !(3..=4).contains(&cvc.len()) || !cvc.bytes().all(|b| b.is_ascii_digit()))
+                    {
                         return Err(decline("invalid_cvc"));
                     }
                     let card = CARDS.iter().find(|card| card.number == digits).ok_or_else(not_a_test_card)?;
@@ -272,16 +281,18 @@ fn not_a_test_card() -> Decline {
     Decline {
         code: "card_declined".to_owned(),
         decline_code: Some("test_mode_live_card".to_owned()),
-        message: "Your card was declined. Your request was in test mode, but used a non test card. For a list of valid test \
+        message:
+            "Your card was declined. Your request was in test mode, but used a non test card. For a list of valid test \
                   cards, visit: https://stripe.com/docs/testing."
-            .to_owned(),
+                .to_owned(),
     }
 }
 
 /// The error of a decline (decline codes and messages). Some reasons are error codes of their own; of
 /// lost and stolen cards the cardholder must only hear the generic message.
 pub fn decline(reason: &str) -> Decline {
-    let of_its_own = |message: &str| Decline { code: reason.to_owned(), decline_code: None, message: message.to_owned() };
+    let of_its_own =
+        |message: &str| Decline { code: reason.to_owned(), decline_code: None, message: message.to_owned() };
     match reason {
         "expired_card" => Decline { decline_code: Some(reason.to_owned()), ..of_its_own("Your card has expired.") },
         "incorrect_cvc" => {

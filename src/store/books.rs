@@ -2,7 +2,7 @@
 //! thousand.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -55,20 +55,25 @@ pub struct Opening {
 /// The customer that a document belongs to. `None`: no such document; `Some(None)`: nobody's.
 pub async fn owner(connection: &mut Connection, noun: &Noun, id: &str) -> Result<Option<Option<Id<Customer>>>, Fault> {
     let sql = format!("select customer from {} where id = $1 and bucket = $2", noun.table);
-    let found: Option<Option<String>> =
-        sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).bind(Bucket::of(id).number()).fetch_optional(connection).await?;
+    let found: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(id)
+        .bind(Bucket::of(id).number())
+        .fetch_optional(connection)
+        .await?;
     Ok(found.map(|customer| customer.map(Id::given)))
 }
 
 /// Locks the customers (in id order: no deadlocks) and loads all that the decisions need.
 pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<Opened, Fault> {
-    let customers: Vec<&str> = openings.iter().filter_map(|opening| Some(opening.customer.as_ref()?.as_str())).collect();
+    let customers: Vec<&str> =
+        openings.iter().filter_map(|opening| Some(opening.customer.as_ref()?.as_str())).collect();
     let mut loaded = Loaded::default();
     if !customers.is_empty() {
-        let rows = sqlx::query("select id, body from customers where id = any($1) and not deleted order by id for update")
-            .bind(&customers)
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows =
+            sqlx::query("select id, body from customers where id = any($1) and not deleted order by id for update")
+                .bind(&customers)
+                .fetch_all(&mut *connection)
+                .await?;
         for row in rows {
             loaded.owned.push((row.get("id"), customer::NOUN.object.to_owned(), row.get("body")));
         }
@@ -83,6 +88,8 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
 struct Loaded {
     /// Owner, object name, body.
     owned: Vec<(String, String, String)>,
+    /// The ids of the standing set: their customers' locks cover them.
+    standing: HashSet<String>,
     /// By place of the opening that needs it: object name, body.
     needed: Vec<(usize, &'static str, String)>,
     catalogue: Catalogue,
@@ -92,33 +99,38 @@ struct Loaded {
 /// The standing set: what is alive about the customers, the prices it refers to, and who listens.
 /// What may be large (events, old invoices) is never in it.
 const STANDING: &str = "
-    select 'subscription' as object, customer as owner, body from subscriptions where customer = any($1) and standing
+    select 'subscription' as object, id, customer as owner, body from subscriptions where customer = any($1) and standing
     union all
-    select 'invoice', customer, body from invoices where customer = any($1) and standing
+    select 'invoice', id, customer, body from invoices where customer = any($1) and standing
     union all
-    select 'payment_intent', customer, body from payment_intents where customer = any($1) and standing
+    select 'payment_intent', id, customer, body from payment_intents where customer = any($1) and standing
     union all
-    select 'invoice_payment', customer, body from invoice_payments where customer = any($1) and standing
+    select 'invoice_payment', id, customer, body from invoice_payments where customer = any($1) and standing
     union all
-    select 'invoiceitem', customer, body from invoice_items where customer = any($1) and standing
+    select 'invoiceitem', id, customer, body from invoice_items where customer = any($1) and standing
     union all
-    select 'payment_method', customer, body from payment_methods where customer = any($1)
+    select 'payment_method', id, customer, body from payment_methods where customer = any($1)
     union all
-    select 'test_helpers.test_clock', c.id, t.body
+    select 'test_helpers.test_clock', t.id, c.id, t.body
     from customers c join test_clocks t on t.id = c.test_clock where c.id = any($1)
     union all
-    select 'price', '', body from prices
+    select 'price', id, '', body from prices
     where id in (select unnest($2::text[]) union select price from subscription_items where customer = any($1))
     union all
-    select 'product', '', body from products
+    select 'product', id, '', body from products
     where id in (
         select product from prices
         where id in (select unnest($2::text[]) union select price from subscription_items where customer = any($1))
     )
     union all
-    select 'webhook_endpoint', '', body from webhook_endpoints where enabled";
+    select 'webhook_endpoint', id, '', body from webhook_endpoints where enabled";
 
-async fn load_standing(connection: &mut Connection, customers: &[&str], prices: &[&str], loaded: &mut Loaded) -> Result<(), Fault> {
+async fn load_standing(
+    connection: &mut Connection,
+    customers: &[&str],
+    prices: &[&str],
+    loaded: &mut Loaded,
+) -> Result<(), Fault> {
     let rows = sqlx::query(STANDING).bind(customers).bind(prices).fetch_all(connection).await?;
     for row in rows {
         let (object, owner, body): (&str, String, String) = (row.get("object"), row.get("owner"), row.get("body"));
@@ -130,16 +142,21 @@ async fn load_standing(connection: &mut Connection, customers: &[&str], prices: 
         } else if object == webhook_endpoint::NOUN.object {
             loaded.endpoints.push(serde_json::from_str(&body)?);
         } else {
+            loaded.standing.insert(row.get("id"));
             loaded.owned.push((owner, object.to_owned(), body));
         }
     }
     Ok(())
 }
 
+/// Documents of one noun, each with the place of the opening that needs it.
+type Wanted<'a> = (&'static Noun, Vec<(usize, &'a str)>);
+
 async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: &mut Loaded) -> Result<(), Fault> {
-    let mut wanted: BTreeMap<&str, (&'static Noun, Vec<(usize, &str)>)> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, Wanted<'_>> = BTreeMap::new();
     for (place, opening) in openings.iter().enumerate() {
-        for (noun, id) in &opening.needs.documents {
+        let missing = |(_, id): &&(&'static Noun, String)| !loaded.standing.contains(id);
+        for (noun, id) in opening.needs.documents.iter().filter(missing) {
             wanted.entry(noun.table).or_insert((noun, Vec::new())).1.push((place, id));
         }
     }
@@ -148,7 +165,8 @@ async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: 
         let stub = if noun.leaves_stub { "and not deleted" } else { "" };
         let sql = format!("select id, body from {} where id = any($1) {stub} order by id for update", noun.table);
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(&ids).fetch_all(&mut *connection).await?;
-        let mut bodies: HashMap<String, String> = rows.into_iter().map(|row| (row.get("id"), row.get("body"))).collect();
+        let mut bodies: HashMap<String, String> =
+            rows.into_iter().map(|row| (row.get("id"), row.get("body"))).collect();
         for (place, id) in places {
             if let Some(body) = bodies.remove(id) {
                 loaded.needed.push((place, noun.object, body));
@@ -173,8 +191,11 @@ impl Loaded {
     fn into_books(self, openings: &[Opening]) -> Result<Opened, Fault> {
         let catalogue = Arc::new(self.catalogue);
         let mut books: Vec<Books> = openings.iter().map(|_| Books::new(Arc::clone(&catalogue))).collect();
-        let places: HashMap<&str, usize> =
-            openings.iter().enumerate().filter_map(|(place, opening)| Some((opening.customer.as_ref()?.as_str(), place))).collect();
+        let places: HashMap<&str, usize> = openings
+            .iter()
+            .enumerate()
+            .filter_map(|(place, opening)| Some((opening.customer.as_ref()?.as_str(), place)))
+            .collect();
         for (owner, object, body) in &self.owned {
             if let Some(books) = places.get(owner.as_str()).and_then(|place| books.get_mut(*place)) {
                 books.load(object, body)?;
@@ -206,7 +227,12 @@ pub struct DeliveryRow {
 }
 
 /// Writes all that changed: one statement per table and kind of change, whatever the size.
-pub async fn close(connection: &mut Connection, changes: Vec<Changes>, events: &[EventRow], deliveries: &[DeliveryRow]) -> Result<(), Fault> {
+pub async fn close(
+    connection: &mut Connection,
+    changes: Vec<Changes>,
+    events: &[EventRow],
+    deliveries: &[DeliveryRow],
+) -> Result<(), Fault> {
     for change in &changes {
         let inserted: Vec<&Row> = change.inserted.iter().collect();
         let updated: Vec<&Row> = change.updated.iter().collect();
@@ -276,7 +302,10 @@ async fn write_parts(connection: &mut Connection, inserted: &[&Row], updated: &[
     let changed = |row: &&&Row| row.parts.is_some();
     let stale: Vec<&str> = updated.iter().filter(changed).map(|row| row.id.as_str()).collect();
     if !stale.is_empty() {
-        sqlx::query("delete from subscription_items where subscription = any($1)").bind(&stale).execute(&mut *connection).await?;
+        sqlx::query("delete from subscription_items where subscription = any($1)")
+            .bind(&stale)
+            .execute(&mut *connection)
+            .await?;
     }
     let parts: Vec<(&Row, &Part)> =
         inserted.iter().chain(updated).flat_map(|row| row.parts.iter().flatten().map(|part| (*row, part))).collect();
@@ -381,7 +410,8 @@ impl Columns {
             query = query.bind(rows.iter().map(|row| row.livemode).collect::<Vec<_>>());
             query = query.bind(rows.iter().map(|row| row.created.unix_seconds()).collect::<Vec<_>>());
         }
-        query = query.bind(rows.iter().map(|row| row.due.map(crate::billing::Timestamp::unix_seconds)).collect::<Vec<_>>());
+        query =
+            query.bind(rows.iter().map(|row| row.due.map(crate::billing::Timestamp::unix_seconds)).collect::<Vec<_>>());
         let width = rows.first().map_or(0, |row| row.cells.len());
         for place in 0..width {
             query = bind_cells(query, rows.iter().map(|row| &row.cells[place]));
@@ -402,7 +432,9 @@ fn bind_cells<'q, 'c>(
             query.bind(cells.map(|cell| matches!(cell, Cell::Boolean(true))).collect::<Vec<bool>>())
         }
         Some(Cell::Text(_)) | None => query.bind(
-            cells.map(|cell| if let Cell::Text(value) = cell { value.clone() } else { None }).collect::<Vec<Option<String>>>(),
+            cells
+                .map(|cell| if let Cell::Text(value) = cell { value.clone() } else { None })
+                .collect::<Vec<Option<String>>>(),
         ),
     }
 }

@@ -79,7 +79,8 @@ pub async fn record(connection: &mut Connection, outcomes: &[(Lease, Outcome)]) 
         .execute(&mut *connection)
         .await?;
     }
-    let (events, endpoints, attempts) = keys(select(|outcome| !matches!(outcome, Outcome::Delivered)).map(|(lease, _)| lease));
+    let (events, endpoints, attempts) =
+        keys(select(|outcome| !matches!(outcome, Outcome::Delivered)).map(|(lease, _)| lease));
     if !events.is_empty() {
         let due: Vec<Option<i64>> = select(|outcome| !matches!(outcome, Outcome::Delivered))
             .map(|(_, outcome)| if let Outcome::Again(at) = outcome { Some(*at) } else { None })

@@ -26,7 +26,7 @@ pub struct Claim {
 /// entries at the front of the index.
 pub async fn claim(connection: &mut Connection, now: i64, from: i64, limit: i64) -> Result<Claim, Fault> {
     // The window is wider than the batch, so that a second worker finds what the first left.
-    let window = limit.saturating_mul(4);
+    let window = limit.saturating_mul(2);
     let branches = TABLES.map(|table| {
         format!(
             "(select customer, due_at from {table}
@@ -41,7 +41,8 @@ pub async fn claim(connection: &mut Connection, now: i64, from: i64, limit: i64)
          order by c.id limit $4 for update skip locked",
         branches.join(" union all ")
     );
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(now).bind(from).bind(window).bind(limit).fetch_all(connection).await?;
+    let rows =
+        sqlx::query(AssertSqlSafe(sql)).bind(now).bind(from).bind(window).bind(limit).fetch_all(connection).await?;
     let claimed = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     Ok(Claim {
         earliest: rows.first().and_then(|row| row.get("earliest")),
@@ -51,7 +52,12 @@ pub async fn claim(connection: &mut Connection, now: i64, from: i64, limit: i64)
 }
 
 /// Locks up to `limit` customers on a test clock of whom something is due at the clock's time.
-pub async fn claim_on_clock(connection: &mut Connection, clock: &str, horizon: i64, limit: i64) -> Result<Claim, Fault> {
+pub async fn claim_on_clock(
+    connection: &mut Connection,
+    clock: &str,
+    horizon: i64,
+    limit: i64,
+) -> Result<Claim, Fault> {
     let branches = TABLES.map(|table| {
         format!("select customer from {table} where test_clock = $1 and due_at is not null and due_at <= $2 and customer is not null")
     });
@@ -95,7 +101,12 @@ pub async fn lag(connection: &mut Connection, now: i64) -> Result<i64, Fault> {
 }
 
 /// A refusal pushes a customer's due things back; after [`PARKED_AFTER`] in a row they wait for a person.
-pub async fn push_back(connection: &mut Connection, customer: &Id<crate::billing::customer::Customer>, now: i64, until: i64) -> Result<bool, Fault> {
+pub async fn push_back(
+    connection: &mut Connection,
+    customer: &Id<crate::billing::customer::Customer>,
+    now: i64,
+    until: i64,
+) -> Result<bool, Fault> {
     let refusals: Option<i16> =
         sqlx::query_scalar("update customers set refusals = refusals + 1 where id = $1 returning refusals")
             .bind(customer.as_str())

@@ -50,7 +50,12 @@ pub struct Entry<'a> {
 }
 
 /// Writes that the effect has happened and its payment is under way. False: a twin was first.
-pub async fn begin(connection: &mut Connection, entry: &Entry<'_>, subject: &str, leased_until: i64) -> Result<bool, Fault> {
+pub async fn begin(
+    connection: &mut Connection,
+    entry: &Entry<'_>,
+    subject: &str,
+    leased_until: i64,
+) -> Result<bool, Fault> {
     let done = sqlx::query(
         "insert into idempotency_keys as k (livemode, key, fingerprint, request, created, subject, leased_until)
          values ($1, $2, $3, $4, $5, $6, $7)
@@ -93,7 +98,13 @@ pub async fn finish(connection: &mut Connection, entry: &Entry<'_>, status: u16,
 }
 
 /// Takes over an unfinished request whose lease has run out. False: somebody else did.
-pub async fn take_over(connection: &mut Connection, livemode: bool, key: &str, now: i64, leased_until: i64) -> Result<bool, Fault> {
+pub async fn take_over(
+    connection: &mut Connection,
+    livemode: bool,
+    key: &str,
+    now: i64,
+    leased_until: i64,
+) -> Result<bool, Fault> {
     let done = sqlx::query(
         "update idempotency_keys set leased_until = $4
          where livemode = $1 and key = $2 and status is null and leased_until <= $3",

@@ -79,12 +79,15 @@ fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
         Condition::Text(column, value) => sql.push(format!("{column} = ")).push_bind(value.clone()),
         Condition::Boolean(column, value) => sql.push(format!("{column} = ")).push_bind(*value),
         Condition::OneOf(column, values) => sql.push(format!("{column} = any(")).push_bind(values.clone()).push(")"),
-        Condition::StartsWith(column, prefix) => sql.push(format!("starts_with({column}, ")).push_bind(prefix.clone()).push(")"),
+        Condition::StartsWith(column, prefix) => {
+            sql.push(format!("starts_with({column}, ")).push_bind(prefix.clone()).push(")")
+        }
         Condition::Null(column, wanted) => sql.push(format!("({column} is null) = ")).push_bind(*wanted),
         Condition::Compare(column, comparison, value) => sql.push(format!("{column} {comparison} ")).push_bind(*value),
-        Condition::ItemPrice(price) => {
-            sql.push("id in (select subscription from subscription_items where price = ").push_bind(price.clone()).push(")")
-        }
+        Condition::ItemPrice(price) => sql
+            .push("id in (select subscription from subscription_items where price = ")
+            .push_bind(price.clone())
+            .push(")"),
         Condition::Delivered(wanted) => {
             sql.push("not exists (select from deliveries d where d.event = t.id) = ").push_bind(*wanted)
         }

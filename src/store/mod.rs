@@ -49,7 +49,8 @@ impl Fault {
     pub fn is_passing(&self) -> bool {
         match self {
             Fault::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                matches!(code.as_ref(), "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03") || code.starts_with("08")
+                matches!(code.as_ref(), "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03")
+                    || code.starts_with("08")
             }),
             Fault::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
             _ => false,
@@ -69,8 +70,11 @@ pub struct Tx(Transaction<'static, Postgres>);
 impl Store {
     /// Connects to a Postgres 15 or newer.
     pub async fn connect(url: &str, connections: u32) -> Result<Store, Fault> {
-        // A generic plan of the claim is otherwise compiled for 30 ms each time.
-        let options = PgConnectOptions::from_str(url)?.options([("jit", "off"), ("timezone", "UTC")]).application_name("dunlin");
+        // A generic plan of the claim is otherwise compiled for 30 ms each time; the arrays of a batch
+        // otherwise spill to disk.
+        let options = PgConnectOptions::from_str(url)?
+            .options([("jit", "off"), ("timezone", "UTC"), ("work_mem", "32MB")])
+            .application_name("dunlin");
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))

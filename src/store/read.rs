@@ -19,12 +19,22 @@ pub async fn find(connection: &mut Connection, noun: &Noun, id: &str, livemode: 
 }
 
 /// Whether an id names something in the other mode, for a helpful error.
-pub async fn exists_in_other_mode(connection: &mut Connection, noun: &Noun, id: &str, livemode: bool) -> Result<bool, Fault> {
+pub async fn exists_in_other_mode(
+    connection: &mut Connection,
+    noun: &Noun,
+    id: &str,
+    livemode: bool,
+) -> Result<bool, Fault> {
     Ok(find(connection, noun, id, !livemode).await?.is_some())
 }
 
 /// The bodies of several documents, by id.
-pub async fn find_many(connection: &mut Connection, noun: &Noun, ids: &[String], livemode: bool) -> Result<HashMap<String, String>, Fault> {
+pub async fn find_many(
+    connection: &mut Connection,
+    noun: &Noun,
+    ids: &[String],
+    livemode: bool,
+) -> Result<HashMap<String, String>, Fault> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -60,7 +70,11 @@ pub async fn children(
 }
 
 /// The subscription that an item belongs to.
-pub async fn subscription_of_item(connection: &mut Connection, item: &str, livemode: bool) -> Result<Option<String>, Fault> {
+pub async fn subscription_of_item(
+    connection: &mut Connection,
+    item: &str,
+    livemode: bool,
+) -> Result<Option<String>, Fault> {
     Ok(sqlx::query_scalar(
         "select s.body from subscription_items i join subscriptions s on s.id = i.subscription and s.bucket = i.bucket
          where i.id = $1 and i.bucket = $2 and s.livemode = $3",

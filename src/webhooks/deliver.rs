@@ -132,8 +132,18 @@ impl Dispatcher {
         };
         self.engine.metrics.deliveries.with_label_values(&[label]).inc();
         match sent {
-            Ok(response) => tracing::debug!(event.id = lease.event, endpoint.id = lease.endpoint, http.status = response.status().as_u16(), "webhook"),
-            Err(error) => tracing::debug!(event.id = lease.event, endpoint.id = lease.endpoint, error = &error as &dyn std::error::Error, "webhook"),
+            Ok(response) => tracing::debug!(
+                event.id = lease.event,
+                endpoint.id = lease.endpoint,
+                http.status = response.status().as_u16(),
+                "webhook"
+            ),
+            Err(error) => tracing::debug!(
+                event.id = lease.event,
+                endpoint.id = lease.endpoint,
+                error = &error as &dyn std::error::Error,
+                "webhook"
+            ),
         }
         outcome
     }

@@ -1,5 +1,7 @@
 //! The `Stripe-Signature` header: HMAC-SHA256 over the time and the exact bytes.
 
+use std::fmt::Write as _;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -12,7 +14,8 @@ pub fn header(secret: &str, now: Timestamp, body: &str) -> String {
         mac.update(format!("{now}.").as_bytes());
         mac.update(body.as_bytes());
         for byte in mac.finalize().into_bytes() {
-            signature.push_str(&format!("{byte:02x}"));
+            // Writing to a string cannot fail.
+            let _ = write!(signature, "{byte:02x}");
         }
     }
     format!("t={now},v1={signature}")

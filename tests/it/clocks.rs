@@ -31,8 +31,22 @@ async fn fourteen_months_keep_the_31st() {
     let mut invoices = house.list(&format!("/v1/invoices?customer={customer}")).await;
     invoices.reverse();
     let boundaries = [
-        "2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31", "2027-06-30", "2027-07-31", "2027-08-31",
-        "2027-09-30", "2027-10-31", "2027-11-30", "2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31", "2028-04-30",
+        "2027-01-31",
+        "2027-02-28",
+        "2027-03-31",
+        "2027-04-30",
+        "2027-05-31",
+        "2027-06-30",
+        "2027-07-31",
+        "2027-08-31",
+        "2027-09-30",
+        "2027-10-31",
+        "2027-11-30",
+        "2027-12-31",
+        "2028-01-31",
+        "2028-02-29",
+        "2028-03-31",
+        "2028-04-30",
     ]
     .map(|day| at(&format!("{day}T09:00:05Z")));
     assert_eq!(invoices.len(), 15);
@@ -47,7 +61,8 @@ async fn fourteen_months_keep_the_31st() {
         assert_eq!((&invoice["period_start"], &invoice["period_end"]), (&json!(from), &json!(to)));
         assert!(invoice["number"].as_str().unwrap().ends_with(&format!("-{:04}", month + 1)));
     }
-    let renewals = house.event_types(0).await.into_iter().filter(|kind| kind == "customer.subscription.updated").count();
+    let renewals =
+        house.event_types(0).await.into_iter().filter(|kind| kind == "customer.subscription.updated").count();
     assert_eq!(renewals, 14);
 }
 
@@ -76,7 +91,12 @@ async fn a_year_in_one_step_is_twelve_steps() {
         }
         let invoices = house.list(&format!("/v1/invoices?customer={customer}")).await;
         let facts = |invoice: &serde_json::Value| {
-            json!([invoice["created"], invoice["status_transitions"], invoice["amount_paid"], invoice["lines"]["data"][0]["period"]])
+            json!([
+                invoice["created"],
+                invoice["status_transitions"],
+                invoice["amount_paid"],
+                invoice["lines"]["data"][0]["period"]
+            ])
         };
         let events = house.list("/v1/events").await;
         let mine = |event: &&serde_json::Value| event["data"]["object"]["customer"] == json!(customer);
@@ -117,13 +137,18 @@ async fn a_renewal_tells_its_events_in_order() {
         ]
     );
     let place = |kind: &str| created.iter().position(|known| known == kind).unwrap();
-    assert!(place("invoice.created") < place("invoice.finalized") && place("invoice.finalized") < place("invoice.paid"));
+    assert!(
+        place("invoice.created") < place("invoice.finalized") && place("invoice.finalized") < place("invoice.paid")
+    );
     let told = house.get("/v1/events?type=customer.subscription.created").await.ok();
     assert_eq!(told["data"][0]["data"]["object"]["status"], "active", "never a passing incomplete");
 
     let before = house.event_types(0).await.len();
     house.advance(&clock, "2027-02-10T00:00:00Z").await;
-    assert_eq!(house.get(&format!("/v1/invoices?subscription={subscription}")).await.ok()["data"][0]["status"], "draft");
+    assert_eq!(
+        house.get(&format!("/v1/invoices?subscription={subscription}")).await.ok()["data"][0]["status"],
+        "draft"
+    );
     house.advance(&clock, "2027-02-10T01:00:00Z").await;
     let renewal: Vec<String> =
         house.event_types(before).await.into_iter().filter(|kind| !kind.starts_with("test_helpers")).collect();
@@ -198,8 +223,8 @@ async fn wall_time_renews_in_the_same_way() {
         .map(|invoice| invoice["lines"]["data"][0]["period"]["start"].as_i64().unwrap())
         .collect();
     starts.sort_unstable();
-    let expected =
-        ["2027-01-01", "2027-02-01", "2027-03-01", "2027-04-01", "2027-05-01"].map(|day| at(&format!("{day}T00:00:00Z")));
+    let expected = ["2027-01-01", "2027-02-01", "2027-03-01", "2027-04-01", "2027-05-01"]
+        .map(|day| at(&format!("{day}T00:00:00Z")));
     assert_eq!(starts, expected);
 }
 
@@ -248,7 +273,10 @@ async fn an_unpaid_first_invoice_expires_after_23_hours() {
     let before = house.event_types(0).await.len();
     house.advance(&clock, "2026-11-01T23:00:00Z").await;
     let expired = house.get(&format!("{path}?expand[]=latest_invoice.payments")).await.ok();
-    assert_eq!((&expired["status"], &expired["latest_invoice"]["status"]), (&json!("incomplete_expired"), &json!("void")));
+    assert_eq!(
+        (&expired["status"], &expired["latest_invoice"]["status"]),
+        (&json!("incomplete_expired"), &json!("void"))
+    );
     let intent = expired["latest_invoice"]["payments"]["data"][0]["payment"]["payment_intent"].as_str().unwrap();
     let intent = house.get(&format!("/v1/payment_intents/{intent}")).await.ok();
     assert_eq!((&intent["status"], &intent["cancellation_reason"]), (&json!("canceled"), &json!("void_invoice")));

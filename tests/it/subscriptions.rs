@@ -1,1 +1,463 @@
-//! To come.
+//! Subscriptions: how they begin, what they hold and how they end, from the published rules.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::catalogue::{finds, has};
+use crate::support::{Answer, House, at, id};
+
+async fn subscribe(house: &House, customer: &str, price: &str, more: &[(&str, &str)]) -> Answer {
+    let form = [&[("customer", customer), ("items[0][price]", price)], more].concat();
+    house.post("/v1/subscriptions", &form).await
+}
+
+/// The latest invoice of a subscription, with its payments and their intents.
+async fn invoice(house: &House, subscription: &Value) -> Value {
+    let path = format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap());
+    house.get(&format!("{path}?expand[]=payments.data.payment.payment_intent")).await.ok()
+}
+
+fn intent(invoice: &Value) -> &Value {
+    &invoice["payments"]["data"][0]["payment"]["payment_intent"]
+}
+
+async fn read(house: &House, subscription: &Value) -> Value {
+    house.get(&format!("/v1/subscriptions/{}", id(subscription))).await.ok()
+}
+
+/// The types told since a number of events; the strict orders hold in all of them (20).
+async fn told(house: &House, before: usize) -> Vec<String> {
+    let mut told = house.event_types(before).await;
+    let place = |kind: &str| told.iter().position(|known| known == kind);
+    let orders = [
+        ["invoice.created", "invoice.finalized"],
+        ["invoice.finalized", "invoice.paid"],
+        ["customer.subscription.created", "customer.subscription.updated"],
+        ["payment_intent.created", "payment_intent.succeeded"],
+        ["payment_intent.created", "payment_intent.payment_failed"],
+        ["payment_intent.created", "payment_intent.requires_action"],
+    ];
+    for [first, second] in orders {
+        if let (Some(first), Some(second)) = (place(first), place(second)) {
+            assert!(first < second, "{told:?}");
+        }
+    }
+    told.sort_unstable();
+    told
+}
+
+/// Each of these types was told once.
+#[track_caller]
+fn once_each(told: &[String], kinds: &str) {
+    for kind in kinds.split_whitespace() {
+        assert_eq!(told.iter().filter(|known| *known == kind).count(), 1, "{kind} in {told:?}");
+    }
+}
+
+/// Nothing has come of a creation.
+async fn nothing_is_left(house: &House, customer: &str) {
+    assert!(house.list(&format!("/v1/subscriptions?customer={customer}&status=all")).await.is_empty());
+    assert!(house.list(&format!("/v1/invoices?customer={customer}")).await.is_empty());
+    assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["currency"], json!(null));
+    assert!(house.list("/v1/events?type=customer.subscription.created").await.is_empty());
+    assert!(house.list("/v1/events?type=invoice.created").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_working_card_makes_it_active() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let made = subscribe(&house, &customer, &price, &[("metadata[k]", "v"), ("description", "Gold")]).await.ok();
+    let (now, end) = (at("2027-01-01T00:00:00Z"), at("2027-02-01T00:00:00Z"));
+    has(&made, &json!({"object": "subscription", "status": "active", "customer": customer, "currency": "usd"}));
+    has(&made, &json!({"created": now, "start_date": now, "billing_cycle_anchor": now, "ended_at": null}));
+    has(&made, &json!({"collection_method": "charge_automatically", "cancel_at": null, "canceled_at": null}));
+    has(&made, &json!({"cancel_at_period_end": false, "default_payment_method": null, "description": "Gold"}));
+    assert_eq!(made["billing_mode"]["type"], "flexible", "the default of this dialect (0.1)");
+    has(&made["items"]["data"][0], &json!({"quantity": 1, "current_period_start": now, "current_period_end": end}));
+    let invoice = invoice(&house, &made).await;
+    has(&invoice, &json!({"status": "paid", "billing_reason": "subscription_create", "amount_paid": 2000}));
+    // The first invoice looks back on nothing (4.1).
+    has(&invoice, &json!({"period_start": now, "period_end": now, "attempt_count": 1, "auto_advance": false}));
+    let details = &invoice["parent"]["subscription_details"];
+    has(details, &json!({"subscription": made["id"], "metadata": {"k": "v"}}));
+    let line = &invoice["lines"]["data"][0];
+    has(line, &json!({"amount": 2000, "period": {"start": now, "end": end}, "metadata": {"k": "v"}}));
+    assert_eq!(line["description"], "1 × Basic (at $20.00 / month)");
+    has(intent(&invoice), &json!({"status": "succeeded", "amount": 2000, "setup_future_usage": "off_session"}));
+    assert_eq!(intent(&invoice)["description"], "Subscription creation");
+    assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["currency"], "usd");
+    // The metadata of the invoice is a snapshot, never synchronised again (1.1).
+    house.post(&format!("/v1/subscriptions/{}", id(&made)), &[("metadata[k]", "w")]).await.ok();
+    let path = format!("/v1/invoices/{}", id(&invoice));
+    let later = house.get(&path).await.ok();
+    assert_eq!(later["parent"]["subscription_details"]["metadata"], json!({"k": "v"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decline_leaves_it_incomplete_until_it_is_paid() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_chargeCustomerFail", None).await;
+    let before = house.event_types(0).await.len();
+    let made = house.subscribe(&customer, &price).await;
+    assert_eq!(made["status"], "incomplete");
+    let open = invoice(&house, &made).await;
+    has(&open, &json!({"status": "open", "auto_advance": false, "amount_remaining": 2000, "attempt_count": 1}));
+    assert_eq!(open["next_payment_attempt"], json!(null), "nothing is retried by itself (1.5)");
+    assert_eq!(intent(&open)["status"], "requires_payment_method");
+    let told = told(&house, before).await;
+    once_each(
+        &told,
+        "customer.subscription.created invoice.created invoice.finalized payment_intent.created \
+               charge.failed payment_intent.payment_failed invoice.updated invoice.payment_failed",
+    );
+    assert!(!told.contains(&"customer.subscription.updated".to_owned()) && !told.contains(&"invoice.paid".to_owned()));
+    let snapshot = house.list("/v1/events?type=customer.subscription.created").await;
+    assert_eq!(snapshot[0]["data"]["object"]["status"], "incomplete");
+    // While it is incomplete only what moves no money may change (1.5).
+    let path = format!("/v1/subscriptions/{}", id(&made));
+    house.post(&path, &[("items[0][price]", &price)]).await.error(400);
+    house.post(&path, &[("metadata[k]", "v"), ("description", "x")]).await.ok();
+    let method = house.post("/v1/payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await.ok();
+    let pay = format!("/v1/invoices/{}/pay", id(&open));
+    house.post(&pay, &[("payment_method", &id(&method))]).await.ok();
+    let active = read(&house, &made).await;
+    has(&active, &json!({"status": "active", "default_payment_method": null}));
+    assert_eq!(active["items"]["data"][0]["current_period_start"], made["start_date"], "the cycle has not moved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authentication_leaves_it_incomplete_with_something_to_do() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_authenticationRequired", None).await;
+    let before = house.event_types(0).await.len();
+    let made = house.subscribe(&customer, &price).await;
+    assert_eq!(made["status"], "incomplete");
+    let open = invoice(&house, &made).await;
+    assert_eq!((&open["status"], &intent(&open)["status"]), (&json!("open"), &json!("requires_action")));
+    assert!(intent(&open)["next_action"].is_object());
+    let told = told(&house, before).await;
+    once_each(&told, "payment_intent.requires_action invoice.payment_action_required invoice.finalized");
+    assert!(!told.contains(&"charge.failed".to_owned()), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn default_incomplete_waits_for_the_customer_to_confirm() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = id(&house.post("/v1/customers", &[]).await.ok());
+    let before = house.event_types(0).await.len();
+    let form = [
+        ("payment_behavior", "default_incomplete"),
+        ("payment_settings[save_default_payment_method]", "on_subscription"),
+        ("expand[]", "latest_invoice.confirmation_secret"),
+    ];
+    let whole = subscribe(&house, &customer, &price, &form).await.ok();
+    assert_eq!((&whole["status"], &whole["latest_invoice"]["status"]), (&json!("incomplete"), &json!("open")));
+    let expected = [
+        "customer.subscription.created",
+        "customer.updated",
+        "invoice.created",
+        "invoice.finalized",
+        "payment_intent.created",
+    ];
+    assert_eq!(told(&house, before).await, expected);
+    let made = read(&house, &whole).await;
+    let waiting = intent(&invoice(&house, &made).await).clone();
+    has(&waiting, &json!({"status": "requires_payment_method", "payment_method": null, "amount": 2000}));
+    assert_eq!(whole["latest_invoice"]["confirmation_secret"]["client_secret"], waiting["client_secret"]);
+    let before = house.event_types(0).await.len();
+    let confirm = format!("/v1/payment_intents/{}/confirm", id(&waiting));
+    let paid = house.post(&confirm, &[("payment_method", "pm_card_visa")]).await.ok();
+    let active = read(&house, &made).await;
+    // The method that paid was asked to be kept (1.4).
+    has(&active, &json!({"status": "active", "default_payment_method": paid["payment_method"]}));
+    assert_eq!(house.list(&format!("/v1/customers/{customer}/payment_methods")).await.len(), 1);
+    let told = told(&house, before).await;
+    once_each(
+        &told,
+        "charge.succeeded payment_intent.succeeded invoice.updated invoice.paid invoice.payment_succeeded \
+               invoice_payment.paid",
+    );
+    let updates = house.list("/v1/events?type=customer.subscription.updated").await;
+    let was = |event: &Value| event["data"]["previous_attributes"]["status"] == "incomplete";
+    assert_eq!(updates.iter().filter(|event| was(event)).count(), 1, "{updates:#?}");
+    // With a default method the customer has only to confirm.
+    let other = house.customer("pm_card_visa", None).await;
+    let made = subscribe(&house, &other, &price, &form[..1]).await.ok();
+    let ready = invoice(&house, &made).await;
+    assert_eq!((&made["status"], &intent(&ready)["status"]), (&json!("incomplete"), &json!("requires_confirmation")));
+    assert!(house.list(&format!("/v1/charges?customer={other}")).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn error_if_incomplete_leaves_nothing_behind() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let error_if_incomplete = [("payment_behavior", "error_if_incomplete")];
+    for card in ["pm_card_chargeCustomerFail", "pm_card_authenticationRequired"] {
+        let customer = house.customer(card, None).await;
+        let error = subscribe(&house, &customer, &price, &error_if_incomplete).await.error(402);
+        if card == "pm_card_chargeCustomerFail" {
+            has(&error, &json!({"type": "card_error", "code": "card_declined"}));
+        }
+        nothing_is_left(&house, &customer).await;
+    }
+    let customer = house.customer("pm_card_visa", None).await;
+    assert_eq!(subscribe(&house, &customer, &price, &error_if_incomplete).await.ok()["status"], "active");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_payment_method_only_what_costs_nothing_begins() {
+    let house = House::open().await;
+    let (price, free) = (house.monthly_price(2000).await, house.monthly_price(0).await);
+    let customer = id(&house.post("/v1/customers", &[]).await.ok());
+    // A method that is merely attached is never used (1.4).
+    house.post("/v1/payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await.ok();
+    let error = subscribe(&house, &customer, &price, &[]).await.error(400);
+    let start = "This customer has no attached payment source or default payment method.";
+    assert!(error["message"].as_str().unwrap().starts_with(start), "{error}");
+    nothing_is_left(&house, &customer).await;
+    for more in [vec![], vec![("payment_behavior", "default_incomplete")]] {
+        let made = subscribe(&house, &customer, &free, &more).await.ok();
+        let invoice = invoice(&house, &made).await;
+        assert_eq!((&made["status"], &invoice["status"]), (&json!("active"), &json!("paid")));
+        has(&invoice, &json!({"total": 0, "amount_due": 0}));
+        assert_eq!(invoice["payments"]["data"], json!([]), "nothing due, no intent");
+    }
+    // Credit covers the first period; what is left of it is kept (5.5).
+    house.post(&format!("/v1/customers/{customer}"), &[("balance", "-2500")]).await.ok();
+    assert_eq!(subscribe(&house, &customer, &price, &[]).await.ok()["status"], "active");
+    assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["balance"], -500);
+    assert!(house.list("/v1/payment_intents").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_method_of_the_subscription_comes_first_and_alone() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let attach = "/v1/payment_methods/pm_card_chargeCustomerFail/attach";
+    let failing = id(&house.post(attach, &[("customer", &customer)]).await.ok());
+    let made = subscribe(&house, &customer, &price, &[("default_payment_method", &failing)]).await.ok();
+    has(&made, &json!({"status": "incomplete", "default_payment_method": failing}));
+    assert!(house.list("/v1/charges").await.iter().all(|charge| charge["status"] == "failed"), "no fall-through");
+    let saved = [("payment_settings[save_default_payment_method]", "on_subscription")];
+    let saved = subscribe(&house, &customer, &price, &saved).await.ok();
+    let default = house.get(&format!("/v1/customers/{customer}")).await.ok();
+    let default = &default["invoice_settings"]["default_payment_method"];
+    has(&read(&house, &saved).await, &json!({"status": "active", "default_payment_method": default}));
+    let stranger = house.customer("pm_card_visa", None).await;
+    let theirs = id(&house.list(&format!("/v1/customers/{stranger}/payment_methods")).await[0]);
+    subscribe(&house, &customer, &price, &[("default_payment_method", &theirs)]).await.error(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_items_make_one_invoice() {
+    let house = House::open().await;
+    let (seat, base) = (house.monthly_price(700).await, house.monthly_price(2000).await);
+    let customer = house.customer("pm_card_visa", None).await;
+    // A pending item of the customer comes along, before the items of the subscription (1.1, 5.6).
+    let extra = [("customer", &*customer), ("amount", "50"), ("currency", "usd")];
+    house.post("/v1/invoiceitems", &extra).await.ok();
+    let more = [("items[0][quantity]", "3"), ("items[1][price]", &*base), ("items[1][metadata][k]", "v")];
+    let made = subscribe(&house, &customer, &seat, &more).await.ok();
+    let items = made["items"]["data"].as_array().unwrap();
+    let said: Vec<Value> = items.iter().map(|item| json!([item["price"]["id"], item["quantity"]])).collect();
+    assert_eq!(said, [json!([seat, 3]), json!([base, 1])], "oldest first");
+    assert_eq!(items[1]["metadata"], json!({"k": "v"}));
+    let path = format!("/v1/subscription_items?subscription={}", id(&made));
+    let listed = house.get(&path).await.ok();
+    assert_eq!(&listed["data"], &made["items"]["data"]);
+    let page = house.get(&format!("{path}&limit=1&starting_after={}", id(&items[0]))).await.ok();
+    assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&items[1]["id"], &json!(false)));
+    assert_eq!(house.get(&format!("/v1/subscription_items/{}", id(&items[0]))).await.ok(), items[0]);
+    house.get("/v1/subscription_items").await.error(400);
+    let invoice = invoice(&house, &made).await;
+    has(&invoice, &json!({"status": "paid", "subtotal": 4150, "total": 4150, "amount_paid": 4150}));
+    let lines = invoice["lines"]["data"].as_array().unwrap();
+    let amounts: Vec<&Value> = lines.iter().map(|line| &line["amount"]).collect();
+    assert_eq!(amounts, [50, 2000, 2100], "the items of the subscription newest first");
+    let seats = lines.iter().find(|line| line["amount"] == 2100).unwrap();
+    has(seats, &json!({"quantity": 3, "description": "3 × Basic (at $7.00 / month)"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_do_not_fit_are_refused() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let product = id(&house.post("/v1/products", &[("name", "Other")]).await.ok());
+    let make = |fields: Vec<(&'static str, &'static str)>| {
+        let (house, product) = (&house, &product);
+        async move {
+            let form = [&[("product", &**product), ("unit_amount", "900")], &fields[..]].concat();
+            id(&house.post("/v1/prices", &form).await.ok())
+        }
+    };
+    let euro = make(vec![("currency", "eur"), ("recurring[interval]", "month")]).await;
+    let once = make(vec![("currency", "usd")]).await;
+    let archived = house.monthly_price(100).await;
+    house.post(&format!("/v1/prices/{archived}"), &[("active", "false")]).await.ok();
+    let retired = make(vec![("currency", "usd"), ("recurring[interval]", "month")]).await;
+    house.post(&format!("/v1/products/{product}"), &[("active", "false")]).await.ok();
+    for other in [&euro, &once, &archived, &retired] {
+        subscribe(&house, &customer, &price, &[("items[1][price]", other)]).await.error(400);
+    }
+    for more in [
+        ("items[0][quantity]", "-1"),
+        ("items[0][quantity]", "1.5"),
+        ("items[0][quantity]", "99999999999999999999"),
+        // This one is for updates only (1.2).
+        ("payment_behavior", "pending_if_incomplete"),
+        // For later issues: refused, not ignored.
+        ("collection_method", "send_invoice"),
+        ("discounts[0][coupon]", "x"),
+    ] {
+        assert_eq!(subscribe(&house, &customer, &price, &[more]).await.error(400)["type"], "invalid_request_error");
+    }
+    house.post("/v1/subscriptions", &[("customer", &customer)]).await.error(400);
+    house.post("/v1/subscriptions", &[("items[0][price]", &price)]).await.error(400);
+    nothing_is_left(&house, &customer).await;
+    // The first currency of a customer is the only one (1.1).
+    house.subscribe(&customer, &price).await;
+    house.post(&format!("/v1/products/{product}"), &[("active", "true")]).await.ok();
+    subscribe(&house, &customer, &euro, &[]).await.error(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_are_listed_by_what_they_are() {
+    let house = House::open().await;
+    let (price, other) = (house.monthly_price(2000).await, house.monthly_price(500).await);
+    let (ada, eve) =
+        (house.customer("pm_card_visa", None).await, house.customer("pm_card_chargeCustomerFail", None).await);
+    let active = id(&house.subscribe(&ada, &price).await);
+    let canceled = house.subscribe(&ada, &other).await;
+    house.delete(&format!("/v1/subscriptions/{}", id(&canceled))).await.ok();
+    let canceled = id(&canceled);
+    house.advance_wall("2027-01-02T00:00:00Z").await;
+    let incomplete = id(&house.subscribe(&eve, &price).await);
+    let day = at("2027-01-02T00:00:00Z");
+    let cases: &[(String, &[&String])] = &[
+        (String::new(), &[&incomplete, &active]),
+        ("status=all".to_owned(), &[&incomplete, &canceled, &active]),
+        ("status=active".to_owned(), &[&active]),
+        ("status=incomplete".to_owned(), &[&incomplete]),
+        ("status=canceled".to_owned(), &[&canceled]),
+        ("status=ended".to_owned(), &[&canceled]),
+        ("status=past_due".to_owned(), &[]),
+        (format!("customer={ada}&status=all"), &[&canceled, &active]),
+        (format!("price={price}"), &[&incomplete, &active]),
+        (format!("created[gte]={day}"), &[&incomplete]),
+        (format!("current_period_start[lt]={day}"), &[&active]),
+        ("collection_method=send_invoice".to_owned(), &[]),
+    ];
+    finds(&house, "/v1/subscriptions", cases).await;
+    house.get("/v1/subscriptions?status=late").await.error(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_now_ends_it_and_stops_what_would_follow() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+    let customer = house.customer("pm_card_visa", Some(&clock)).await;
+    let made = house.subscribe(&customer, &price).await;
+    house.advance(&clock, "2027-02-01T00:00:00Z").await;
+    let renewal = id(&invoice(&house, &read(&house, &made).await).await);
+    let renewal = format!("/v1/invoices/{renewal}");
+    has(&house.get(&renewal).await.ok(), &json!({"status": "draft", "auto_advance": true}));
+    house.delete(&renewal).await.error(400);
+    let pending = [("customer", &*customer), ("amount", "100"), ("currency", "usd")];
+    house.post("/v1/invoiceitems", &pending).await.ok();
+    let before = house.event_types(0).await.len();
+    let path = format!("/v1/subscriptions/{}", id(&made));
+    let why = [("cancellation_details[comment]", "bye"), ("cancellation_details[feedback]", "too_expensive")];
+    let ended = house.call(Method::DELETE, &path, &why, &[]).await.ok();
+    let now = at("2027-02-01T00:00:00Z");
+    has(&ended, &json!({"object": "subscription", "status": "canceled", "canceled_at": now, "ended_at": now}));
+    let why = json!({"comment": "bye", "feedback": "too_expensive", "reason": "cancellation_requested"});
+    has(&ended["cancellation_details"], &why);
+    let told = told(&house, before).await;
+    once_each(&told, "customer.subscription.deleted");
+    assert!(
+        told.iter().all(|kind| ["customer.subscription.deleted", "invoice.updated"].contains(&&**kind)),
+        "{told:?}"
+    );
+    let event = house.list("/v1/events?type=customer.subscription.deleted").await;
+    has(&event[0]["data"]["object"], &json!({"status": "canceled", "canceled_at": now, "ended_at": now}));
+    // Its draft advances no more, but the customer keeps what was pending (7.2).
+    house.advance(&clock, "2027-04-01T00:00:00Z").await;
+    has(&house.get(&renewal).await.ok(), &json!({"status": "draft", "auto_advance": false}));
+    assert_eq!(house.list(&format!("/v1/invoices?customer={customer}")).await.len(), 2);
+    assert_eq!(house.list(&format!("/v1/invoiceitems?customer={customer}&pending=true")).await.len(), 1);
+    assert_eq!(house.post(&format!("{renewal}/pay"), &[]).await.ok()["status"], "paid", "still payable by hand");
+    assert_eq!(house.get(&path).await.ok()["status"], "canceled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_invoice_decides_the_status() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    for (action, form, months) in [
+        ("pay", vec![("paid_out_of_band", "true")], 2),
+        ("mark_uncollectible", vec![], 2),
+        // The walk back from a voided invoice finds the first one, which is paid.
+        ("void", vec![], 1),
+    ] {
+        let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+        let customer = house.customer("pm_card_visa", Some(&clock)).await;
+        let made = house.subscribe(&customer, &price).await;
+        house.default_card(&customer, "pm_card_chargeCustomerFail").await;
+        for month in ["2027-02-01T02:00:00Z", "2027-03-01T02:00:00Z"].into_iter().take(months) {
+            house.advance(&clock, month).await;
+            assert_eq!(read(&house, &made).await["status"], "past_due");
+        }
+        // Oldest first; settling what is not the latest changes nothing (2.3).
+        let open = house.list(&format!("/v1/invoices?customer={customer}&status=open")).await;
+        assert_eq!(open.len(), months);
+        for (place, invoice) in open.iter().rev().enumerate() {
+            house.post(&format!("/v1/invoices/{}/{action}", id(invoice)), &form).await.ok();
+            let status = if place + 1 == months { "active" } else { "past_due" };
+            assert_eq!(read(&house, &made).await["status"], status, "{action} of invoice {place}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn voiding_the_first_invoice_expires_it_at_once() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_chargeCustomerFail", None).await;
+    let made = house.subscribe(&customer, &price).await;
+    let before = house.event_types(0).await.len();
+    house.post(&format!("/v1/invoices/{}/void", made["latest_invoice"].as_str().unwrap()), &[]).await.ok();
+    assert_eq!(read(&house, &made).await["status"], "incomplete_expired");
+    assert_eq!(intent(&invoice(&house, &made).await)["cancellation_reason"], "void_invoice");
+    let expected = ["customer.subscription.updated", "invoice.voided", "payment_intent.canceled"];
+    assert_eq!(told(&house, before).await, expected, "no customer.subscription.deleted (1.5)");
+    let event = &house.list("/v1/events?type=customer.subscription.updated").await[0];
+    assert_eq!(event["data"]["previous_attributes"]["status"], "incomplete");
+    assert_eq!(house.list("/v1/subscriptions?status=incomplete_expired").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_tells_what_it_has_changed_and_no_more() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let made = subscribe(&house, &customer, &price, &[("metadata[a]", "1"), ("metadata[b]", "2")]).await.ok();
+    let path = format!("/v1/subscriptions/{}", id(&made));
+    let before = house.event_types(0).await.len();
+    let changed = house.post(&path, &[("metadata[a]", "9"), ("metadata[b]", "2"), ("description", "x")]).await.ok();
+    has(&changed, &json!({"metadata": {"a": "9", "b": "2"}, "description": "x", "status": "active"}));
+    assert_eq!(told(&house, before).await, ["customer.subscription.updated"]);
+    let event = &house.list("/v1/events?type=customer.subscription.updated").await[0];
+    assert_eq!(event["data"]["previous_attributes"], json!({"metadata": {"a": "1"}, "description": null}));
+    assert_eq!(event["data"]["object"], changed);
+    house.post(&path, &[("metadata[a]", "9")]).await.ok();
+    assert_eq!(told(&house, before).await.len(), 1, "nothing changed, nothing told (21)");
+}

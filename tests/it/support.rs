@@ -244,7 +244,7 @@ pub fn encode(form: &[(&str, &str)]) -> String {
             if byte.is_ascii_alphanumeric() || b"-_.[]".contains(&byte) {
                 escaped.push(char::from(byte));
             } else {
-                escaped.push_str(&format!("%{byte:02X}"));
+                escaped.extend(format!("%{byte:02X}").chars());
             }
             escaped
         })
@@ -282,8 +282,8 @@ pub fn binary() -> &'static Path {
 
 /// A fresh database with all tables, cloned from a template: the cheapest way to a database of one's own.
 pub async fn new_database() -> String {
-    start_crypto();
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    start_crypto();
     let cluster = tokio::task::spawn_blocking(|| postgres::test_cluster_url(binary()).expect("the test cluster"))
         .await
         .expect("the test cluster");

@@ -36,38 +36,19 @@ impl Account {
         };
         if !geteuid().is_root() {
             if let Some(owner) = owner.filter(|o| o.uid() != geteuid().as_raw()) {
-                return Err(ClusterError::NotOurs {
-                    path: data.to_owned(),
-                    owner: owner.uid(),
-                });
+                return Err(ClusterError::NotOurs { path: data.to_owned(), owner: owner.uid() });
             }
-            return Ok(Account {
-                name: geteuid().to_string(),
-                uid: geteuid(),
-                gid: getegid(),
-            });
+            return Ok(Account { name: geteuid().to_string(), uid: geteuid(), gid: getegid() });
         }
         if let Some(owner) = owner.filter(|o| o.uid() != 0) {
             let (uid, gid) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
-            let name = User::from_uid(uid)
-                .ok()
-                .flatten()
-                .map_or(uid.to_string(), |user| user.name);
+            let name = User::from_uid(uid).ok().flatten().map_or(uid.to_string(), |user| user.name);
             return Ok(Account { name, uid, gid });
         }
         ["postgres", "dunlin", "nobody"]
             .iter()
-            .find_map(|name| {
-                User::from_name(name)
-                    .ok()
-                    .flatten()
-                    .filter(|user| !user.uid.is_root())
-            })
-            .map(|user| Account {
-                name: user.name,
-                uid: user.uid,
-                gid: user.gid,
-            })
+            .find_map(|name| User::from_name(name).ok().flatten().filter(|user| !user.uid.is_root()))
+            .map(|user| Account { name: user.name, uid: user.uid, gid: user.gid })
             .ok_or(ClusterError::NoUser)
     }
 
@@ -85,8 +66,7 @@ impl Account {
     pub(super) fn check_reach(&self, goal: &Path) -> Result<(), ClusterError> {
         let ancestors: Vec<&Path> = goal.ancestors().skip(1).collect();
         for folder in ancestors.into_iter().rev() {
-            let metadata =
-                fs::metadata(folder).map_err(|e| ClusterError::io("look at", folder, e))?;
+            let metadata = fs::metadata(folder).map_err(|e| ClusterError::io("look at", folder, e))?;
             if !self.may_pass(&metadata) {
                 return Err(ClusterError::Unreachable {
                     user: self.name.clone(),
@@ -99,11 +79,7 @@ impl Account {
     }
 
     fn may_pass(&self, folder: &Metadata) -> bool {
-        passes(
-            folder.mode(),
-            folder.uid() == self.uid.as_raw(),
-            folder.gid() == self.gid.as_raw(),
-        )
+        passes(folder.mode(), folder.uid() == self.uid.as_raw(), folder.gid() == self.gid.as_raw())
     }
 
     /// A command that runs one of Postgres's programs as this account and dies with us.
@@ -112,19 +88,13 @@ impl Account {
         command
             .arg(CHILD_VERB)
             .arg("--")
-            .args([
-                self.uid.to_string(),
-                self.gid.to_string(),
-                process::id().to_string(),
-            ])
+            .args([self.uid.to_string(), self.gid.to_string(), process::id().to_string()])
             .arg(program)
             // Our own folder may be one the account cannot even look at.
             .current_dir("/")
             .env("LC_ALL", "C");
         // PGPORT, PGDATA and their like are meant for someone else's server.
-        for (name, _) in
-            env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG"))
-        {
+        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
             command.env_remove(name);
         }
         Ok(command)
@@ -171,11 +141,7 @@ fn replace(arguments: &[OsString]) -> Result<Infallible, ClusterError> {
     command.args(rest);
     give_up_root(&mut command, Uid::from_raw(uid), Gid::from_raw(gid))?;
     watch_parent(parent)?;
-    Err(ClusterError::Child(format!(
-        "{}: {}",
-        program.display(),
-        command.exec()
-    )))
+    Err(ClusterError::Child(format!("{}: {}", program.display(), command.exec())))
 }
 
 fn number(text: &OsString) -> Result<u32, ClusterError> {
@@ -232,13 +198,8 @@ mod tests {
 
     #[test]
     fn a_malformed_verb_is_refused() {
-        let call =
-            |words: &[&str]| become_postgres(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        let call = |words: &[&str]| become_postgres(&words.iter().map(OsString::from).collect::<Vec<_>>());
         assert!(matches!(call(&[]), ClusterError::Child(_)));
-        assert!(
-            call(&["--", "x", "0", "1", "true"])
-                .to_string()
-                .contains("x is not a number")
-        );
+        assert!(call(&["--", "x", "0", "1", "true"]).to_string().contains("x is not a number"));
     }
 }

@@ -25,11 +25,7 @@ impl Binaries {
 }
 
 /// Finds programs of the major version the data was written by, or, for new data, any we can use.
-pub(super) fn find(
-    settings: &Settings,
-    wanted: Option<u32>,
-    data: &Path,
-) -> Result<Binaries, ClusterError> {
+pub(super) fn find(settings: &Settings, wanted: Option<u32>, data: &Path) -> Result<Binaries, ClusterError> {
     let fits = |major: u32| wanted.map_or(major >= OLDEST_MAJOR, |wanted| major == wanted);
     let mut others = Vec::new();
     let candidates: Box<dyn Iterator<Item = PathBuf>> = match &settings.binaries {
@@ -49,24 +45,14 @@ pub(super) fn find(
     }
     let found = describe(settings.binaries.as_deref(), &others);
     Err(match wanted {
-        Some(wanted) => ClusterError::OtherMajor {
-            data: data.to_owned(),
-            wanted,
-            found,
-        },
-        None => ClusterError::NotInstalled {
-            found,
-            hint: fetch::INSTALL_HINT,
-        },
+        Some(wanted) => ClusterError::OtherMajor { data: data.to_owned(), wanted, found },
+        None => ClusterError::NotInstalled { found, hint: fetch::INSTALL_HINT },
     })
 }
 
 /// The search in words, for an error.
 fn describe(given: Option<&Path>, others: &[Binaries]) -> String {
-    let list: Vec<String> = others
-        .iter()
-        .map(|b| format!("{} in {}", b.major, b.folder.display()))
-        .collect();
+    let list: Vec<String> = others.iter().map(|b| format!("{} in {}", b.major, b.folder.display())).collect();
     match (list.is_empty(), given) {
         (false, _) => format!("only Postgres {} was found", list.join(", ")),
         (true, Some(given)) => format!("no Postgres programs were found in {}", given.display()),
@@ -89,14 +75,9 @@ fn installed() -> impl Iterator<Item = PathBuf> {
                 "/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
                 "/Applications/Postgres.app/Contents/Versions/*/bin",
             ];
-            patterns
-                .iter()
-                .flat_map(|pattern| expand(Path::new(pattern)))
-                .collect()
+            patterns.iter().flat_map(|pattern| expand(Path::new(pattern))).collect()
         }))
-        .chain(iter::once_with(|| {
-            fetch::folder().map(|f| f.join("bin")).into_iter().collect()
-        }))
+        .chain(iter::once_with(|| fetch::folder().map(|f| f.join("bin")).into_iter().collect()))
         .flatten()
 }
 
@@ -110,14 +91,8 @@ fn on_path() -> Vec<PathBuf> {
 }
 
 fn pg_config_folder() -> Option<PathBuf> {
-    let output = Command::new("pg_config")
-        .arg("--bindir")
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    Some(PathBuf::from(
-        String::from_utf8(output.stdout).ok()?.trim_end(),
-    ))
+    let output = Command::new("pg_config").arg("--bindir").stderr(Stdio::null()).output().ok()?;
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end()))
 }
 
 /// Expands the one component of `pattern` that has a star, highest version first.
@@ -145,20 +120,11 @@ fn expand(pattern: &Path) -> Vec<PathBuf> {
 
 /// What is in this folder, if it holds all the programs we need.
 fn inspect(folder: &Path) -> Option<Binaries> {
-    let folder = folder
-        .join("postgres")
-        .canonicalize()
-        .ok()?
-        .parent()?
-        .to_owned();
+    let folder = folder.join("postgres").canonicalize().ok()?.parent()?.to_owned();
     if !folder.join("initdb").is_file() {
         return None; // a client-only package
     }
-    let output = Command::new(folder.join("postgres"))
-        .arg("--version")
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new(folder.join("postgres")).arg("--version").stderr(Stdio::null()).output().ok()?;
     let major = major_of(&String::from_utf8_lossy(&output.stdout))?;
     Some(Binaries { folder, major })
 }
@@ -170,9 +136,7 @@ fn major_of(version: &str) -> Option<u32> {
 
 /// The number a text starts with: `17beta1` is 17.
 pub(super) fn leading_number(text: &str) -> Option<u32> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text[..end].parse().ok()
 }
 
@@ -182,10 +146,7 @@ mod tests {
 
     #[test]
     fn the_major_version_is_read() {
-        assert_eq!(
-            major_of("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(major_of("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some(15));
         assert_eq!(major_of("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major_of("something else"), None);
     }
@@ -203,22 +164,10 @@ mod tests {
 
     #[test]
     fn an_empty_folder_is_named_in_the_error() {
-        let settings = Settings {
-            data_dir: None,
-            durable: true,
-            fetch: false,
-            binaries: Some("/nowhere".into()),
-        };
-        let error = find(&settings, None, Path::new("/data"))
-            .expect_err("nothing is there")
-            .to_string();
-        assert!(
-            error.contains("/nowhere") && error.contains("DUNLIN_PG_BIN"),
-            "{error}"
-        );
-        let error = find(&settings, Some(14), Path::new("/data"))
-            .expect_err("nothing is there")
-            .to_string();
+        let settings = Settings { data_dir: None, durable: true, fetch: false, binaries: Some("/nowhere".into()) };
+        let error = find(&settings, None, Path::new("/data")).expect_err("nothing is there").to_string();
+        assert!(error.contains("/nowhere") && error.contains("DUNLIN_PG_BIN"), "{error}");
+        let error = find(&settings, Some(14), Path::new("/data")).expect_err("nothing is there").to_string();
         assert!(error.contains("written by Postgres 14"), "{error}");
     }
 }

@@ -36,6 +36,21 @@ pub struct Cluster {
     folder: Folder,
 }
 
+fn url(socket_dir: &Path) -> String {
+    let host = percent_encode(socket_dir.as_os_str().as_bytes());
+    format!("postgres://{NAME}@{host}:5432/{NAME}?sslmode=disable")
+}
+
+/// The URL of the cluster that another process runs in this data folder, if it is ready.
+pub fn running_url(settings: &Settings) -> Option<String> {
+    let data = settings.home().ok()?.join("postgres");
+    let file = fs::read_to_string(leftover::pid_file(&data)).ok()?;
+    // Lines of postmaster.pid: the fifth is the socket's folder, the last says how far it is.
+    let lines: Vec<&str> = file.lines().collect();
+    let ready = lines.last().is_some_and(|line| line.trim() == "ready");
+    lines.get(4).filter(|_| ready).map(|folder| url(Path::new(folder)))
+}
+
 impl Cluster {
     /// Starts Postgres and waits until it takes connections, creating the data where there is none.
     ///
@@ -56,22 +71,9 @@ impl Cluster {
         }
         let socket_dir = folder.socket_dir(&account)?;
         let log = folder.log()?;
-        let start = || {
-            spawn(
-                &account,
-                &binaries,
-                &data,
-                &socket_dir,
-                &log,
-                settings.durable,
-            )
-        };
+        let start = || spawn(&account, &binaries, &data, &socket_dir, &log, settings.durable);
         // From here on an early return stops Postgres: the value's drop does.
-        let mut cluster = Cluster {
-            child: start()?,
-            socket_dir: socket_dir.clone(),
-            folder,
-        };
+        let mut cluster = Cluster { child: start()?, socket_dir: socket_dir.clone(), folder };
         let since = Instant::now();
         loop {
             match cluster.wait_until_ready(&log) {
@@ -90,19 +92,11 @@ impl Cluster {
     }
 
     /// The role to connect as, a superuser of this cluster.
-    #[expect(
-        clippy::unused_self,
-        reason = "callers need not know that every cluster has the same"
-    )]
     pub fn user(&self) -> &str {
         NAME
     }
 
     /// The database to connect to.
-    #[expect(
-        clippy::unused_self,
-        reason = "callers need not know that every cluster has the same"
-    )]
     pub fn database(&self) -> &str {
         NAME
     }
@@ -110,8 +104,7 @@ impl Cluster {
     /// The URL to connect with. Port and sslmode are spelt out, so that PGPORT and PGSSLMODE in
     /// the environment do not lead elsewhere.
     pub fn url(&self) -> String {
-        let host = percent_encode(self.socket_dir.as_os_str().as_bytes());
-        format!("postgres://{NAME}@{host}:5432/{NAME}?sslmode=disable")
+        url(&self.socket_dir)
     }
 
     /// Has Postgres ended by itself?
@@ -126,10 +119,7 @@ impl Cluster {
 
     fn halt(&mut self) -> Result<(), ClusterError> {
         let pid = i32::try_from(self.child.id()).unwrap_or_default();
-        for (signal, patience) in [
-            (Signal::SIGINT, leftover::FAST_STOP),
-            (Signal::SIGQUIT, leftover::IMMEDIATE_STOP),
-        ] {
+        for (signal, patience) in [(Signal::SIGINT, leftover::FAST_STOP), (Signal::SIGQUIT, leftover::IMMEDIATE_STOP)] {
             let since = Instant::now();
             while !self.has_exited() && since.elapsed() < patience {
                 if since.elapsed() < PAUSE {
@@ -149,11 +139,7 @@ impl Cluster {
 
     fn wait_until_ready(&mut self, log: &Log) -> Result<(), ClusterError> {
         let file = leftover::pid_file(&self.folder.data());
-        let failed = |reason: String| ClusterError::Start {
-            reason,
-            log: log.path.clone(),
-            tail: log.tail(),
-        };
+        let failed = |reason: String| ClusterError::Start { reason, log: log.path.clone(), tail: log.tail() };
         let since = Instant::now();
         let mut said = 0;
         while since.elapsed() < RECOVERY {
@@ -196,12 +182,7 @@ fn data_major(data: &Path) -> Result<Option<u32>, ClusterError> {
 }
 
 /// Creates the data beside its place and renames it, so that a kill leaves nothing half-made.
-fn initialise(
-    folder: &Folder,
-    account: &Account,
-    binaries: &Binaries,
-    durable: bool,
-) -> Result<(), ClusterError> {
+fn initialise(folder: &Folder, account: &Account, binaries: &Binaries, durable: bool) -> Result<(), ClusterError> {
     let (data, unfinished) = (folder.data(), folder.unfinished());
     tracing::info!(data = %data.display(), postgres = binaries.major, "creating a new Postgres cluster");
     fs::DirBuilder::new()
@@ -214,46 +195,23 @@ fn initialise(
     initdb
         .arg("-D")
         .arg(&unfinished)
-        .args([
-            "-U",
-            NAME,
-            "--auth-local=trust",
-            "--auth-host=reject",
-            "--encoding=UTF8",
-            "--locale=C",
-        ])
+        .args(["-U", NAME, "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8", "--locale=C"])
         .args(["--data-checksums", "--no-instructions"])
         .args((!durable).then_some("--no-sync"));
     run(initdb, "initdb", "")?;
     // Without a client at hand, the database is made by Postgres's single-user mode.
     let mut single = account.command(&binaries.program("postgres"))?;
-    single
-        .arg("--single")
-        .arg("-D")
-        .arg(&unfinished)
-        .args(configuration(durable))
-        .arg("template1");
-    let output = run(
-        single,
-        "postgres --single",
-        &format!("create database {NAME};\n"),
-    )?;
+    single.arg("--single").arg("-D").arg(&unfinished).args(configuration(durable)).arg("template1");
+    let output = run(single, "postgres --single", &format!("create database {NAME};\n"))?;
     if output.contains("ERROR:") {
-        return Err(ClusterError::Program {
-            program: "postgres --single",
-            output: last_lines(&output),
-        });
+        return Err(ClusterError::Program { program: "postgres --single", output: last_lines(&output) });
     }
     fs::rename(&unfinished, &data).map_err(|e| ClusterError::io("rename", &unfinished, e))?;
     folder.sync()
 }
 
 /// Runs a program to its end and answers what it wrote.
-fn run(
-    mut command: std::process::Command,
-    program: &'static str,
-    input: &str,
-) -> Result<String, ClusterError> {
+fn run(mut command: std::process::Command, program: &'static str, input: &str) -> Result<String, ClusterError> {
     let failed = |output: String| ClusterError::Program { program, output };
     let mut child = command
         .stdin(Stdio::piped())
@@ -264,15 +222,9 @@ fn run(
     if let Some(mut stdin) = child.stdin.take() {
         let _ = stdin.write_all(input.as_bytes()); // ended early: its output says why
     }
-    let output = child
-        .wait_with_output()
-        .map_err(|e| failed(e.to_string()))?;
+    let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
-        Ok(text.into_owned())
-    } else {
-        Err(failed(last_lines(&text)))
-    }
+    if output.status.success() { Ok(text.into_owned()) } else { Err(failed(last_lines(&text))) }
 }
 
 fn spawn(
@@ -314,29 +266,14 @@ fn configuration(durable: bool) -> Vec<String> {
         "idle_in_transaction_session_timeout=60s",
         "max_wal_size=4GB",
         "checkpoint_timeout=15min",
+        "wal_compression=lz4",
     ];
     let by_use: &[&str] = if durable {
-        &[
-            "fsync=on",
-            "synchronous_commit=on",
-            "full_page_writes=on",
-            "max_connections=100",
-            "shared_buffers=256MB",
-        ]
+        &["fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=100", "shared_buffers=256MB"]
     } else {
-        &[
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-            "max_connections=300",
-            "shared_buffers=128MB",
-        ]
+        &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "shared_buffers=128MB"]
     };
-    always
-        .iter()
-        .chain(by_use)
-        .flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()])
-        .collect()
+    always.iter().chain(by_use).flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect()
 }
 
 /// Backends of a killed postmaster hold the shared memory until they notice its death.
@@ -368,11 +305,7 @@ mod tests {
     #[test]
     fn only_a_throw_away_cluster_skips_durability() {
         assert!(configuration(true).contains(&"fsync=on".to_owned()));
-        assert!(
-            !configuration(true)
-                .iter()
-                .any(|s| s.ends_with("commit=off") || s == "fsync=off")
-        );
+        assert!(!configuration(true).iter().any(|s| s.ends_with("commit=off") || s == "fsync=off"));
         assert!(configuration(false).contains(&"max_connections=300".to_owned()));
     }
 }

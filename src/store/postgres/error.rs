@@ -96,9 +96,7 @@ pub enum ClusterError {
     #[error("cannot run Postgres's program: {0}")]
     Child(String),
     /// No unprivileged user exists to run Postgres as.
-    #[error(
-        "Postgres never runs as root, and there is no user `postgres`, `dunlin` or `nobody` to run it as"
-    )]
+    #[error("Postgres never runs as root, and there is no user `postgres`, `dunlin` or `nobody` to run it as")]
     NoUser,
     /// The tests' cluster did not come up.
     #[error("the test cluster did not start; {} ends in:\n{tail}", log.display())]
@@ -113,10 +111,6 @@ pub enum ClusterError {
 impl ClusterError {
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
-        Self::Io {
-            action,
-            path,
-            source,
-        }
+        Self::Io { action, path, source }
     }
 }

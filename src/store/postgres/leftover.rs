@@ -44,17 +44,11 @@ pub(super) fn stop(data: &Path) -> Result<(), ClusterError> {
         return Ok(()); // Postgres itself cleans up after a dead one, with checks of its own
     }
     if !is_postmaster_of(pid, data) {
-        tracing::info!(
-            pid,
-            "removing a stale postmaster.pid, its number is another program's now"
-        );
+        tracing::info!(pid, "removing a stale postmaster.pid, its number is another program's now");
         return fs::remove_file(&file).map_err(|e| ClusterError::io("remove", &file, e));
     }
     tracing::info!(pid, "stopping the Postgres that an earlier run left behind");
-    for (signal, patience) in [
-        (Signal::SIGINT, FAST_STOP),
-        (Signal::SIGQUIT, IMMEDIATE_STOP),
-    ] {
+    for (signal, patience) in [(Signal::SIGINT, FAST_STOP), (Signal::SIGQUIT, IMMEDIATE_STOP)] {
         let _ = kill(Pid::from_raw(pid), signal); // gone meanwhile: seen below
         let since = Instant::now();
         while since.elapsed() < patience {
@@ -76,22 +70,15 @@ fn is_alive(pid: i32) -> bool {
 #[cfg(target_os = "linux")]
 fn is_postmaster_of(pid: i32, data: &Path) -> bool {
     let proc = Path::new("/proc").join(pid.to_string());
-    let is_postgres =
-        fs::read_to_string(proc.join("comm")).is_ok_and(|name| name.trim() == "postgres");
+    let is_postgres = fs::read_to_string(proc.join("comm")).is_ok_and(|name| name.trim() == "postgres");
     let here = fs::read_link(proc.join("cwd"));
     is_postgres && here.is_ok_and(|here| data.canonicalize().is_ok_and(|data| data == here))
 }
 
 #[cfg(not(target_os = "linux"))]
 fn is_postmaster_of(pid: i32, _: &Path) -> bool {
-    let listed = std::process::Command::new("ps")
-        .args(["-o", "comm=", "-p", &pid.to_string()])
-        .output();
-    listed.is_ok_and(|o| {
-        String::from_utf8_lossy(&o.stdout)
-            .trim()
-            .ends_with("postgres")
-    })
+    let listed = std::process::Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output();
+    listed.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).trim().ends_with("postgres"))
 }
 
 #[cfg(test)]

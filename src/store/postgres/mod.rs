@@ -30,7 +30,7 @@ use std::env;
 use std::path::PathBuf;
 
 pub use account::become_postgres;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, running_url};
 pub use error::ClusterError;
 pub use throwaway::{serve_test_cluster, test_cluster_url};
 
@@ -57,8 +57,9 @@ impl Settings {
     /// The data folder, given or by default.
     fn home(&self) -> Result<PathBuf, ClusterError> {
         match &self.data_dir {
-            Some(given) => std::path::absolute(given)
-                .map_err(|source| ClusterError::io("find the data folder", given, source)),
+            Some(given) => {
+                std::path::absolute(given).map_err(|source| ClusterError::io("find the data folder", given, source))
+            }
             None => own_folder("/var/lib/dunlin", "XDG_DATA_HOME", ".local/share"),
         }
     }
@@ -70,11 +71,7 @@ fn own_folder(of_root: &str, variable: &str, below_home: &str) -> Result<PathBuf
         // Below /root nothing can be reached by the unprivileged user Postgres runs as.
         return Ok(PathBuf::from(of_root));
     }
-    let absolute = |name: &str| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-    };
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     absolute(variable)
         .or_else(|| absolute("HOME").map(|home| home.join(below_home)))
         .map(|folder| folder.join("dunlin"))

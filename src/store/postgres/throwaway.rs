@@ -55,22 +55,13 @@ pub fn test_cluster_url(binary: &Path) -> Result<String, ClusterError> {
     let dir = PathBuf::from(format!("/tmp/dunlin-test-{}-{}", geteuid(), found.major));
     let users = join(&dir)?;
     let (url, server) = wait_for_server(&dir, binary, &found.folder)?;
-    *held = Some(Held {
-        url: url.clone(),
-        _users: users,
-        _server: server,
-    });
+    *held = Some(Held { url: url.clone(), _users: users, _server: server });
     Ok(url)
 }
 
 fn settings(data_dir: Option<PathBuf>) -> Settings {
     let binaries = env::var_os(PROGRAMS).map(PathBuf::from);
-    Settings {
-        data_dir,
-        durable: false,
-        fetch: true,
-        binaries,
-    }
+    Settings { data_dir, durable: false, fetch: true, binaries }
 }
 
 /// Takes the shared lock in a folder that is there to stay.
@@ -82,22 +73,14 @@ fn join(dir: &Path) -> Result<File, ClusterError> {
         let created = DirBuilder::new().mode(mode).create(dir);
         // Once more for what the umask took away.
         match created.and_then(|()| fs::set_permissions(dir, Permissions::from_mode(mode))) {
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
-                ) =>
-            {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
                 return Err(ClusterError::io("create the folder", dir, error));
             }
             _ => {}
         }
         match fs::symlink_metadata(dir) {
             Ok(found) if !found.is_dir() || found.uid() != geteuid().as_raw() => {
-                return Err(ClusterError::NotOurs {
-                    path: dir.to_owned(),
-                    owner: found.uid(),
-                });
+                return Err(ClusterError::NotOurs { path: dir.to_owned(), owner: found.uid() });
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ClusterError::io("look at", dir, error));
@@ -110,8 +93,7 @@ fn join(dir: &Path) -> Result<File, ClusterError> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(ClusterError::io("open", &path, error)),
         };
-        file.lock_shared()
-            .map_err(|e| ClusterError::io("lock", &path, e))?;
+        file.lock_shared().map_err(|e| ClusterError::io("lock", &path, e))?;
         // A server that was ending may have removed the file while we waited for it.
         if is_same(&file, &path) {
             return Ok(file);
@@ -121,13 +103,7 @@ fn join(dir: &Path) -> Result<File, ClusterError> {
 
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW.bits();
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags)
-        .open(path)
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)
 }
 
 fn is_same(file: &File, path: &Path) -> bool {
@@ -138,11 +114,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 }
 
 /// Waits until the server answers, starting it if there is none.
-fn wait_for_server(
-    dir: &Path,
-    binary: &Path,
-    programs: &Path,
-) -> Result<(String, Option<Child>), ClusterError> {
+fn wait_for_server(dir: &Path, binary: &Path, programs: &Path) -> Result<(String, Option<Child>), ClusterError> {
     let path = dir.join("server");
     let log = dir.join("server.log");
     let mut started: Option<Child> = None;
@@ -165,18 +137,10 @@ fn wait_for_server(
     Err(ClusterError::TestCluster { log, tail })
 }
 
-fn start_server(
-    dir: &Path,
-    binary: &Path,
-    programs: &Path,
-    lock: File,
-    log: &Path,
-) -> Result<Child, ClusterError> {
+fn start_server(dir: &Path, binary: &Path, programs: &Path, lock: File, log: &Path) -> Result<Child, ClusterError> {
     let _ = fs::remove_file(dir.join("url")); // of a server that was killed
     let output = open(log).map_err(|e| ClusterError::io("open", log, e))?;
-    let errors = output
-        .try_clone()
-        .map_err(|e| ClusterError::io("open", log, e))?;
+    let errors = output.try_clone().map_err(|e| ClusterError::io("open", log, e))?;
     Command::new(binary)
         .arg(TEST_CLUSTER_VERB)
         .arg(dir)
@@ -247,9 +211,7 @@ fn wait_for_the_end(dir: &Path, cluster: &mut Cluster) -> Result<Option<File>, C
             Ok(()) if idle_since.get_or_insert_with(Instant::now).elapsed() >= LINGER => {
                 return Ok(Some(users));
             }
-            Ok(()) => users
-                .unlock()
-                .map_err(|e| ClusterError::io("unlock", &path, e))?,
+            Ok(()) => users.unlock().map_err(|e| ClusterError::io("unlock", &path, e))?,
             Err(TryLockError::WouldBlock) => idle_since = None,
             Err(TryLockError::Error(error)) => return Err(ClusterError::io("lock", &path, error)),
         }
@@ -261,9 +223,7 @@ fn wait_for_the_end(dir: &Path, cluster: &mut Cluster) -> Result<Option<File>, C
 /// Removes a folder, if it is there.
 fn remove(folder: &Path) -> Result<(), ClusterError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(ClusterError::io("remove", folder, error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ClusterError::io("remove", folder, error)),
         _ => Ok(()),
     }
 }
