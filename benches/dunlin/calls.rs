@@ -56,7 +56,8 @@ pub fn run() -> Outcome<()> {
     let server = Server::start(&url, 0)?;
     let calls = calls(&price, customers);
     let next = AtomicUsize::new(0);
-    let mut table = Table::new(&["call", "connections", "calls/s", "p50 ms", "p99 ms", "server ms", "limit/s", "share"]);
+    let mut table =
+        Table::new(&["call", "connections", "calls/s", "p50 ms", "p99 ms", "server ms", "limit/s", "share"]);
     for call in &calls {
         for connections in CONNECTIONS {
             let (mut runs, mut ceilings) = (Vec::new(), Vec::new());
@@ -146,7 +147,8 @@ fn measure(server: &Server, call: &Call, connections: usize, seconds: u64, next:
     let (started, before) = (Instant::now(), seconds_of(server.process()).0);
     let until = started + Duration::from_secs(seconds);
     let mut times = thread::scope(|scope| {
-        let callers: Vec<_> = (0..connections).map(|_| scope.spawn(|| caller(server.address, call, until, next))).collect();
+        let callers: Vec<_> =
+            (0..connections).map(|_| scope.spawn(|| caller(server.address, call, until, next))).collect();
         let mut times = Vec::new();
         for caller in callers {
             times.extend(caller.join().map_err(|_| "a caller panicked")??);

@@ -29,7 +29,9 @@ pub struct Limits {
 impl Limits {
     /// Nothing if the program is not at hand. `rows`: how many customers and subscriptions it has.
     pub fn prepare(place: &Place, rows: usize) -> Outcome<Option<Limits>> {
-        let (Some(program), Some(folder)) = (env::var_os("LIMITS_BIN"), env::var_os("LIMITS_DIR")) else { return Ok(None) };
+        let (Some(program), Some(folder)) = (env::var_os("LIMITS_BIN"), env::var_os("LIMITS_DIR")) else {
+            return Ok(None);
+        };
         let limits = Limits {
             program: program.into(),
             folder: folder.into(),
@@ -37,7 +39,8 @@ impl Limits {
             user: place.user().to_owned(),
             rows,
         };
-        runtime()?.block_on(async { execute(&mut place.admin().await?, &format!("create database {DATABASE}")).await })?;
+        runtime()?
+            .block_on(async { execute(&mut place.admin().await?, &format!("create database {DATABASE}")).await })?;
         let mut psql = limits.tool("psql");
         psql.args(["-q", "-d", DATABASE, "-v", &format!("n={rows}"), "-v", "ON_ERROR_STOP=1", "-f"]);
         output(psql.arg(limits.folder.join("schema_base.sql")))?;
@@ -53,7 +56,14 @@ impl Limits {
             Command::new(&self.program)
                 .args(["renew", "--store", "textlz4", "--method", "unnest", "--dsn", &dsn, "--dir"])
                 .arg(&self.folder)
-                .args(["--batch", &batch.to_string(), "--workers", &workers.to_string(), "--secs", &seconds.to_string()]),
+                .args([
+                    "--batch",
+                    &batch.to_string(),
+                    "--workers",
+                    &workers.to_string(),
+                    "--secs",
+                    &seconds.to_string(),
+                ]),
         )?;
         let said: Value = serde_json::from_str(said.lines().last().unwrap_or_default())?;
         Ok(said["per_s"].as_f64().ok_or("the limits program said no rate")?)
@@ -62,7 +72,9 @@ impl Limits {
     /// Fresh tables for scripts to write to.
     pub fn reset(&self) -> Outcome<()> {
         let dsn = format!("host={} port=5432 user={} dbname={DATABASE}", self.host, self.user);
-        output(Command::new(&self.program).args(["reset", "--store", "textlz4", "--dsn", &dsn, "--dir"]).arg(&self.folder))?;
+        output(
+            Command::new(&self.program).args(["reset", "--store", "textlz4", "--dsn", &dsn, "--dir"]).arg(&self.folder),
+        )?;
         Ok(())
     }
 
@@ -82,7 +94,8 @@ impl Limits {
 
     /// One of Postgres's own programs, from the folder that is set or from the path.
     fn tool(&self, name: &str) -> Command {
-        let program = env::var_os("DUNLIN_PG_BIN").map(|folder| Path::new(&folder).join(name)).filter(|path| path.exists());
+        let program =
+            env::var_os("DUNLIN_PG_BIN").map(|folder| Path::new(&folder).join(name)).filter(|path| path.exists());
         let mut command = Command::new(program.unwrap_or_else(|| PathBuf::from(name)));
         command.args(["-h", &self.host, "-p", "5432", "-U", &self.user]);
         command

@@ -55,13 +55,15 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         [verb, rest @ ..] if verb == postgres::CHILD_VERB => return failed(&postgres::become_postgres(rest)),
         [verb, folder] if verb == postgres::TEST_CLUSTER_VERB => {
-            return postgres::serve_test_cluster(Path::new(folder)).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+            return postgres::serve_test_cluster(Path::new(folder))
+                .map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
         }
         [verb, rest @ ..] if verb == server::VERB => return ended(server::serve(rest)),
         _ => {}
     }
     // cargo adds a flag of its own to what is given.
-    let names: Vec<&str> = arguments.iter().filter_map(|name| name.to_str()).filter(|name| !name.starts_with('-')).collect();
+    let names: Vec<&str> =
+        arguments.iter().filter_map(|name| name.to_str()).filter(|name| !name.starts_with('-')).collect();
     ended(run(if names.is_empty() { &USUAL } else { &names }))
 }
 

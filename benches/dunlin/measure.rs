@@ -74,7 +74,8 @@ impl Stopwatch {
 }
 
 async fn written(admin: &mut PgConnection, database: &str) -> Outcome<(i64, i64)> {
-    let sql = "select (pg_current_wal_insert_lsn() - '0/0')::bigint, xact_commit from pg_stat_database where datname = $1";
+    let sql =
+        "select (pg_current_wal_insert_lsn() - '0/0')::bigint, xact_commit from pg_stat_database where datname = $1";
     let row = sqlx::query(sql).bind(database).fetch_one(admin).await?;
     Ok((row.get(0), row.get(1)))
 }

@@ -131,11 +131,13 @@ pub fn run() -> Outcome<()> {
     println!("\npeak memory of the server and the bench in one process: {:.0} MB", memory(std::process::id()).1);
     let statements: i64 = setting("BENCH_STATEMENTS", 0);
     if statements > 0 && place.counts_statements {
-        let found = runtime.block_on(async { costliest(&mut place.admin().await?, &house.database, statements).await })?;
+        let found =
+            runtime.block_on(async { costliest(&mut place.admin().await?, &house.database, statements).await })?;
         let mut table = Table::new(&["calls", "ms", "WAL kB", "statement"]);
         for one in found {
             let text: String = one.text.chars().take(110).collect();
-            let cells = [one.calls.to_string(), format!("{:.0}", one.milliseconds), (one.wal_bytes / 1024).to_string(), text];
+            let cells =
+                [one.calls.to_string(), format!("{:.0}", one.milliseconds), (one.wal_bytes / 1024).to_string(), text];
             table.row(cells.to_vec());
         }
         table.print("The costliest statements of the last round");
@@ -146,7 +148,17 @@ pub fn run() -> Outcome<()> {
 
 fn print(measured: &[Round], ceilings: &[f64], count: usize, due: usize) {
     let mut table = Table::new(&[
-        "round", "renewals/s", "limit/s", "share", "drafts s", "all s", "statements", "commits", "WAL B", "server ms", "Postgres ms",
+        "round",
+        "renewals/s",
+        "limit/s",
+        "share",
+        "drafts s",
+        "all s",
+        "statements",
+        "commits",
+        "WAL B",
+        "server ms",
+        "Postgres ms",
     ]);
     let each = f64::from(u32::try_from(due).unwrap_or(u32::MAX));
     let rate = |round: &Round| each / round.cost.elapsed.as_secs_f64();

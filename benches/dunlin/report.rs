@@ -20,7 +20,8 @@ impl Table {
         };
         println!("\n## {title}\n");
         for (place, row) in self.rows.iter().enumerate() {
-            let cells: Vec<String> = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column))).collect();
+            let cells: Vec<String> =
+                row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column))).collect();
             println!("| {} |", cells.join(" | "));
             if place == 0 {
                 let rules: Vec<String> = (0..row.len()).map(|column| "-".repeat(width(column))).collect();

@@ -77,7 +77,8 @@ pub async fn copy(connection: &mut PgConnection, original: &Original, count: usi
                  'id', n.item, 'bucket', n.bucket, 'subscription', n.subscription, 'customer', n.customer)) r",
         )
         .await?;
-        execute(connection, "delete from subscription_items where subscription in (select subscription from original)").await?;
+        execute(connection, "delete from subscription_items where subscription in (select subscription from original)")
+            .await?;
         execute(connection, "delete from subscriptions where id in (select subscription from original)").await?;
     }
     execute(connection, "drop table seeds, original").await?;

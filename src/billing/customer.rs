@@ -99,17 +99,7 @@ words!(TaxExempt { None = "none", Exempt = "exempt", Reverse = "reverse" });
 impl Resource for Customer {
     const NOUN: &'static Noun = &NOUN;
 
-    fn id(&self) -> &Id<Self> {
-        &self.id
-    }
-
-    fn livemode(&self) -> bool {
-        self.livemode
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
+    crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
         vec![Cell::maybe(self.email.as_ref()), Cell::maybe(self.test_clock.as_ref())]

@@ -1,9 +1,10 @@
 //! The freeze: a draft gets its number and its final amounts, and what is due gets a payment intent.
 
 use super::{
-    Amount, Books, Id, Moment, Refusal,
+    Amount, Books, Id, Metadata, Moment, Refusal,
     bill::due_after_balance,
     customer::Customer,
+    intend::{self, NewIntent},
     invoice::{
         BillingReason, ConfirmationSecret, ConfirmationSecretType, Internal, Invoice, Parent, Status,
         StatusTransitions, SubscriptionDetails,
@@ -12,10 +13,7 @@ use super::{
         self, InvoicePayment, Payment, PaymentType, Status as InvoicePaymentStatus,
         StatusTransitions as InvoicePaymentTransitions,
     },
-    payment_intent::{
-        self, CaptureMethod, ConfirmationMethod, Options, PaymentIntent, SetupFutureUsage, Status as IntentStatus,
-    },
-    shape::Null,
+    payment_intent::{self, CaptureMethod, ConfirmationMethod, PaymentIntent, SetupFutureUsage},
 };
 
 /// Finalises a draft. Nothing due: it is paid. Otherwise it is open, with a payment intent for what
@@ -130,57 +128,28 @@ fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Res
 }
 
 fn blank_intent(invoice: &Invoice, description: &str, at: &mut Moment) -> PaymentIntent {
-    let id: Id<PaymentIntent> = Id::new(&mut at.ids, invoice.id.bucket());
     // The caller stays with the customer while a first payment is made, so the card can be kept for later.
     let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
-    PaymentIntent {
-        object: payment_intent::Tag::PaymentIntent,
-        allowed_payment_method_types: Null,
+    let new = NewIntent {
         amount: invoice.amount_due,
-        amount_capturable: Amount::ZERO,
-        amount_received: Amount::ZERO,
-        application: Null,
-        application_fee_amount: Null,
         automatic_payment_methods: None,
-        canceled_at: None,
-        cancellation_reason: None,
         capture_method: CaptureMethod::Automatic,
-        client_secret: format!("{id}_secret_{}", at.ids.secret(25)),
         confirmation_method: ConfirmationMethod::Automatic,
-        created: at.now,
         currency: invoice.currency,
         customer: Some(invoice.customer.clone()),
-        customer_account: Null,
         description: Some(description.to_owned()),
-        excluded_payment_method_types: Null,
-        last_payment_error: None,
-        latest_charge: None,
         livemode: invoice.livemode,
-        managed_payments: Null,
-        metadata: super::Metadata::new(),
-        next_action: None,
-        on_behalf_of: Null,
-        payment_method: None,
-        payment_method_configuration_details: Null,
-        payment_method_options: Options {},
-        payment_method_types: vec!["card".to_owned()],
-        payment_record: Null,
-        processing: Null,
+        metadata: Metadata::new(),
         receipt_email: None,
-        review: Null,
         setup_future_usage: first.then_some(SetupFutureUsage::OffSession),
         shipping: None,
-        source: Null,
         statement_descriptor: invoice.statement_descriptor.clone(),
         statement_descriptor_suffix: None,
-        status: IntentStatus::RequiresPaymentMethod,
-        transfer_data: Null,
-        transfer_group: Null,
-        internal: payment_intent::Internal {
-            invoice: Some(invoice.id.clone()),
-            test_clock: invoice.test_clock.clone(),
-            ..payment_intent::Internal::default()
-        },
-        id,
-    }
+    };
+    let internal = payment_intent::Internal {
+        invoice: Some(invoice.id.clone()),
+        test_clock: invoice.test_clock.clone(),
+        ..payment_intent::Internal::default()
+    };
+    intend::blank(new, invoice.id.bucket(), internal, at)
 }

@@ -61,57 +61,62 @@ pub fn create(books: &mut Books, new: NewIntent, at: &mut Moment) -> Result<Id<P
     };
     let test_clock = customer.and_then(|customer| customer.test_clock.clone());
     let bucket = customer.map_or_else(|| at.ids.bucket(), |customer| Bucket::of(customer.id.as_str()));
+    let intent = blank(new, bucket, Internal { test_clock, ..Internal::default() }, at);
+    let id = intent.id.clone();
+    books.put(intent).tell("payment_intent.created", at);
+    Ok(id)
+}
+
+/// A new intent, by a caller or for an invoice.
+pub fn blank(new: NewIntent, bucket: Bucket, internal: Internal, at: &mut Moment) -> PaymentIntent {
     let id: Id<PaymentIntent> = Id::new(&mut at.ids, bucket);
     let client_secret = format!("{id}_secret_{}", at.ids.secret(25));
-    books
-        .put(PaymentIntent {
-            id: id.clone(),
-            object: Tag::PaymentIntent,
-            allowed_payment_method_types: Null,
-            amount: new.amount,
-            amount_capturable: Amount::ZERO,
-            amount_received: Amount::ZERO,
-            application: Null,
-            application_fee_amount: Null,
-            automatic_payment_methods: new.automatic_payment_methods,
-            canceled_at: None,
-            cancellation_reason: None,
-            capture_method: new.capture_method,
-            client_secret,
-            confirmation_method: new.confirmation_method,
-            created: at.now,
-            currency: new.currency,
-            customer: new.customer,
-            customer_account: Null,
-            description: new.description,
-            excluded_payment_method_types: Null,
-            last_payment_error: None,
-            latest_charge: None,
-            livemode: new.livemode,
-            managed_payments: Null,
-            metadata: new.metadata,
-            next_action: None,
-            on_behalf_of: Null,
-            payment_method: None,
-            payment_method_configuration_details: Null,
-            payment_method_options: Options {},
-            payment_method_types: vec!["card".to_owned()],
-            payment_record: Null,
-            processing: Null,
-            receipt_email: new.receipt_email,
-            review: Null,
-            setup_future_usage: new.setup_future_usage,
-            shipping: new.shipping,
-            source: Null,
-            statement_descriptor: new.statement_descriptor,
-            statement_descriptor_suffix: new.statement_descriptor_suffix,
-            status: Status::RequiresPaymentMethod,
-            transfer_data: Null,
-            transfer_group: Null,
-            internal: Internal { test_clock, ..Internal::default() },
-        })
-        .tell("payment_intent.created", at);
-    Ok(id)
+    PaymentIntent {
+        id,
+        object: Tag::PaymentIntent,
+        allowed_payment_method_types: Null,
+        amount: new.amount,
+        amount_capturable: Amount::ZERO,
+        amount_received: Amount::ZERO,
+        application: Null,
+        application_fee_amount: Null,
+        automatic_payment_methods: new.automatic_payment_methods,
+        canceled_at: None,
+        cancellation_reason: None,
+        capture_method: new.capture_method,
+        client_secret,
+        confirmation_method: new.confirmation_method,
+        created: at.now,
+        currency: new.currency,
+        customer: new.customer,
+        customer_account: Null,
+        description: new.description,
+        excluded_payment_method_types: Null,
+        last_payment_error: None,
+        latest_charge: None,
+        livemode: new.livemode,
+        managed_payments: Null,
+        metadata: new.metadata,
+        next_action: None,
+        on_behalf_of: Null,
+        payment_method: None,
+        payment_method_configuration_details: Null,
+        payment_method_options: Options {},
+        payment_method_types: vec!["card".to_owned()],
+        payment_record: Null,
+        processing: Null,
+        receipt_email: new.receipt_email,
+        review: Null,
+        setup_future_usage: new.setup_future_usage,
+        shipping: new.shipping,
+        source: Null,
+        statement_descriptor: new.statement_descriptor,
+        statement_descriptor_suffix: new.statement_descriptor_suffix,
+        status: Status::RequiresPaymentMethod,
+        transfer_data: Null,
+        transfer_group: Null,
+        internal,
+    }
 }
 
 /// Gives an unconfirmed intent a payment method.

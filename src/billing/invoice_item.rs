@@ -98,17 +98,7 @@ impl InvoiceItem {
 impl Resource for InvoiceItem {
     const NOUN: &'static Noun = &NOUN;
 
-    fn id(&self) -> &Id<Self> {
-        &self.id
-    }
-
-    fn livemode(&self) -> bool {
-        self.livemode
-    }
-
-    fn created(&self) -> Timestamp {
-        self.date
-    }
+    crate::basics!(date);
 
     fn cells(&self) -> Vec<Cell> {
         vec![Cell::text(&self.customer), Cell::maybe(self.invoice.as_ref()), Cell::Boolean(self.invoice.is_none())]

@@ -86,17 +86,7 @@ pub struct StatusTransitions {
 impl Resource for InvoicePayment {
     const NOUN: &'static Noun = &NOUN;
 
-    fn id(&self) -> &Id<Self> {
-        &self.id
-    }
-
-    fn livemode(&self) -> bool {
-        self.livemode
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
+    crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
         vec![

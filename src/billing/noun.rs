@@ -149,6 +149,24 @@ pub trait Resource: Clone + Send + Sync + Serialize + DeserializeOwned + 'static
     }
 }
 
+/// The three things that every document says about itself in the same way.
+#[macro_export]
+macro_rules! basics {
+    ($created:ident) => {
+        fn id(&self) -> &Id<Self> {
+            &self.id
+        }
+
+        fn livemode(&self) -> bool {
+            self.livemode
+        }
+
+        fn created(&self) -> Timestamp {
+            self.$created
+        }
+    };
+}
+
 /// A part of an aggregate that can be looked up on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {

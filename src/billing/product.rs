@@ -72,17 +72,7 @@ words!(Kind { Good = "good", Service = "service" });
 impl Resource for Product {
     const NOUN: &'static Noun = &NOUN;
 
-    fn id(&self) -> &Id<Self> {
-        &self.id
-    }
-
-    fn livemode(&self) -> bool {
-        self.livemode
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
+    crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
         vec![

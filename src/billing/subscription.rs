@@ -328,17 +328,7 @@ impl Subscription {
 impl Resource for Subscription {
     const NOUN: &'static Noun = &NOUN;
 
-    fn id(&self) -> &Id<Self> {
-        &self.id
-    }
-
-    fn livemode(&self) -> bool {
-        self.livemode
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
+    crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
         let period = self.period();

@@ -65,17 +65,7 @@ impl TestClock {
 impl Resource for TestClock {
     const NOUN: &'static Noun = &NOUN;
 
-    fn id(&self) -> &Id<Self> {
-        &self.id
-    }
-
-    fn livemode(&self) -> bool {
-        self.livemode
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
+    crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
         vec![Cell::text(self.status)]

@@ -66,17 +66,7 @@ impl WebhookEndpoint {
 impl Resource for WebhookEndpoint {
     const NOUN: &'static Noun = &NOUN;
 
-    fn id(&self) -> &Id<Self> {
-        &self.id
-    }
-
-    fn livemode(&self) -> bool {
-        self.livemode
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
+    crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
         vec![Cell::Boolean(self.status == Status::Enabled)]

@@ -3,8 +3,16 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::catalogue::has;
+use crate::catalogue::{finds, has};
+use crate::payments::sorted;
 use crate::support::{Answer, House, at, id};
+
+/// A house with a customer with this card.
+async fn start(card: &str) -> (House, String) {
+    let house = House::open().await;
+    let customer = house.customer(card, None).await;
+    (house, customer)
+}
 
 /// A pending item of a customer, or one of a given draft.
 async fn item(house: &House, customer: &str, cents: i64, more: &[(&str, &str)]) -> String {
@@ -38,15 +46,9 @@ async fn balance(house: &House, customer: &str) -> Value {
     house.get(&format!("/v1/customers/{customer}")).await.ok()["balance"].clone()
 }
 
-fn sorted(mut kinds: Vec<String>) -> Vec<String> {
-    kinds.sort_unstable();
-    kinds
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_waits_until_an_invoice_asks_for_it() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let product = id(&house.post("/v1/products", &[("name", "Cap")]).await.ok());
     let price = [("product", &*product), ("currency", "usd"), ("unit_amount", "300")];
     let price = id(&house.post("/v1/prices", &price).await.ok());
@@ -84,8 +86,7 @@ async fn an_item_waits_until_an_invoice_asks_for_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn items_that_make_no_sense_are_refused() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let price = house.monthly_price(1000).await;
     let opened = id(&open(&house, &customer, 1000).await);
     let dollars = id(&draft(&house, &customer, 1000).await);
@@ -117,8 +118,7 @@ async fn items_that_make_no_sense_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_are_pending_items_newest_first_then_later_ones_oldest_first() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     for cents in [100, 200, 300] {
         item(&house, &customer, cents, &[]).await;
     }
@@ -143,8 +143,7 @@ async fn lines_are_pending_items_newest_first_then_later_ones_oldest_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_one_off_invoice_is_finalised_and_paid() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let draft = draft(&house, &customer, 2500).await;
     let before = house.event_types(0).await.len();
     let open = act(&house, &draft, "finalize", &[]).await.ok();
@@ -185,8 +184,7 @@ async fn a_one_off_invoice_is_finalised_and_paid() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_intent_of_an_invoice_is_moved_by_the_invoice_only() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let invoice = open(&house, &customer, 2500).await;
     let path = format!("/v1/invoices/{}?expand[]=payments&expand[]=confirmation_secret", id(&invoice));
     let whole = house.get(&path).await.ok();
@@ -204,8 +202,7 @@ async fn the_intent_of_an_invoice_is_moved_by_the_invoice_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_payment_leaves_the_invoice_open() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_chargeCustomerFail", None).await;
+    let (house, customer) = start("pm_card_chargeCustomerFail").await;
     let invoice = open(&house, &customer, 2500).await;
     let before = house.event_types(0).await.len();
     let error = act(&house, &invoice, "pay", &[]).await.error(402);
@@ -239,8 +236,7 @@ async fn a_failed_payment_leaves_the_invoice_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paying_out_of_band_marks_without_charging() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let invoice = open(&house, &customer, 2500).await;
     let before = house.event_types(0).await.len();
     let paid = act(&house, &invoice, "pay", &[("paid_out_of_band", "true")]).await.ok();
@@ -261,8 +257,7 @@ async fn paying_out_of_band_marks_without_charging() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn voiding_and_writing_off_keep_their_order() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let wrong_state = "You can only pass in open invoices. This invoice isn't open.";
     let fresh = draft(&house, &customer, 500).await;
     for action in ["void", "mark_uncollectible"] {
@@ -298,8 +293,7 @@ async fn voiding_and_writing_off_keep_their_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_have_no_gaps() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let prefix = house.get(&format!("/v1/customers/{customer}")).await.ok()["invoice_prefix"].clone();
     let number = |n: i64| json!(format!("{}-{n:04}", prefix.as_str().unwrap()));
     let (first, second, third) =
@@ -350,12 +344,9 @@ async fn the_balance_of_the_customer_is_applied() {
         );
         assert_eq!((&invoice["status"], balance(&house, &customer).await), (&json!(status), json!(after)), "{case}");
         let told = house.event_types(told).await;
-        for (kind, happens) in [
-            ("invoice.paid", due == 0),
-            ("invoice.payment_succeeded", due == 0),
-            ("payment_intent.created", due > 0),
-            ("customer.updated", starting != after || told.iter().any(|kind| kind == "customer.updated")),
-        ] {
+        for (kind, happens) in
+            [("invoice.paid", due == 0), ("invoice.payment_succeeded", due == 0), ("payment_intent.created", due > 0)]
+        {
             assert_eq!(told.iter().any(|known| known == kind), happens, "{case}: {kind} in {told:?}");
         }
     }
@@ -369,8 +360,7 @@ async fn the_balance_of_the_customer_is_applied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_finalised_is_frozen() {
-    let house = House::open().await;
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, customer) = start("pm_card_visa").await;
     let invoice = open(&house, &customer, 2500).await;
     has(&invoice, &json!({"customer_name": "Ada", "customer_email": "ada@example.com"}));
     house.post(&format!("/v1/customers/{customer}"), &[("name", "Eve"), ("email", "eve@example.com")]).await.ok();

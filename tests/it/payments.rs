@@ -31,7 +31,7 @@ async fn card(house: &House, number: &str, cvc: &str) -> Answer {
     house.post("/v1/payment_methods", &form).await
 }
 
-fn sorted(mut kinds: Vec<String>) -> Vec<String> {
+pub fn sorted(mut kinds: Vec<String>) -> Vec<String> {
     kinds.sort_unstable();
     kinds
 }
@@ -214,8 +214,7 @@ async fn a_declined_confirmation_is_kept_and_can_be_tried_again() {
     assert_eq!((&last["charge"], &last["message"]), (&error["charge"], &error["message"]));
     assert_eq!(read(&house, &intent).await["last_payment_error"]["code"], "card_declined", "it is persisted");
     let charge = house.get(&format!("/v1/charges/{}", error["charge"].as_str().unwrap())).await.ok();
-    has(&charge, &json!({"status": "failed", "paid": false}));
-    assert_eq!(charge["failure_code"], "card_declined");
+    has(&charge, &json!({"status": "failed", "paid": false, "failure_code": "card_declined"}));
     assert_eq!(charge["failure_message"], error["message"]);
     assert_eq!(house.event_types(before).await, ["charge.failed", "payment_intent.payment_failed"]);
     let paid = act(&house, &intent, "confirm", &[("payment_method", "pm_card_visa")]).await.ok();
@@ -252,8 +251,7 @@ async fn an_authorised_amount_is_captured_in_full_in_part_or_not_at_all() {
     let form = [("payment_method", "pm_card_visa"), ("confirm", "true"), ("capture_method", "manual")];
     let before = house.event_types(0).await.len();
     let intent = intend(&house, "1000", &form).await.ok();
-    has(&intent, &json!({"status": "requires_capture", "amount_capturable": 1000}));
-    assert_eq!(intent["amount_received"], 0);
+    has(&intent, &json!({"status": "requires_capture", "amount_capturable": 1000, "amount_received": 0}));
     let told = house.event_types(before).await;
     assert!(told.contains(&"payment_intent.amount_capturable_updated".to_owned()), "{told:?}");
     let charge = format!("/v1/charges/{}", intent["latest_charge"].as_str().unwrap());
@@ -273,8 +271,7 @@ async fn an_authorised_amount_is_captured_in_full_in_part_or_not_at_all() {
     assert_eq!(act(&house, &whole, "capture", &[]).await.ok()["amount_received"], 1000);
     let released = intend(&house, "1000", &form).await.ok();
     let released = act(&house, &released, "cancel", &[]).await.ok();
-    has(&released, &json!({"status": "canceled", "amount_received": 0}));
-    assert_eq!(released["amount_capturable"], 0);
+    has(&released, &json!({"status": "canceled", "amount_received": 0, "amount_capturable": 0}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
