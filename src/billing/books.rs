@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 
-use serde_json::{Map, Value};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{
     Id, Moment, Noun, Refusal, Resource, Timestamp,
@@ -18,6 +21,7 @@ use super::{
     noun::{Cell, Part},
     payment_intent::PaymentIntent,
     payment_method::PaymentMethod,
+    plain::Plain,
     price::Price,
     product::Product,
     subscription::Subscription,
@@ -54,13 +58,13 @@ struct Page<R> {
     /// What the last event about it showed, or what was loaded: `previous_attributes` count from here.
     base: Option<Base<R>>,
     /// The document as spoken, until it changes.
-    image: Option<Arc<Value>>,
+    text: Option<Arc<RawValue>>,
 }
 
 #[derive(Clone, Debug)]
 enum Base<R> {
     Loaded(Box<R>),
-    Told(Arc<Value>),
+    Told(Arc<RawValue>),
 }
 
 #[derive(Clone, Debug)]
@@ -79,8 +83,10 @@ pub struct Told {
     pub created: Timestamp,
     pub kind: &'static str,
     pub livemode: bool,
+    /// The id of the document that it is about.
+    pub about: String,
     /// The document as it was at that moment, in the newest wire shape.
-    pub object: Arc<Value>,
+    pub object: Arc<RawValue>,
     pub previous: Option<Map<String, Value>>,
 }
 
@@ -191,7 +197,7 @@ impl<R: Resource> Shelf<R> {
     fn load(&mut self, document: R) {
         let id = document.id().clone();
         let page =
-            Page { document, stored: true, changed: false, gone: false, parts_changed: false, base: None, image: None };
+            Page { document, stored: true, changed: false, gone: false, parts_changed: false, base: None, text: None };
         self.0.entry(id).or_insert(page);
     }
 
@@ -286,7 +292,7 @@ impl Books {
                 if page.base.is_none() && page.stored {
                     page.base = Some(Base::Loaded(Box::new(before)));
                 }
-                (page.changed, page.image) = (true, None);
+                (page.changed, page.text) = (true, None);
             }
             None => {
                 let page = Page {
@@ -296,7 +302,7 @@ impl Books {
                     gone: false,
                     parts_changed: true,
                     base: None,
-                    image: None,
+                    text: None,
                 };
                 R::shelf_mut(self).0.insert(id.clone(), page);
             }
@@ -312,59 +318,73 @@ impl Books {
 
     /// Tells an event about a document as it is now. An update without a change tells nothing.
     pub fn tell<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
-        let Some(image) = self.image(id) else { return };
         let mut previous = None;
         if kind.ends_with(".updated") {
-            let base = match R::shelf(self).0.get(id).and_then(|page| page.base.as_ref()) {
-                Some(Base::Told(image)) => Arc::clone(image),
-                Some(Base::Loaded(document)) => Arc::new(self.spoken(document.as_ref())),
-                None => return,
-            };
-            previous = wire::previous_attributes(&base, &image);
+            previous = self.previous_attributes(id);
             if previous.is_none() {
                 return;
             }
         }
+        let Some(object) = self.text(id) else { return };
         let Some(page) = R::shelf_mut(self).0.get_mut(id) else { return };
-        page.base = Some(Base::Told(Arc::clone(&image)));
-        let livemode = page.document.livemode();
+        page.base = Some(Base::Told(Arc::clone(&object)));
+        let (livemode, about) = (page.document.livemode(), id.to_string());
         let id = at.ids.next(super::event::NOUN.prefix, id.bucket());
-        self.told.push(Told { id, created: at.now, kind, livemode, object: image, previous });
+        self.told.push(Told { id, created: at.now, kind, livemode, about, object, previous });
+    }
+
+    fn previous_attributes<R: Shelved>(&self, id: &Id<R>) -> Option<Map<String, Value>> {
+        let page = R::shelf(self).0.get(id)?;
+        let before = match page.base.as_ref()? {
+            Base::Told(text) => serde_json::from_str(text.get()).ok()?,
+            Base::Loaded(document) => self.spoken(document.as_ref()),
+        };
+        wire::previous_attributes(&before, &self.spoken(&page.document))
     }
 
     /// Tells an event about the legacy view of a price.
     pub fn tell_plan(&mut self, id: &Id<Price>, kind: &'static str, at: &mut Moment) {
-        let Some(image) = self.image(id) else { return };
+        let Some(plan) = self.image(id).map(|price| super::price::as_plan(&price)) else { return };
         let Some(livemode) = self.price(id).map(|price| price.livemode) else { return };
-        let id = at.ids.next(super::event::NOUN.prefix, id.bucket());
-        let object = Arc::new(super::price::as_plan(&image));
-        self.told.push(Told { id, created: at.now, kind, livemode, object, previous: None });
+        let Ok(object) = to_raw_value(&plan) else { return };
+        let (about, event) = (id.to_string(), at.ids.next(super::event::NOUN.prefix, id.bucket()));
+        let told = Told { id: event, created: at.now, kind, livemode, about, object: object.into(), previous: None };
+        self.told.push(told);
     }
 
     /// Makes an event that this decision has told already show the document as it is now: for what is
     /// made in several steps but created once.
     pub fn retell<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str) {
-        let Some(image) = self.image(id) else { return };
-        let about = |told: &&mut Told| told.kind == kind && told.object.get("id") == image.get("id");
-        if let Some(told) = self.told.iter_mut().find(about) {
-            told.object = Arc::clone(&image);
+        let Some(text) = self.text(id) else { return };
+        if let Some(told) = self.told.iter_mut().find(|told| told.kind == kind && told.about == id.as_str()) {
+            told.object = Arc::clone(&text);
         }
         if let Some(page) = R::shelf_mut(self).0.get_mut(id) {
-            page.base = Some(Base::Told(image));
+            page.base = Some(Base::Told(text));
         }
     }
 
     /// A document as a client sees it.
-    pub fn image<R: Shelved>(&mut self, id: &Id<R>) -> Option<Arc<Value>> {
+    pub fn image<R: Shelved>(&self, id: &Id<R>) -> Option<Value> {
+        R::shelf(self).0.get(id).map(|page| self.spoken(&page.document))
+    }
+
+    /// The same as text, made once until the document changes.
+    fn text<R: Shelved>(&mut self, id: &Id<R>) -> Option<Arc<RawValue>> {
         let page = R::shelf(self).0.get(id)?;
-        if let Some(image) = &page.image {
-            return Some(Arc::clone(image));
+        if let Some(text) = &page.text {
+            return Some(Arc::clone(text));
         }
-        let image = Arc::new(self.spoken(&page.document));
+        let spoken = if page.document.is_plain() {
+            to_raw_value(&Plain(&page.document))
+        } else {
+            to_raw_value(&self.spoken(&page.document))
+        };
+        let text: Arc<RawValue> = spoken.ok()?.into();
         if let Some(page) = R::shelf_mut(self).0.get_mut(id) {
-            page.image = Some(Arc::clone(&image));
+            page.text = Some(Arc::clone(&text));
         }
-        Some(image)
+        Some(text)
     }
 
     fn spoken<R: Resource>(&self, document: &R) -> Value {
@@ -387,11 +407,6 @@ impl Books {
             None => Ok(()),
             Some(broken) => Err(Refusal::internal(broken)),
         }
-    }
-
-    /// How many events were told so far.
-    pub fn events_told(&self) -> &[Told] {
-        &self.told
     }
 }
 

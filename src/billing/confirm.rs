@@ -8,9 +8,9 @@ use super::{
 };
 
 /// An error of a wrong state shows the intent as it is.
-pub fn showing(books: &mut Books, id: &Id<PaymentIntent>, mut refusal: Refusal) -> Refusal {
+pub fn showing(books: &Books, id: &Id<PaymentIntent>, mut refusal: Refusal) -> Refusal {
     if refusal.code.as_deref() == Some("payment_intent_unexpected_state") {
-        refusal.payment_intent = books.image(id).map(|image| Box::new(serde_json::Value::clone(&image)));
+        refusal.payment_intent = books.image(id).map(Box::new);
     }
     refusal
 }

@@ -1,7 +1,7 @@
 //! What happened. Written by closing the books, never by hand; immutable from then on.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     Noun, Timestamp,
@@ -54,7 +54,7 @@ struct Envelope<'a> {
 
 #[derive(Serialize)]
 struct Data<'a> {
-    object: &'a Value,
+    object: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_attributes: Option<&'a Map<String, Value>>,
 }

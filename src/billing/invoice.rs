@@ -350,6 +350,10 @@ impl Resource for Invoice {
         }
     }
 
+    fn is_plain(&self) -> bool {
+        self.lines.data.len() <= super::wire::PREVIEWED
+    }
+
     fn check(&self) -> Result<(), &'static str> {
         let lines = Amount::sum(self.lines.data.iter().map(|line| line.amount));
         if lines != Ok(self.subtotal) || self.total != self.subtotal {

@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod moment;
 pub mod noun;
 pub mod period;
+pub mod plain;
 pub mod refusal;
 pub mod shape;
 pub mod wire;

@@ -138,6 +138,11 @@ pub trait Resource: Clone + Send + Sync + Serialize + DeserializeOwned + 'static
         None
     }
 
+    /// Whether it is spoken just as it rests, but for `internal`: nothing to inline, no long list.
+    fn is_plain(&self) -> bool {
+        Self::NOUN.inlines.is_empty()
+    }
+
     /// Parts that are looked up on their own (subscription items): their ids, and the price of each.
     fn parts(&self) -> Vec<Part> {
         Vec::new()

@@ -1,7 +1,7 @@
 //! Taking the processor's answer: what it means for the intent, the charge, the invoice, the
 //! subscription and the customer.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Amount, Books, Id, Metadata, Moment, Refusal,
@@ -230,7 +230,7 @@ fn declined(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let method = books.find(&attempt.payment_method, "payment_method")?.clone();
-    let shown = books.image(&method.id).map(|image| Value::clone(&image));
+    let shown = books.image(&method.id);
     let charge = reached_issuer.then(|| charge_of(&intent, attempt, &method, None, Some(decline), at));
     let error = PaymentError {
         charge: charge.as_ref().map(|charge| charge.id.clone()),

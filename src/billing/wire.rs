@@ -28,7 +28,8 @@ pub fn wire(noun: &Noun, document: &mut Value, price: &dyn Fn(&str) -> Option<Va
     }
 }
 
-const PREVIEWED: usize = 10;
+/// How much of a long list is inlined.
+pub const PREVIEWED: usize = 10;
 
 fn shorten(document: &mut Value, list: &str) {
     let Some(Value::Object(list)) = document.get_mut(list) else { return };

@@ -4,7 +4,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::catalogue::{finds, has};
-use crate::payments::sorted;
 use crate::support::{Answer, House, at, id};
 
 /// A house with a customer with this card.
@@ -40,6 +39,13 @@ async fn act(house: &House, invoice: &Value, action: &str, form: &[(&str, &str)]
 /// A finalised invoice of these cents.
 async fn open(house: &House, customer: &str, cents: i64) -> Value {
     act(house, &draft(house, customer, cents).await, "finalize", &[]).await.ok()
+}
+
+/// The types told since a number of events, in alphabetical order.
+async fn told(house: &House, before: usize) -> String {
+    let mut told = house.event_types(before).await;
+    told.sort_unstable();
+    told.join(" ")
 }
 
 async fn balance(house: &House, customer: &str) -> Value {
@@ -80,8 +86,8 @@ async fn an_item_waits_until_an_invoice_asks_for_it() {
     has(&read(&house, &full).await, &json!({"total": 900, "amount_due": 900}));
     act(&house, &full, "finalize", &[]).await.ok();
     house.delete(&format!("/v1/invoiceitems/{}", id(&priced))).await.error(400);
-    let told = house.event_types(0).await;
-    assert!(told.contains(&"invoiceitem.created".to_owned()) && told.contains(&"invoiceitem.deleted".to_owned()));
+    let told = told(&house, 0).await;
+    assert!(told.contains("invoiceitem.created") && told.contains("invoiceitem.deleted"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,11 +154,9 @@ async fn a_one_off_invoice_is_finalised_and_paid() {
     let before = house.event_types(0).await.len();
     let open = act(&house, &draft, "finalize", &[]).await.ok();
     has(&open, &json!({"status": "open", "amount_due": 2500, "amount_remaining": 2500, "attempted": false}));
-    has(
-        &open,
-        &json!({"starting_balance": 0, "ending_balance": 0, "effective_at": open["status_transitions"]["finalized_at"]}),
-    );
-    assert_eq!(sorted(house.event_types(before).await), ["invoice.finalized", "payment_intent.created"]);
+    let now = at("2027-01-01T00:00:00Z");
+    has(&open, &json!({"starting_balance": 0, "ending_balance": 0, "effective_at": now}));
+    assert_eq!(told(&house, before).await, "invoice.finalized payment_intent.created");
     let again = act(&house, &open, "finalize", &[]).await.error(400);
     assert_eq!(again["message"], "This invoice is already finalized, you can't re-finalize a non-draft invoice.");
     let payments = house.list(&format!("/v1/invoice_payments?invoice={}", id(&open))).await;
@@ -162,19 +166,12 @@ async fn a_one_off_invoice_is_finalised_and_paid() {
     let paid = act(&house, &open, "pay", &[]).await.ok();
     has(&paid, &json!({"status": "paid", "amount_paid": 2500, "amount_remaining": 0, "attempt_count": 1}));
     has(&paid, &json!({"attempted": true, "auto_advance": false, "amount_due": 2500, "total": 2500}));
-    let now = at("2027-01-01T00:00:00Z");
     has(&paid["status_transitions"], &json!({"finalized_at": now, "paid_at": now, "voided_at": null}));
-    let told = house.event_types(before).await;
-    let expected = ["charge.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice.updated"];
-    let expected = [&expected[..], &["invoice_payment.paid", "payment_intent.succeeded"]].concat();
-    assert_eq!(sorted(told.clone()), expected);
+    let expected = "charge.succeeded invoice.paid invoice.payment_succeeded invoice.updated invoice_payment.paid \
+                    payment_intent.succeeded";
+    assert_eq!(told(&house, before).await, expected);
     let payment = house.get(&format!("/v1/invoice_payments/{}", id(&payments[0]))).await.ok();
     has(&payment, &json!({"status": "paid", "amount_paid": 2500, "currency": "usd"}));
-    let intent = payment["payment"]["payment_intent"].as_str().unwrap();
-    has(
-        &house.get(&format!("/v1/payment_intents/{intent}")).await.ok(),
-        &json!({"status": "succeeded", "amount": 2500}),
-    );
     assert_eq!(act(&house, &paid, "pay", &[]).await.error(400)["message"], "Invoice is already paid");
     for action in ["void", "mark_uncollectible", "finalize"] {
         act(&house, &paid, action, &[]).await.error(400);
@@ -207,12 +204,11 @@ async fn a_failed_payment_leaves_the_invoice_open() {
     let before = house.event_types(0).await.len();
     let error = act(&house, &invoice, "pay", &[]).await.error(402);
     has(&error, &json!({"type": "card_error", "code": "card_declined", "decline_code": "generic_decline"}));
-    let told = sorted(house.event_types(before).await);
+    let told = told(&house, before).await;
     for kind in ["charge.failed", "invoice.payment_failed", "invoice.updated", "payment_intent.payment_failed"] {
-        assert!(told.contains(&kind.to_owned()), "{kind} in {told:?}");
+        assert!(told.contains(kind), "{kind} in {told}");
     }
-    let left =
-        json!({"status": "open", "attempted": true, "attempt_count": 1, "amount_paid": 0, "amount_remaining": 2500});
+    let left = json!({"status": "open", "attempted": true, "attempt_count": 1, "amount_remaining": 2500});
     has(&read(&house, &invoice).await, &left);
     // The first attempt counts, whoever started it; later ones by hand do not (4.2).
     act(&house, &invoice, "pay", &[]).await.error(402);
@@ -227,11 +223,8 @@ async fn a_failed_payment_leaves_the_invoice_open() {
     // Without any method there is nothing to try.
     let poor = id(&house.post("/v1/customers", &[]).await.ok());
     let unpaid = open(&house, &poor, 2500).await;
-    let refused = act(&house, &unpaid, "pay", &[]).await;
-    assert!([400, 402].contains(&refused.status), "{:#}", refused.body);
-    let start = "This customer has no attached payment source or default payment method.";
-    assert!(refused.body["error"]["message"].as_str().unwrap().starts_with(start), "{:#}", refused.body);
-    has(&read(&house, &unpaid).await, &json!({"status": "open", "amount_paid": 0}));
+    let refused = act(&house, &unpaid, "pay", &[]).await.body["error"]["message"].clone();
+    assert!(refused.as_str().unwrap().starts_with("This customer has no attached payment source"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,11 +234,8 @@ async fn paying_out_of_band_marks_without_charging() {
     let before = house.event_types(0).await.len();
     let paid = act(&house, &invoice, "pay", &[("paid_out_of_band", "true")]).await.ok();
     has(&paid, &json!({"status": "paid", "amount_remaining": 0, "amount_paid_off_stripe": 2500}));
-    let told = house.event_types(before).await;
-    assert!(told.contains(&"invoice.paid".to_owned()), "{told:?}");
-    for kind in ["invoice.payment_succeeded", "charge.succeeded", "payment_intent.succeeded"] {
-        assert!(!told.contains(&kind.to_owned()), "{kind} in {told:?}");
-    }
+    let told = told(&house, before).await;
+    assert!(told.contains("invoice.paid") && !told.contains("succeeded"), "{told}");
     assert!(house.list("/v1/charges").await.is_empty());
     // A draft is finalised first, by either way of paying.
     for form in [vec![("paid_out_of_band", "true")], vec![]] {
@@ -268,7 +258,7 @@ async fn voiding_and_writing_off_keep_their_order() {
     let voided = act(&house, &voided, "void", &[]).await.ok();
     has(&voided, &json!({"status": "void", "auto_advance": false}));
     assert!(voided["number"].is_string() && voided["status_transitions"]["voided_at"].is_i64());
-    assert_eq!(sorted(house.event_types(before).await), ["invoice.voided", "payment_intent.canceled"]);
+    assert_eq!(told(&house, before).await, "invoice.voided payment_intent.canceled");
     let payment = &house.list(&format!("/v1/invoice_payments?invoice={}", id(&voided))).await[0];
     assert_eq!(payment["status"], "canceled");
     let intent = format!("/v1/payment_intents/{}", payment["payment"]["payment_intent"].as_str().unwrap());
@@ -278,11 +268,10 @@ async fn voiding_and_writing_off_keep_their_order() {
         act(&house, &voided, action, &[]).await.error(400);
     }
     let written_off = open(&house, &customer, 600).await;
-    let before = house.event_types(0).await.len();
     let written_off = act(&house, &written_off, "mark_uncollectible", &[]).await.ok();
     has(&written_off, &json!({"status": "uncollectible", "auto_advance": false, "amount_remaining": 600}));
     assert!(written_off["status_transitions"]["marked_uncollectible_at"].is_i64());
-    assert!(house.event_types(before).await.contains(&"invoice.marked_uncollectible".to_owned()));
+    assert_eq!(house.list("/v1/events?type=invoice.marked_uncollectible").await.len(), 1);
     let again = act(&house, &written_off, "mark_uncollectible", &[]).await.error(400);
     assert_eq!(again["message"], "This invoice has already been marked uncollectible.");
     assert_eq!(act(&house, &written_off, "pay", &[]).await.ok()["status"], "paid", "debts may be paid after all");
@@ -296,12 +285,12 @@ async fn numbers_have_no_gaps() {
     let (house, customer) = start("pm_card_visa").await;
     let prefix = house.get(&format!("/v1/customers/{customer}")).await.ok()["invoice_prefix"].clone();
     let number = |n: i64| json!(format!("{}-{n:04}", prefix.as_str().unwrap()));
-    let (first, second, third) =
-        (draft(&house, &customer, 100).await, draft(&house, &customer, 200).await, draft(&house, &customer, 300).await);
+    let first = draft(&house, &customer, 100).await;
+    let (second, third) = (draft(&house, &customer, 200).await, draft(&house, &customer, 300).await);
     let deleted = house.delete(&format!("/v1/invoices/{}", id(&first))).await.ok();
     assert_eq!(deleted, json!({"id": first["id"], "object": "invoice", "deleted": true}));
     house.get(&format!("/v1/invoices/{}", id(&first))).await.error(404);
-    assert!(house.event_types(0).await.contains(&"invoice.deleted".to_owned()));
+    assert!(told(&house, 0).await.contains("invoice.deleted"));
     // Given when finalised, so a deleted draft uses none and the order of drafts is forgotten (5.6).
     assert_eq!(act(&house, &third, "finalize", &[]).await.ok()["number"], number(1));
     let second = act(&house, &second, "finalize", &[]).await.ok();
@@ -334,21 +323,15 @@ async fn the_balance_of_the_customer_is_applied() {
         let case = format!("balance {before}, total {total}");
         let customer = house.customer("pm_card_visa", None).await;
         house.post(&format!("/v1/customers/{customer}"), &[("balance", before)]).await.ok();
-        let told = house.event_types(0).await.len();
+        let before_it = house.event_types(0).await.len();
         let invoice = open(&house, &customer, total).await;
         let (starting, status) = (before.parse::<i64>().unwrap(), if due == 0 { "paid" } else { "open" });
-        assert_eq!(
-            json!([invoice["total"], invoice["starting_balance"], invoice["ending_balance"], invoice["amount_due"]]),
-            json!([total, starting, after, due]),
-            "{case}"
-        );
-        assert_eq!((&invoice["status"], balance(&house, &customer).await), (&json!(status), json!(after)), "{case}");
-        let told = house.event_types(told).await;
-        for (kind, happens) in
-            [("invoice.paid", due == 0), ("invoice.payment_succeeded", due == 0), ("payment_intent.created", due > 0)]
-        {
-            assert_eq!(told.iter().any(|known| known == kind), happens, "{case}: {kind} in {told:?}");
-        }
+        has(&invoice, &json!({"total": total, "starting_balance": starting, "ending_balance": after}));
+        has(&invoice, &json!({"amount_due": due, "amount_remaining": due, "status": status}));
+        assert_eq!(balance(&house, &customer).await, after, "{case}");
+        let told = told(&house, before_it).await;
+        assert_eq!(told.contains("invoice.paid invoice.payment_succeeded"), due == 0, "{case}: {told}");
+        assert_eq!(told.contains("payment_intent.created"), due > 0, "{case}: {told}");
     }
     // A voided invoice gives back what it took (19.3).
     let customer = house.customer("pm_card_visa", None).await;
@@ -365,7 +348,6 @@ async fn what_is_finalised_is_frozen() {
     has(&invoice, &json!({"customer_name": "Ada", "customer_email": "ada@example.com"}));
     house.post(&format!("/v1/customers/{customer}"), &[("name", "Eve"), ("email", "eve@example.com")]).await.ok();
     has(&read(&house, &invoice).await, &json!({"customer_name": "Ada", "customer_email": "ada@example.com"}));
-    has(&open(&house, &customer, 900).await, &json!({"customer_name": "Eve"}));
     let path = format!("/v1/invoices/{}", id(&invoice));
     let labelled = house.post(&path, &[("metadata[k]", "v"), ("auto_advance", "false")]).await.ok();
     has(&labelled, &json!({"metadata": {"k": "v"}, "total": 2500, "status": "open"}));
@@ -407,31 +389,31 @@ async fn invoices_and_their_payments_are_listed_by_what_they_are() {
     act(&house, &voided, "void", &[]).await.ok();
     let lost = open(&house, &eve, 500).await;
     act(&house, &lost, "mark_uncollectible", &[]).await.ok();
-    let all = house.list("/v1/invoice_payments").await;
-    let payment = |invoice: &Value| all.iter().find(|payment| payment["invoice"] == invoice["id"]).unwrap().clone();
-    let intent = payment(&paid)["payment"]["payment_intent"].as_str().unwrap().to_owned();
+    let payments = house.list("/v1/invoice_payments").await;
+    let payment = |invoice: &Value| payments.iter().find(|payment| payment["invoice"] == invoice["id"]).unwrap();
+    let intent = payment(&paid)["payment"]["payment_intent"].as_str().unwrap();
+    let (paying, canceled, waiting) = (id(payment(&paid)), id(payment(&voided)), id(payment(&opened)));
+    let [drafted, opened, paid, voided, lost] = [drafted, opened, paid, voided, lost].map(|invoice| id(&invoice));
     let day = at("2027-01-02T00:00:00Z");
-    for (query, expected) in [
-        ("invoices?status=draft".to_owned(), vec![drafted.clone()]),
-        ("invoices?status=open".to_owned(), vec![opened.clone()]),
-        ("invoices?status=paid".to_owned(), vec![paid.clone()]),
-        ("invoices?status=void".to_owned(), vec![voided.clone()]),
-        ("invoices?status=uncollectible".to_owned(), vec![lost.clone()]),
-        (format!("invoices?customer={eve}"), vec![lost.clone(), voided.clone()]),
-        (format!("invoices?customer={ada}&created[lt]={day}"), vec![opened.clone(), drafted]),
-        ("invoices?collection_method=send_invoice".to_owned(), vec![]),
-        ("invoice_payments?status=paid".to_owned(), vec![payment(&paid)]),
-        ("invoice_payments?status=canceled".to_owned(), vec![payment(&voided)]),
-        (format!("invoice_payments?invoice={}", id(&opened)), vec![payment(&opened)]),
-        (format!("invoice_payments?created[lt]={day}"), vec![payment(&opened)]),
-        (
-            format!("invoice_payments?payment[type]=payment_intent&payment[payment_intent]={intent}"),
-            vec![payment(&paid)],
-        ),
-    ] {
-        let found: Vec<String> = house.list(&format!("/v1/{query}")).await.iter().map(id).collect();
-        assert_eq!(found, expected.iter().map(id).collect::<Vec<_>>(), "{query}");
-    }
+    let cases: &[(String, &[&String])] = &[
+        ("status=draft".to_owned(), &[&drafted]),
+        ("status=open".to_owned(), &[&opened]),
+        ("status=paid".to_owned(), &[&paid]),
+        ("status=void".to_owned(), &[&voided]),
+        ("status=uncollectible".to_owned(), &[&lost]),
+        (format!("customer={eve}"), &[&lost, &voided]),
+        (format!("customer={ada}&created[lt]={day}"), &[&opened, &drafted]),
+        ("collection_method=send_invoice".to_owned(), &[]),
+    ];
+    finds(&house, "/v1/invoices", cases).await;
+    let cases: &[(String, &[&String])] = &[
+        ("status=paid".to_owned(), &[&paying]),
+        ("status=canceled".to_owned(), &[&canceled]),
+        (format!("invoice={opened}"), &[&waiting]),
+        (format!("created[lt]={day}"), &[&waiting]),
+        (format!("payment[type]=payment_intent&payment[payment_intent]={intent}"), &[&paying]),
+    ];
+    finds(&house, "/v1/invoice_payments", cases).await;
     house.get("/v1/invoices?status=late").await.error(400);
     for invoice in house.list("/v1/invoices").await {
         // What holds of every invoice (5.5).

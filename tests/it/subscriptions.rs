@@ -91,10 +91,14 @@ async fn a_working_card_makes_it_active() {
     assert_eq!(intent(&invoice)["description"], "Subscription creation");
     assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["currency"], "usd");
     // The metadata of the invoice is a snapshot, never synchronised again (1.1).
-    house.post(&format!("/v1/subscriptions/{}", id(&made)), &[("metadata[k]", "w")]).await.ok();
-    let path = format!("/v1/invoices/{}", id(&invoice));
-    let later = house.get(&path).await.ok();
+    let path = format!("/v1/subscriptions/{}", id(&made));
+    let changed = house.post(&path, &[("metadata[k]", "w"), ("description", "Gold")]).await.ok();
+    let later = house.get(&format!("/v1/invoices/{}", id(&invoice))).await.ok();
     assert_eq!(later["parent"]["subscription_details"]["metadata"], json!({"k": "v"}));
+    // The event has the old values of what changed and of nothing else (21).
+    let updates = house.list("/v1/events?type=customer.subscription.updated").await;
+    assert_eq!(updates.len(), 1, "none while it was created (20.1)");
+    has(&updates[0]["data"], &json!({"object": changed, "previous_attributes": {"metadata": {"k": "v"}}}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,9 +205,8 @@ async fn error_if_incomplete_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_payment_method_only_what_costs_nothing_begins() {
-    let house = House::open().await;
-    let (price, free) = (house.monthly_price(2000).await, house.monthly_price(0).await);
-    let customer = id(&house.post("/v1/customers", &[]).await.ok());
+    let (house, price, _) = start("pm_card_visa").await;
+    let (free, customer) = (house.monthly_price(0).await, id(&house.post("/v1/customers", &[]).await.ok()));
     // A method that is merely attached is never used (1.4).
     house.post("/v1/payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await.ok();
     let error = subscribe(&house, &customer, &price, &[]).await.error(400);
@@ -244,12 +247,10 @@ async fn the_method_of_the_subscription_comes_first_and_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_items_make_one_invoice() {
-    let house = House::open().await;
-    let (seat, base) = (house.monthly_price(700).await, house.monthly_price(2000).await);
-    let customer = house.customer("pm_card_visa", None).await;
+    let (house, base, customer) = start("pm_card_visa").await;
+    let seat = house.monthly_price(700).await;
     // A pending item of the customer comes along, before the items of the subscription (1.1, 5.6).
-    let extra = [("customer", &*customer), ("amount", "50"), ("currency", "usd")];
-    house.post("/v1/invoiceitems", &extra).await.ok();
+    house.post("/v1/invoiceitems", &[("customer", &customer), ("amount", "50"), ("currency", "usd")]).await.ok();
     let more = [("items[0][quantity]", "3"), ("items[1][price]", &*base), ("items[1][metadata][k]", "v")];
     let made = subscribe(&house, &customer, &seat, &more).await.ok();
     let items = made["items"]["data"].as_array().unwrap();
@@ -257,8 +258,7 @@ async fn several_items_make_one_invoice() {
     assert_eq!(said, [json!([seat, 3]), json!([base, 1])], "oldest first");
     assert_eq!(items[1]["metadata"], json!({"k": "v"}));
     let path = format!("/v1/subscription_items?subscription={}", id(&made));
-    let listed = house.get(&path).await.ok();
-    assert_eq!(&listed["data"], &made["items"]["data"]);
+    assert_eq!(house.get(&path).await.ok()["data"], made["items"]["data"]);
     let page = house.get(&format!("{path}&limit=1&starting_after={}", id(&items[0]))).await.ok();
     assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&items[1]["id"], &json!(false)));
     assert_eq!(house.get(&format!("/v1/subscription_items/{}", id(&items[0]))).await.ok(), items[0]);
@@ -276,25 +276,20 @@ async fn several_items_make_one_invoice() {
 async fn items_that_do_not_fit_are_refused() {
     let (house, price, customer) = start("pm_card_visa").await;
     let product = id(&house.post("/v1/products", &[("name", "Other")]).await.ok());
-    let make = |fields: Vec<(&'static str, &'static str)>| {
-        let (house, product) = (&house, &product);
-        async move {
-            let form = [&[("product", &**product), ("unit_amount", "900")], &fields[..]].concat();
-            id(&house.post("/v1/prices", &form).await.ok())
-        }
-    };
-    let euro = make(vec![("currency", "eur"), ("recurring[interval]", "month")]).await;
-    let once = make(vec![("currency", "usd")]).await;
+    let form = [("product", &*product), ("unit_amount", "900"), ("recurring[interval]", "month"), ("currency", "usd")];
+    let euro = [&form[..3], &[("currency", "eur")]].concat();
+    let once = [&form[..2], &[("currency", "usd")]].concat();
+    let euro = id(&house.post("/v1/prices", &euro).await.ok());
+    let once = id(&house.post("/v1/prices", &once).await.ok());
+    let retired = id(&house.post("/v1/prices", &form).await.ok());
     let archived = house.monthly_price(100).await;
     house.post(&format!("/v1/prices/{archived}"), &[("active", "false")]).await.ok();
-    let retired = make(vec![("currency", "usd"), ("recurring[interval]", "month")]).await;
     house.post(&format!("/v1/products/{product}"), &[("active", "false")]).await.ok();
     for other in [&euro, &once, &archived, &retired] {
         subscribe(&house, &customer, &price, &[("items[1][price]", other)]).await.error(400);
     }
     for more in [
         ("items[0][quantity]", "-1"),
-        ("items[0][quantity]", "1.5"),
         ("items[0][quantity]", "99999999999999999999"),
         // This one is for updates only (1.2).
         ("payment_behavior", "pending_if_incomplete"),
@@ -305,7 +300,6 @@ async fn items_that_do_not_fit_are_refused() {
         assert_eq!(subscribe(&house, &customer, &price, &[more]).await.error(400)["type"], "invalid_request_error");
     }
     house.post("/v1/subscriptions", &[("customer", &customer)]).await.error(400);
-    house.post("/v1/subscriptions", &[("items[0][price]", &price)]).await.error(400);
     nothing_is_left(&house, &customer).await;
     // The first currency of a customer is the only one (1.1).
     house.subscribe(&customer, &price).await;
@@ -315,14 +309,11 @@ async fn items_that_do_not_fit_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_are_listed_by_what_they_are() {
-    let house = House::open().await;
-    let (price, other) = (house.monthly_price(2000).await, house.monthly_price(500).await);
-    let (ada, eve) =
-        (house.customer("pm_card_visa", None).await, house.customer("pm_card_chargeCustomerFail", None).await);
+    let (house, price, ada) = start("pm_card_visa").await;
+    let (other, eve) = (house.monthly_price(500).await, house.customer("pm_card_chargeCustomerFail", None).await);
     let active = id(&house.subscribe(&ada, &price).await);
-    let canceled = house.subscribe(&ada, &other).await;
-    house.delete(&format!("/v1/subscriptions/{}", id(&canceled))).await.ok();
-    let canceled = id(&canceled);
+    let canceled = id(&house.subscribe(&ada, &other).await);
+    house.delete(&format!("/v1/subscriptions/{canceled}")).await.ok();
     house.advance_wall("2027-01-02T00:00:00Z").await;
     let incomplete = id(&house.subscribe(&eve, &price).await);
     let day = at("2027-01-02T00:00:00Z");
@@ -331,9 +322,7 @@ async fn subscriptions_are_listed_by_what_they_are() {
         ("status=all".to_owned(), &[&incomplete, &canceled, &active]),
         ("status=active".to_owned(), &[&active]),
         ("status=incomplete".to_owned(), &[&incomplete]),
-        ("status=canceled".to_owned(), &[&canceled]),
         ("status=ended".to_owned(), &[&canceled]),
-        ("status=past_due".to_owned(), &[]),
         (format!("customer={ada}&status=all"), &[&canceled, &active]),
         (format!("price={price}"), &[&incomplete, &active]),
         (format!("created[gte]={day}"), &[&incomplete]),
@@ -346,18 +335,15 @@ async fn subscriptions_are_listed_by_what_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_now_ends_it_and_stops_what_would_follow() {
-    let house = House::open().await;
-    let price = house.monthly_price(2000).await;
+    let (house, price, _) = start("pm_card_visa").await;
     let clock = house.test_clock("2027-01-01T00:00:00Z").await;
     let customer = house.customer("pm_card_visa", Some(&clock)).await;
     let made = house.subscribe(&customer, &price).await;
     house.advance(&clock, "2027-02-01T00:00:00Z").await;
-    let renewal = id(&invoice(&house, &read(&house, &made).await).await);
-    let renewal = format!("/v1/invoices/{renewal}");
+    let renewal = format!("/v1/invoices/{}", read(&house, &made).await["latest_invoice"].as_str().unwrap());
     has(&house.get(&renewal).await.ok(), &json!({"status": "draft", "auto_advance": true}));
     house.delete(&renewal).await.error(400);
-    let pending = [("customer", &*customer), ("amount", "100"), ("currency", "usd")];
-    house.post("/v1/invoiceitems", &pending).await.ok();
+    house.post("/v1/invoiceitems", &[("customer", &customer), ("amount", "100"), ("currency", "usd")]).await.ok();
     let before = house.event_types(0).await.len();
     let path = format!("/v1/subscriptions/{}", id(&made));
     let why = [("cancellation_details[comment]", "bye"), ("cancellation_details[feedback]", "too_expensive")];
@@ -368,10 +354,7 @@ async fn cancelling_now_ends_it_and_stops_what_would_follow() {
     has(&ended["cancellation_details"], &why);
     let told = told(&house, before).await;
     once_each(&told, "customer.subscription.deleted");
-    assert!(
-        told.iter().all(|kind| ["customer.subscription.deleted", "invoice.updated"].contains(&&**kind)),
-        "{told:?}"
-    );
+    assert!(told[1..].iter().all(|kind| kind == "invoice.updated"), "{told:?}");
     let event = house.list("/v1/events?type=customer.subscription.deleted").await;
     has(&event[0]["data"]["object"], &json!({"status": "canceled", "canceled_at": now, "ended_at": now}));
     // Its draft advances no more, but the customer keeps what was pending (7.2).
@@ -385,8 +368,7 @@ async fn cancelling_now_ends_it_and_stops_what_would_follow() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_latest_invoice_decides_the_status() {
-    let house = House::open().await;
-    let price = house.monthly_price(2000).await;
+    let (house, price, _) = start("pm_card_visa").await;
     for (action, form, months) in [
         ("pay", vec![("paid_out_of_band", "true")], 2),
         ("mark_uncollectible", vec![], 2),
@@ -425,20 +407,4 @@ async fn voiding_the_first_invoice_expires_it_at_once() {
     let event = &house.list("/v1/events?type=customer.subscription.updated").await[0];
     assert_eq!(event["data"]["previous_attributes"]["status"], "incomplete");
     assert_eq!(house.list("/v1/subscriptions?status=incomplete_expired").await.len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_update_tells_what_it_has_changed_and_no_more() {
-    let (house, price, customer) = start("pm_card_visa").await;
-    let made = subscribe(&house, &customer, &price, &[("metadata[a]", "1"), ("metadata[b]", "2")]).await.ok();
-    let path = format!("/v1/subscriptions/{}", id(&made));
-    let before = house.event_types(0).await.len();
-    let changed = house.post(&path, &[("metadata[a]", "9"), ("metadata[b]", "2"), ("description", "x")]).await.ok();
-    has(&changed, &json!({"metadata": {"a": "9", "b": "2"}, "description": "x", "status": "active"}));
-    assert_eq!(told(&house, before).await, ["customer.subscription.updated"]);
-    let event = &house.list("/v1/events?type=customer.subscription.updated").await[0];
-    assert_eq!(event["data"]["previous_attributes"], json!({"metadata": {"a": "1"}, "description": null}));
-    assert_eq!(event["data"]["object"], changed);
-    house.post(&path, &[("metadata[a]", "9")]).await.ok();
-    assert_eq!(told(&house, before).await.len(), 1, "nothing changed, nothing told (21)");
 }
