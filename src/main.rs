@@ -33,8 +33,11 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        // The library that fetches Postgres says at length what its error says in a line.
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("reqwest_retry=error,{}", cli.config.log)))
+        // What the fetching library says at length its error says in a line; notices of "already there" say nothing.
+        .with_env_filter(tracing_subscriber::EnvFilter::new(format!(
+            "reqwest_retry=error,sqlx::postgres::notice=warn,{}",
+            cli.config.log
+        )))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();

@@ -50,7 +50,7 @@ impl IntoResponse for Problem {
             Failure::Broken(fault) => {
                 // Logged once, here where it is answered; the client learns nothing of our insides.
                 tracing::error!(error = &fault as &dyn std::error::Error, cause = ?fault.source(), "a request failed");
-                let passing = fault.is_passing();
+                let passing = fault.is_passing() || fault.is_uncertain();
                 let message = "An unexpected error occurred while processing the request. Please try again.";
                 Refusal::internal(message).status(if passing { 503 } else { 500 })
             }

