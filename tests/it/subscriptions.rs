@@ -184,18 +184,13 @@ async fn default_incomplete_waits_for_the_customer_to_confirm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn error_if_incomplete_leaves_nothing_behind() {
+async fn error_if_incomplete_is_refused_until_it_is_supported() {
     let house = House::open().await;
     let price = house.monthly_price(2000).await;
-    let error_if_incomplete = [("payment_behavior", "error_if_incomplete")];
-    for card in ["pm_card_chargeCustomerFail", "pm_card_authenticationRequired"] {
-        let customer = house.customer(card, None).await;
-        let error = subscribe(&house, &customer, &price, &error_if_incomplete).await.error(402);
-        assert!(error["code"] == "card_declined" || card == "pm_card_authenticationRequired", "{error}");
-        nothing_is_left(&house, &customer).await;
-    }
     let customer = house.customer("pm_card_visa", None).await;
-    assert_eq!(subscribe(&house, &customer, &price, &error_if_incomplete).await.ok()["status"], "active");
+    let error = subscribe(&house, &customer, &price, &[("payment_behavior", "error_if_incomplete")]).await.error(400);
+    assert_eq!(error["param"], "payment_behavior");
+    nothing_is_left(&house, &customer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
