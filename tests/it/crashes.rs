@@ -8,6 +8,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -255,6 +259,22 @@ async fn two_servers_share_a_run_without_doing_anything_twice() {
     run.audit().await;
 }
 
+/// Creates customers as fast as it can; returns those that the server said it has.
+async fn write_until_it_dies(client: Client, url: String, answers: Arc<AtomicUsize>) -> Vec<String> {
+    let mut made = Vec::new();
+    loop {
+        let request = client.post(format!("{url}/v1/customers")).bearer_auth(KEY).body("name=Ada");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let Ok(response) = request.send().await else { return made };
+        let succeeded = response.status().is_success();
+        let Ok(text) = response.text().await else { return made };
+        if succeeded {
+            made.push(id(&serde_json::from_str(&text).unwrap()));
+            answers.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_kill_9() {
     let database_url = new_database().await;
@@ -262,30 +282,19 @@ async fn what_was_acknowledged_survives_kill_9() {
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..5 {
         let process = Process::start(&database_url, &[]).await;
-        let url = process.url.clone();
-        let writers = (0..4).map(|_| {
-            let (client, url) = (client.clone(), url.clone());
-            tokio::spawn(async move {
-                let mut made = Vec::new();
-                // Until the server is gone.
-                loop {
-                    let request = client.post(format!("{url}/v1/customers")).bearer_auth(KEY).body("name=Ada");
-                    let request = request.header("content-type", "application/x-www-form-urlencoded");
-                    let Ok(response) = request.send().await else { return made };
-                    let Ok(text) = response.text().await else { return made };
-                    let Ok(body) = serde_json::from_str::<Value>(&text) else { return made };
-                    made.push(id(&body));
-                }
-            })
-        });
-        let writers: Vec<_> = writers.collect();
-        tokio::time::sleep(Duration::from_millis(150 + round * 40)).await;
+        let answers = Arc::new(AtomicUsize::new(0));
+        let writer = || write_until_it_dies(client.clone(), process.url.clone(), Arc::clone(&answers));
+        let writers: Vec<_> = (0..4).map(|_| tokio::spawn(writer())).collect();
+        // Killed with requests under way, a little later each time.
+        while answers.load(Ordering::SeqCst) < 10 + round * 7 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         process.kill();
         for writer in writers {
             acknowledged.extend(writer.await.unwrap());
         }
     }
-    assert!(acknowledged.len() > 20, "{}", acknowledged.len());
+    assert!(acknowledged.len() >= 50, "{}", acknowledged.len());
     let list = acknowledged.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
     let there = count(&database_url, &format!("select count(*) from customers where id in ({list})")).await;
     assert_eq!(usize::try_from(there).unwrap(), acknowledged.len());
