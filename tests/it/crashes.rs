@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use dunlin::store::postgres::{Settings, running_url};
 use reqwest::Client;
 use serde_json::Value;
 
@@ -24,42 +25,43 @@ use crate::support::{House, KEY, Process, count, execute, faulty_cards, id, new_
 const SUBSCRIPTIONS: usize = 400;
 
 struct Run {
+    /// Where the database is: a variable of the server's environment.
+    home: (&'static str, String),
     database_url: String,
     ledger: PathBuf,
 }
 
 impl Run {
-    /// A database with many active subscriptions that are all due, copied from a real one by SQL.
+    /// On the shared test cluster.
     async fn prepare(name: &str) -> Run {
+        let database_url = new_database().await;
+        Run::prepare_at(name, ("DATABASE_URL", database_url.clone()), || database_url).await
+    }
+
+    /// Many active subscriptions that are all due, copied from a real one by SQL.
+    async fn prepare_at(name: &str, home: (&'static str, String), url: impl FnOnce() -> String) -> Run {
         let ledger = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("ledger-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&ledger);
         fs::create_dir_all(&ledger).unwrap();
-        let database_url = new_database().await;
-        let process = Process::start(&database_url, &[]).await;
+        let process = Process::start(&[(home.0, &home.1)]).await;
         let client = Client::new();
-        let price = post(
-            &client,
-            &process.url,
-            "/v1/prices",
-            "currency=usd&unit_amount=2000&recurring[interval]=month&product_data[name]=A",
-        )
-        .await;
-        let price = id(&price);
-        let customer =
-            id(&post(&client, &process.url, "/v1/customers", "email=ada@example.com&payment_method=pm_card_visa")
-                .await);
+        let price = "currency=usd&unit_amount=2000&recurring[interval]=month&product_data[name]=A";
+        let price = id(&post(&client, &process.url, "/v1/prices", price).await);
+        let customer = "email=ada@example.com&payment_method=pm_card_visa";
+        let customer = id(&post(&client, &process.url, "/v1/customers", customer).await);
         let methods = get(&client, &process.url, &format!("/v1/customers/{customer}/payment_methods")).await;
-        let method = id(&methods["data"][0]);
-        let default = format!("invoice_settings[default_payment_method]={method}");
+        let default = format!("invoice_settings[default_payment_method]={}", id(&methods["data"][0]));
         post(&client, &process.url, &format!("/v1/customers/{customer}"), &default).await;
         post(&client, &process.url, "/v1/subscriptions", &format!("customer={customer}&items[0][price]={price}")).await;
-        process.kill();
+        let database_url = url();
         multiply(&database_url).await;
-        Run { database_url, ledger }
+        process.kill();
+        Run { home, database_url, ledger }
     }
 
     fn settings<'a>(&'a self, offset: &'a str) -> Vec<(&'a str, &'a str)> {
         vec![
+            (self.home.0, &self.home.1),
             ("DUNLIN_CLOCK_OFFSET", offset),
             ("DUNLIN_GATEWAY_LOSES", "10"),
             ("DUNLIN_GATEWAY_LATENCY_MS", "2"),
@@ -205,57 +207,89 @@ async fn kill_9_in_the_middle_of_a_run_bills_everybody_once() {
     let run = Run::prepare("kill").await;
     // The drafts: killed as soon as some are there, then again, then left to finish.
     for _ in 0..2 {
-        let process = Process::start(&run.database_url, &run.settings(NEXT_MONTH)).await;
+        let process = Process::start(&run.settings(NEXT_MONTH)).await;
         run.until(CYCLES, 1).await;
         process.kill();
     }
-    let process = Process::start(&run.database_url, &run.settings(NEXT_MONTH)).await;
+    let process = Process::start(&run.settings(NEXT_MONTH)).await;
     run.until(CYCLES, i64::try_from(SUBSCRIPTIONS).unwrap()).await;
     process.kill();
     // The payments: killed between the commit of the attempts and that of their answers, if luck has it.
     // An attempt that was left alone is taken up by a server of a later minute.
     for (share, later) in [(1, 0), (4, 120)] {
         let offset = (AND_AN_HOUR.parse::<i64>().unwrap() + later).to_string();
-        let process = Process::start(&run.database_url, &run.settings(&offset)).await;
+        let process = Process::start(&run.settings(&offset)).await;
         let asked = || fs::read_dir(&run.ledger).unwrap().count();
         while asked() < SUBSCRIPTIONS * share / 8 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         process.kill();
     }
-    finish(&run).await;
+    let _process = finish(&run).await;
     run.audit().await;
 }
 
 /// Lost answers are due again a minute later: servers of later minutes take them up. Each process loses
-/// every tenth answer, so it is known how many it will settle.
-async fn finish(run: &Run) {
+/// every tenth answer, so at most a tenth is left each time. Returns the last process.
+async fn finish(run: &Run) -> Process {
     let all = i64::try_from(SUBSCRIPTIONS).unwrap();
-    for later in 1.. {
-        let left = all - run.count(PAID).await;
-        if left == 0 {
-            return;
-        }
+    let mut last: Option<Process> = None;
+    for (later, paid) in [(1, all - all / 10), (2, all - all / 100), (3, all)] {
+        last.take().into_iter().for_each(Process::kill);
         let offset = (AND_AN_HOUR.parse::<i64>().unwrap() + 120 + later * 180).to_string();
-        let process = Process::start(&run.database_url, &run.settings(&offset)).await;
-        run.until(PAID, all - left / 10).await;
-        process.kill();
+        last = Some(Process::start(&run.settings(&offset)).await);
+        run.until(PAID, paid).await;
     }
+    last.unwrap()
+}
+
+/// kill -9 of the Postgres that a server runs for itself.
+fn kill_postgres(folder: &Path) {
+    let file = fs::read_to_string(folder.join("postgres/postmaster.pid")).unwrap();
+    let pid = nix::unistd::Pid::from_raw(file.lines().next().unwrap().parse().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_of_postgres_in_the_middle_of_a_run_bills_everybody_once() {
+    // Postgres itself may run as another user, who must reach the folder.
+    let folder = std::env::temp_dir().join(format!("dunlin-crash-{}", std::process::id()));
+    let settings = Settings { data_dir: Some(folder.clone()), durable: true, fetch: true, binaries: None };
+    let home = ("DUNLIN_DATA_DIR", folder.to_str().unwrap().to_owned());
+    let run = Run::prepare_at("postgres", home, || running_url(&settings).unwrap()).await;
+
+    let process = Process::start(&run.settings(NEXT_MONTH)).await;
+    run.until(CYCLES, 1).await;
+    kill_postgres(&folder);
+    assert!(!process.ended().await, "without its Postgres it ends, and says so");
+    let process = Process::start(&run.settings(NEXT_MONTH)).await;
+    run.until(CYCLES, i64::try_from(SUBSCRIPTIONS).unwrap()).await;
+    process.kill();
+    let process = Process::start(&run.settings(AND_AN_HOUR)).await;
+    while fs::read_dir(&run.ledger).unwrap().count() < SUBSCRIPTIONS / 8 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    kill_postgres(&folder);
+    assert!(!process.ended().await);
+    let process = finish(&run).await;
+    run.audit().await;
+    process.kill();
+    let _ = fs::remove_dir_all(&folder);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_share_a_run_without_doing_anything_twice() {
     let run = Run::prepare("pair").await;
     for offset in [NEXT_MONTH, AND_AN_HOUR] {
-        let one = Process::start(&run.database_url, &run.settings(offset)).await;
-        let other = Process::start(&run.database_url, &run.settings(offset)).await;
+        let one = Process::start(&run.settings(offset)).await;
+        let other = Process::start(&run.settings(offset)).await;
         let (sql, wanted) =
             if offset == NEXT_MONTH { (CYCLES, SUBSCRIPTIONS) } else { (CHARGED, SUBSCRIPTIONS * 8 / 10) };
         run.until(sql, i64::try_from(wanted).unwrap()).await;
         one.kill();
         other.kill();
     }
-    finish(&run).await;
+    let _process = finish(&run).await;
     run.audit().await;
 }
 
@@ -281,7 +315,7 @@ async fn what_was_acknowledged_survives_kill_9() {
     let client = Client::new();
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..5 {
-        let process = Process::start(&database_url, &[]).await;
+        let process = Process::start(&[("DATABASE_URL", &database_url)]).await;
         let answers = Arc::new(AtomicUsize::new(0));
         let writer = || write_until_it_dies(client.clone(), process.url.clone(), Arc::clone(&answers));
         let writers: Vec<_> = (0..4).map(|_| tokio::spawn(writer())).collect();

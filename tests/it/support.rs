@@ -341,13 +341,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `dunlin` on a database and waits until it is ready.
-    pub async fn start(database_url: &str, settings: &[(&str, &str)]) -> Process {
+    /// Starts `dunlin` with these environment variables (a `DATABASE_URL`, or a `DUNLIN_DATA_DIR` for a
+    /// Postgres of its own) and waits until it is ready.
+    pub async fn start(settings: &[(&str, &str)]) -> Process {
+        start_crypto();
         let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
         let listen = format!("127.0.0.1:{port}");
         let child = std::process::Command::new(binary())
             .args(["--log", "warn", "--listen", &listen])
-            .env("DATABASE_URL", database_url)
+            .env_remove("DATABASE_URL")
             .env("DUNLIN_TEST_KEY", KEY)
             .envs(settings.iter().copied())
             .stdout(std::process::Stdio::null())
@@ -363,6 +365,16 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("the server did not become ready");
+    }
+
+    /// Waits until it has ended by itself. Whether it ended well.
+    pub async fn ended(mut self) -> bool {
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the server's state") {
+                return status.success();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// kill -9.
