@@ -371,3 +371,43 @@ async fn a_processor_that_never_answers_leaves_the_attempt_to_the_ticker() {
     assert_eq!(house.count(told).await, 0, "told when its outcome is known");
     let _ = fs::remove_dir_all(&ledger);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_survives_a_crash_between_the_effect_and_its_payment() {
+    let database_url = new_database().await;
+    let slow = [("DATABASE_URL", &*database_url), ("DUNLIN_GATEWAY_LATENCY_MS", "60000")];
+    let process = Process::start(&slow).await;
+    let client = Client::new();
+    let price = "currency=usd&unit_amount=2000&recurring[interval]=month&product_data[name]=A";
+    let price = id(&post(&client, &process.url, "/v1/prices", price).await);
+    let customer = id(&post(&client, &process.url, "/v1/customers", "payment_method=pm_card_visa").await);
+    let methods = get(&client, &process.url, &format!("/v1/customers/{customer}/payment_methods")).await;
+    let form =
+        format!("customer={customer}&items[0][price]={price}&default_payment_method={}", id(&methods["data"][0]));
+    let subscribe = |url: String| {
+        let request = client.post(format!("{url}/v1/subscriptions")).bearer_auth(KEY).body(form.clone());
+        request.header("content-type", "application/x-www-form-urlencoded").header("idempotency-key", "once").send()
+    };
+    let lost = tokio::spawn(subscribe(process.url.clone()));
+    while count(&database_url, "select count(*) from payment_intents where due_at is not null").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    process.kill();
+    assert!(lost.await.unwrap().is_err(), "nobody was answered");
+    // While the lease of the dead server lasts, a repetition is told to wait; then it does the rest.
+    let process = Process::start(&[("DATABASE_URL", &database_url)]).await;
+    assert_eq!(subscribe(process.url.clone()).await.unwrap().status(), 409);
+    process.kill();
+    let process = Process::start(&[("DATABASE_URL", &database_url), ("DUNLIN_CLOCK_OFFSET", "120")]).await;
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let answer = subscribe(process.url.clone()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answers.push(answer.text().await.unwrap());
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(serde_json::from_str::<Value>(&answers[0]).unwrap()["status"], "active");
+    for sql in ["subscriptions", "charges", "invoices", "events where type = 'customer.subscription.created'"] {
+        assert_eq!(count(&database_url, &format!("select count(*) from {sql}")).await, 1, "{sql}");
+    }
+}
