@@ -23,6 +23,7 @@
 //! | `BENCH_SECONDS` | how long each of the `calls` is made (3) |
 //! | `BENCH_DATA` | where the databases go (a folder below the system's temporary one) |
 //! | `BENCH_STATEMENTS` | print so many of a month end's costliest statements (0) |
+//! | `BENCH_SETTINGS` | settings of Postgres to try, as `name=value,name=value`; they cannot undo what the server sets |
 //! | `BENCH_PAUSE` | wait so many seconds before the measured rounds, to attach a profiler (0) |
 //! | `DUNLIN_PG_BIN` | the folder of Postgres's programs |
 

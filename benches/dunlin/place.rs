@@ -42,7 +42,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// Postgres must be told about the extension that counts statements before it starts: it starts twice.
+    /// Postgres must be told about settings and about the extension that counts statements before it
+    /// starts: it starts twice.
     pub fn start(name: &str) -> Outcome<Place> {
         let folder = Folder::new(name);
         let runtime = runtime()?;
@@ -54,15 +55,19 @@ impl Place {
             if available {
                 execute(&mut admin, "alter system set shared_preload_libraries = 'pg_stat_statements'").await?;
             }
+            let settings = setting("BENCH_SETTINGS", String::new());
+            for (name, value) in settings.split(',').filter_map(|setting| setting.split_once('=')) {
+                execute(&mut admin, &format!("alter system set {name} = '{value}'")).await?;
+            }
             Outcome::Ok(available)
         })?;
-        if !counts {
-            return Ok(place);
-        }
         let Place { cluster, folder, .. } = place;
         cluster.stop()?;
-        let place = Place { cluster: start(&folder.0)?, counts_statements: true, folder };
-        runtime.block_on(async { execute(&mut place.admin().await?, "create extension pg_stat_statements").await })?;
+        let place = Place { cluster: start(&folder.0)?, counts_statements: counts, folder };
+        if counts {
+            runtime
+                .block_on(async { execute(&mut place.admin().await?, "create extension pg_stat_statements").await })?;
+        }
         Ok(place)
     }
 
