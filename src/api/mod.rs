@@ -16,6 +16,7 @@ pub mod prices;
 pub mod products;
 pub mod reply;
 pub mod sources;
+pub mod subscription_items;
 pub mod subscriptions;
 pub mod test_clocks;
 pub mod webhook_endpoints;
@@ -73,6 +74,7 @@ pub fn router(house: House) -> Router {
         .merge(payment_methods::routes())
         .merge(prices::routes())
         .merge(products::routes())
+        .merge(subscription_items::routes())
         .merge(subscriptions::routes())
         .merge(test_clocks::routes())
         .merge(webhook_endpoints::routes())

@@ -1,0 +1,109 @@
+//! `POST /v1/subscriptions/{id}`
+
+use serde::Deserialize;
+
+use super::{CancellationDetailsParams, PaymentSettingsParams};
+use crate::{
+    api::{
+        call::{At, Call},
+        reply::Reply,
+    },
+    billing::{
+        Id, MetadataPatch, Refusal, cancel,
+        payment_method::PaymentMethod,
+        shape::{Patch, Text, Unsupported},
+        subscribe::check_payment_method,
+        subscription::{NOUN, PaymentSettings, Subscription},
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::books::Needs,
+};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    cancel_at_period_end: Option<bool>,
+    cancellation_details: Option<CancellationDetailsParams>,
+    default_payment_method: Patch<Id<PaymentMethod>>,
+    description: Patch<Text<500>>,
+    metadata: MetadataPatch,
+    off_session: Option<bool>,
+    payment_settings: Option<PaymentSettingsParams>,
+    // Known, and refused rather than ignored.
+    add_invoice_items: Option<Unsupported>,
+    application_fee_percent: Option<Unsupported>,
+    automatic_tax: Option<Unsupported>,
+    billing_cycle_anchor: Option<Unsupported>,
+    billing_schedules: Option<Unsupported>,
+    billing_thresholds: Option<Unsupported>,
+    cancel_at: Option<Unsupported>,
+    collection_method: Option<Unsupported>,
+    days_until_due: Option<Unsupported>,
+    default_source: Option<Unsupported>,
+    default_tax_rates: Option<Unsupported>,
+    discounts: Option<Unsupported>,
+    invoice_settings: Option<Unsupported>,
+    items: Option<Unsupported>,
+    on_behalf_of: Option<Unsupported>,
+    pause_collection: Option<Unsupported>,
+    payment_behavior: Option<Unsupported>,
+    pending_invoice_item_interval: Option<Unsupported>,
+    proration_behavior: Option<Unsupported>,
+    proration_date: Option<Unsupported>,
+    transfer_data: Option<Unsupported>,
+    trial_end: Option<Unsupported>,
+    trial_from_plan: Option<Unsupported>,
+    trial_settings: Option<Unsupported>,
+}
+impl Update {
+    /// A subscription that has ended takes metadata and reasons, nothing else.
+    fn check_ended(&self) -> Result<(), Refusal> {
+        let other = self.cancel_at_period_end.is_some()
+            || self.default_payment_method != Patch::Keep
+            || self.description != Patch::Keep
+            || self.payment_settings.is_some();
+        if other {
+            let message = "A canceled subscription can only update its cancellation_details and metadata.";
+            return Err(Refusal::invalid(message).code("invalid_canceled_subscription_fields"));
+        }
+        Ok(())
+    }
+
+    fn apply(self, subscription: Subscription) -> Result<Subscription, Refusal> {
+        let save = self.payment_settings.and_then(|settings| settings.save_default_payment_method);
+        Ok(Subscription {
+            cancellation_details: self.cancellation_details.unwrap_or_default().over(subscription.cancellation_details),
+            default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
+            description: self.description.map(String::from).over(subscription.description),
+            metadata: self.metadata.apply(subscription.metadata)?,
+            payment_settings: PaymentSettings {
+                save_default_payment_method: save.unwrap_or(subscription.payment_settings.save_default_payment_method),
+                ..subscription.payment_settings
+            },
+            ..subscription
+        })
+    }
+}
+
+pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Update = call.params()?;
+    let id: Id<Subscription> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        let subscription = books.at_path(&id)?.clone();
+        if subscription.status.is_terminal() {
+            params.check_ended()?;
+        }
+        let at_period_end = params.cancel_at_period_end;
+        let changed = params.apply(subscription)?;
+        if let Some(method) = changed.default_payment_method.as_ref().filter(|_| !changed.status.is_terminal()) {
+            check_payment_method(books, method, &changed.customer, "default_payment_method")?;
+        }
+        books.put(changed);
+        if let Some(wanted) = at_period_end {
+            cancel::at_period_end(books, &id, wanted, at)?;
+        }
+        books.tell(&id, "customer.subscription.updated", at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
