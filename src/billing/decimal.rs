@@ -35,9 +35,17 @@ impl Decimal {
 
     /// `self × quantity`, rounded once, half away from zero (rounding per invoice line).
     pub fn times(self, quantity: i64) -> Result<Amount, Overflow> {
-        let product = self.0.checked_mul(i128::from(quantity)).ok_or(Overflow)?;
-        let half = if product < 0 { -ONE / 2 } else { ONE / 2 };
-        let rounded = product.checked_add(half).ok_or(Overflow)? / ONE;
+        self.times_part(quantity, 1, 1)
+    }
+
+    /// `self × quantity × part / whole`, rounded once, half away from zero. The whole is positive.
+    pub fn times_part(self, quantity: i64, part: i64, whole: i64) -> Result<Amount, Overflow> {
+        let product =
+            self.0.checked_mul(i128::from(quantity)).and_then(|product| product.checked_mul(i128::from(part)));
+        let divisor = i128::from(whole).checked_mul(ONE).filter(|divisor| *divisor > 0).ok_or(Overflow)?;
+        let product = product.ok_or(Overflow)?;
+        let half = if product < 0 { -divisor / 2 } else { divisor / 2 };
+        let rounded = product.checked_add(half).ok_or(Overflow)? / divisor;
         i64::try_from(rounded).map(Amount::new).map_err(|_| Overflow)
     }
 }

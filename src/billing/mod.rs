@@ -45,6 +45,7 @@ pub mod collect;
 pub mod confirm;
 pub mod finalize;
 pub mod intend;
+pub mod prorate;
 pub mod renew;
 pub mod settle;
 pub mod subscribe;
