@@ -3,7 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal, Resource, Timestamp, cancel,
     collect::{self, Collection},
-    finalize,
+    finalize, follow,
     invoice::{Invoice, Status as InvoiceStatus},
     payment_intent::PaymentIntent,
     renew,
@@ -62,6 +62,9 @@ fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -
 }
 
 fn invoice_due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    if books.find(id, "invoice")?.status == InvoiceStatus::Open {
+        return follow::overdue(books, id, at);
+    }
     finalize::finalize(books, id, at)?;
     if books.find(id, "invoice")?.status == InvoiceStatus::Open {
         let collection = Collection { automatic: true, off_session: true, payment_method: None };

@@ -260,7 +260,7 @@ fn blank(
         total_pretax_credit_amounts: Nothing,
         total_taxes: Nothing,
         webhooks_delivered_at: Some(at.now),
-        internal: Internal { cycle: bill.cycle, confirmation_secret: None },
+        internal: Internal { cycle: bill.cycle, ..Internal::default() },
         id,
     })
 }

@@ -3,11 +3,11 @@
 use super::{
     Books, Id, Moment, Refusal,
     collect::intent_of,
+    follow,
     invoice::{Invoice, Status as InvoiceStatus},
     invoice_item::InvoiceItem,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
-    settle::follow_paid,
     subscription::{CancellationDetails, CancellationReason, Status, Subscription},
 };
 
@@ -35,19 +35,20 @@ pub fn end(
     if let Some(invoice) = first_unpaid {
         void_quietly(books, &invoice, at)?;
     }
-    stop_collecting(books, id, at);
+    stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
     Ok(())
 }
 
-fn stop_collecting(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) {
-    let collecting: Vec<Invoice> = books
+/// The subscription's invoices of these statuses no longer advance by themselves.
+pub fn stop_advancing(books: &mut Books, id: &Id<Subscription>, statuses: &[InvoiceStatus], at: &mut Moment) {
+    let advancing: Vec<Invoice> = books
         .all::<Invoice>()
-        .filter(|invoice| invoice.subscription() == Some(id) && invoice.auto_advance)
-        .filter(|invoice| matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Open))
+        .filter(|invoice| invoice.subscription() == Some(id) && statuses.contains(&invoice.status))
+        .filter(|invoice| invoice.auto_advance || invoice.next_payment_attempt.is_some())
         .cloned()
         .collect();
-    for invoice in collecting {
-        books.put(Invoice { auto_advance: false, next_payment_attempt: None, ..invoice }).tell("invoice.updated", at);
+    for invoice in advancing {
+        books.put(invoice.stay()).tell("invoice.updated", at);
     }
 }
 
@@ -94,43 +95,8 @@ pub fn expire(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resu
 
 /// Voids an invoice by a caller's wish, and lets its subscription follow.
 pub fn void(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
-    let invoice = books.find(id, "invoice")?.clone();
     void_quietly(books, id, at)?;
-    let subscription = invoice.subscription().and_then(|id| books.get(id)).cloned();
-    let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(id))
-    else {
-        return Ok(());
-    };
-    let changed = match subscription.status {
-        Status::Incomplete => subscription.expire(at.now),
-        Status::PastDue | Status::Unpaid => {
-            let status = walk(books, &subscription);
-            Subscription { status, ..subscription }
-        }
-        Status::Active | Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => {
-            return Ok(());
-        }
-    };
-    books.put(changed).tell("customer.subscription.updated", at);
-    Ok(())
-}
-
-/// The status after the latest invoice was voided: the remaining invoices, newest to oldest, decide;
-/// the first that says something wins (effect of voiding).
-fn walk(books: &Books, subscription: &Subscription) -> Status {
-    let invoices: Vec<&Invoice> =
-        books.all::<Invoice>().filter(|invoice| invoice.subscription() == Some(&subscription.id)).collect();
-    for invoice in invoices.into_iter().rev() {
-        match invoice.status {
-            InvoiceStatus::Paid | InvoiceStatus::Uncollectible => return Status::Active,
-            // Its collection has stopped: nothing will be tried again by itself.
-            InvoiceStatus::Open if invoice.attempted && invoice.next_payment_attempt.is_none() => {
-                return subscription.status;
-            }
-            InvoiceStatus::Draft | InvoiceStatus::Open | InvoiceStatus::Void => {}
-        }
-    }
-    Status::Active
+    follow::voided(books, id, at)
 }
 
 fn void_quietly(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
@@ -210,7 +176,7 @@ pub fn mark_uncollectible(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) 
         return Err(busy());
     }
     books.put(invoice.mark_uncollectible(at.now)?).tell("invoice.marked_uncollectible", at);
-    follow_paid(books, id, None, at)
+    follow::settled(books, id, None, at)
 }
 
 /// The money came some other way. Only `invoice.paid` is told: there was no payment here.
@@ -232,7 +198,7 @@ pub fn pay_out_of_band(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> 
         cancel_intent(books, intent, IntentReason::Automatic, at, |_, _| Ok(()))?;
     }
     close_payments(books, id, at);
-    follow_paid(books, id, None, at)
+    follow::settled(books, id, None, at)
 }
 
 /// Only a draft that belongs to no subscription can be deleted; its items wait again.

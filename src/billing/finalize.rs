@@ -4,6 +4,7 @@ use super::{
     Amount, Books, Id, Metadata, Moment, Refusal,
     bill::due_after_balance,
     customer::Customer,
+    follow,
     intend::{self, NewIntent},
     invoice::{
         BillingReason, ConfirmationSecret, ConfirmationSecretType, Internal, Invoice, Parent, Status,
@@ -69,7 +70,7 @@ pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
         ..customer
     });
     if due.is_zero() {
-        settle_at_zero(books, finalized, at);
+        settle_at_zero(books, finalized, at)?;
     } else {
         open_with_intent(books, finalized, at)?;
     }
@@ -80,13 +81,14 @@ pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
 }
 
 /// No payment: it goes straight from open to paid.
-fn settle_at_zero(books: &mut Books, invoice: Invoice, at: &mut Moment) {
+fn settle_at_zero(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
     let id = invoice.id.clone();
     books.put(invoice.clone()).tell("invoice.finalized", at);
     books.put(invoice.paid(at.now));
     for kind in ["invoice.updated", "invoice.paid", "invoice.payment_succeeded"] {
         books.tell(&id, kind, at);
     }
+    follow::settled(books, &id, None, at)
 }
 
 fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     customer::{self, Customer, TaxExempt},
+    dunning::FinalAction,
     invoice_line::{Line, NOUN as LINE_NOUN},
     invoice_payment,
     noun::{By, Cell, Link, Target, boolean, filter, integer, null, one, text},
@@ -182,6 +183,12 @@ pub struct Internal {
     /// Shown when asked for by `expand[]=confirmation_secret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation_secret: Option<ConfirmationSecret>,
+    /// No attempt will be made any more; what that did to the subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<FinalAction>,
+    /// Its due date has passed while it was open, and that has been seen to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overdue: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -286,6 +293,12 @@ impl Invoice {
         }
     }
 
+    /// It no longer advances by itself.
+    #[must_use]
+    pub fn stay(self) -> Invoice {
+        Invoice { auto_advance: false, automatically_finalizes_at: None, next_payment_attempt: None, ..self }
+    }
+
     pub fn void(self, now: Timestamp) -> Result<Invoice, Refusal> {
         match self.status {
             Status::Open | Status::Uncollectible => Ok(Invoice {
@@ -341,11 +354,13 @@ impl Resource for Invoice {
         ]
     }
 
-    /// A draft that advances by itself is finalised about an hour after it was made. What an open
-    /// invoice waits for is its payment intent, which is due on its own.
+    /// A draft that advances by itself is finalised about an hour after it was made, one that is sent
+    /// becomes overdue. What an open invoice waits for otherwise is its payment intent, which is due
+    /// on its own.
     fn due(&self) -> Option<Timestamp> {
         match self.status {
             Status::Draft if self.auto_advance => self.automatically_finalizes_at,
+            Status::Open if !self.internal.overdue => self.due_date,
             Status::Draft | Status::Open | Status::Paid | Status::Uncollectible | Status::Void => None,
         }
     }

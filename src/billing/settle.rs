@@ -9,8 +9,8 @@ use super::{
         self, AdviceCode, CardDetails, Charge, FraudDetails, NetworkStatus, Outcome, OutcomeType, PaymentMethodDetails,
         RiskLevel,
     },
-    customer::Customer,
-    invoice::{BillingReason, Invoice, Status as InvoiceStatus},
+    follow,
+    invoice::Invoice,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
     payment_intent::{
         Action, Attempt, Internal, PaymentError, PaymentErrorType, PaymentIntent, SetupFutureUsage, Status,
@@ -164,42 +164,7 @@ fn invoice_paid(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at:
             })
             .tell("invoice_payment.paid", at);
     }
-    follow_paid(books, id, intent.payment_method.as_ref(), at)
-}
-
-/// What a paid (or forgiven) invoice means for its subscription and its customer.
-pub fn follow_paid(
-    books: &mut Books,
-    id: &Id<Invoice>,
-    method: Option<&Id<PaymentMethod>>,
-    at: &mut Moment,
-) -> Result<(), Refusal> {
-    let subscription = books.get(id).and_then(Invoice::subscription).and_then(|id| books.get(id)).cloned();
-    if let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(id)) {
-        let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
-        let status = match subscription.status {
-            SubscriptionStatus::Incomplete | SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid => {
-                SubscriptionStatus::Active
-            }
-            other => other,
-        };
-        let default_payment_method =
-            method.filter(|_| saves).cloned().or_else(|| subscription.default_payment_method.clone());
-        if status != subscription.status || default_payment_method != subscription.default_payment_method {
-            books
-                .put(Subscription { default_payment_method, status, ..subscription })
-                .tell("customer.subscription.updated", at);
-        }
-    }
-    set_delinquent(books, false, at)
-}
-
-fn set_delinquent(books: &mut Books, delinquent: bool, at: &mut Moment) -> Result<(), Refusal> {
-    let customer = books.customer()?.clone();
-    if customer.delinquent != delinquent {
-        books.put(Customer { delinquent, ..customer }).tell("customer.updated", at);
-    }
-    Ok(())
+    follow::settled(books, id, intent.payment_method.as_ref(), at)
 }
 
 fn captured(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) -> Result<(), Refusal> {
@@ -291,12 +256,9 @@ fn not_collected(
     events: &[&'static str],
     at: &mut Moment,
 ) -> Result<(), Refusal> {
-    let id = invoice.id.clone();
-    let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
+    let (id, attempted) = (invoice.id.clone(), invoice.attempted);
     // The first attempt counts whoever made it; later on only the automatic ones do.
     let counts = automatic || invoice.attempt_count == 0;
-    let open = invoice.status == InvoiceStatus::Open;
-    let subscription = invoice.subscription().and_then(|id| books.get(id)).cloned();
     books
         .put(Invoice {
             attempt_count: invoice.attempt_count + i64::from(counts),
@@ -308,15 +270,7 @@ fn not_collected(
     for event in events {
         books.tell(&id, event, at);
     }
-    if let Some(subscription) = subscription.filter(|subscription| subscription.latest_invoice.as_ref() == Some(&id))
-        && open
-        && matches!(subscription.status, SubscriptionStatus::Active | SubscriptionStatus::Trialing)
-    {
-        books
-            .put(Subscription { status: SubscriptionStatus::PastDue, ..subscription })
-            .tell("customer.subscription.updated", at);
-    }
-    if first { Ok(()) } else { set_delinquent(books, true, at) }
+    follow::failed(books, &id, attempted, at)
 }
 
 fn subscription_of<'a>(books: &'a Books, intent: &PaymentIntent) -> Option<&'a Subscription> {

@@ -1,0 +1,146 @@
+//! How a subscription follows its invoices: its status is that of the most recent one that was
+//! finalised and not voided, never the sum of its debts.
+
+use super::{
+    Books, Id, Moment, Refusal, cancel,
+    customer::Customer,
+    dunning::FinalAction,
+    invoice::{BillingReason, Invoice, Status as InvoiceStatus},
+    payment_method::PaymentMethod,
+    subscription::{CancellationReason, CollectionMethod, SaveDefault, Status, Subscription},
+};
+
+/// An invoice was paid (with this method, if with any) or given up: what that means for its
+/// subscription and its customer. Settling what is not the latest leaves the status alone.
+pub fn settled(
+    books: &mut Books,
+    id: &Id<Invoice>,
+    method: Option<&Id<PaymentMethod>>,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) {
+        let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
+        let saved = method.filter(|_| saves && !subscription.status.is_terminal()).cloned();
+        books
+            .put(Subscription {
+                default_payment_method: saved.or_else(|| subscription.default_payment_method.clone()),
+                status: after_settling(subscription.status),
+                ..subscription
+            })
+            .tell("customer.subscription.updated", at);
+    }
+    set_delinquent(books, false, at)
+}
+
+/// Recovery, from whatever state a debt had led to.
+const fn after_settling(status: Status) -> Status {
+    match status {
+        Status::Incomplete | Status::PastDue | Status::Unpaid => Status::Active,
+        Status::Active | Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => status,
+    }
+}
+
+/// An attempt to collect an invoice came to nothing: its subscription falls behind. `attempted` says
+/// whether it had been tried before.
+pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?;
+    let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
+    let open = invoice.status == InvoiceStatus::Open;
+    if let Some(subscription) = subscription_of(books, id).filter(|one| open && speaks(books, one, id, attempted)) {
+        fall_behind(books, subscription, at);
+    }
+    if first { Ok(()) } else { set_delinquent(books, true, at) }
+}
+
+/// The due date of an invoice that is sent has passed, and it is still open.
+pub fn overdue(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let mut invoice = books.find(id, "invoice")?.clone();
+    invoice.internal.overdue = true;
+    books.put(invoice);
+    if let Some(subscription) = subscription_of(books, id).filter(|one| speaks(books, one, id, false)) {
+        fall_behind(books, subscription, at);
+    }
+    set_delinquent(books, true, at)
+}
+
+fn fall_behind(books: &mut Books, subscription: Subscription, at: &mut Moment) {
+    if matches!(subscription.status, Status::Active | Status::Trialing) {
+        books.put(Subscription { status: Status::PastDue, ..subscription }).tell("customer.subscription.updated", at);
+    }
+}
+
+/// An invoice was voided. A first invoice ends the subscription that waited for it; otherwise, if it
+/// was the latest, those that remain decide.
+pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) else {
+        return Ok(());
+    };
+    let changed = match subscription.status {
+        Status::Incomplete => subscription.expire(at.now),
+        Status::Active | Status::PastDue | Status::Unpaid => match walk(books, &subscription.id, at) {
+            Status::Canceled => {
+                return cancel::end(books, &subscription.id, CancellationReason::PaymentFailed, at);
+            }
+            status => Subscription { status, ..subscription },
+        },
+        Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => return Ok(()),
+    };
+    books.put(changed).tell("customer.subscription.updated", at);
+    Ok(())
+}
+
+/// What the remaining invoices say, from the newest to the oldest: the first that says something
+/// wins. Voided ones are invisible, drafts never change a status.
+fn walk(books: &Books, id: &Id<Subscription>, at: &Moment) -> Status {
+    let mut newest_first: Vec<&Invoice> =
+        books.all::<Invoice>().filter(|invoice| invoice.subscription() == Some(id)).collect();
+    newest_first.reverse();
+    newest_first.into_iter().find_map(|invoice| says(invoice, at)).unwrap_or(Status::Active)
+}
+
+fn says(invoice: &Invoice, at: &Moment) -> Option<Status> {
+    match invoice.status {
+        InvoiceStatus::Paid | InvoiceStatus::Uncollectible => Some(Status::Active),
+        InvoiceStatus::Open => match (invoice.collection_method, invoice.internal.given_up) {
+            (CollectionMethod::ChargeAutomatically, given_up) => given_up.map(FinalAction::status),
+            (CollectionMethod::SendInvoice, _) => {
+                invoice.due_date.is_some_and(|due| due <= at.now).then_some(Status::PastDue)
+            }
+        },
+        InvoiceStatus::Draft | InvoiceStatus::Void => None,
+    }
+}
+
+/// Whether no later finalised invoice speaks for the subscription. What is not in the books is paid,
+/// uncollectible or void: the first two would have recovered it, and the last is invisible.
+fn is_latest(books: &Books, subscription: &Subscription, id: &Id<Invoice>) -> bool {
+    let later = |other: &Invoice| {
+        other.subscription() == Some(&subscription.id)
+            && other.id > *id
+            && !matches!(other.status, InvoiceStatus::Draft | InvoiceStatus::Void)
+    };
+    !books.all::<Invoice>().any(later)
+}
+
+/// Whether the failure of an invoice counts. Unlike a recovery it must not be mistaken for the latest
+/// where a later one was paid: then that is the subscription's latest, or it had failed before.
+fn speaks(books: &Books, subscription: &Subscription, id: &Id<Invoice>, attempted: bool) -> bool {
+    let Some(latest) = &subscription.latest_invoice else { return false };
+    let only_a_draft_is_later = || books.get(latest).is_some_and(|invoice| invoice.status == InvoiceStatus::Draft);
+    latest == id || !attempted && only_a_draft_is_later() && is_latest(books, subscription, id)
+}
+
+/// The subscription that an invoice belongs to, once the world knows of it.
+fn subscription_of(books: &Books, id: &Id<Invoice>) -> Option<Subscription> {
+    let subscription = books.get(books.get(id)?.subscription()?)?;
+    (!subscription.internal.unannounced).then(|| subscription.clone())
+}
+
+/// The most recent change of any of a customer's invoices says whether it is delinquent.
+fn set_delinquent(books: &mut Books, delinquent: bool, at: &mut Moment) -> Result<(), Refusal> {
+    let customer = books.customer()?.clone();
+    if customer.delinquent != delinquent {
+        books.put(Customer { delinquent, ..customer }).tell("customer.updated", at);
+    }
+    Ok(())
+}

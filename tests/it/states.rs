@@ -1,0 +1,237 @@
+//! The states of a subscription and the ways between them, through real HTTP.
+
+use dunlin::{
+    billing::{
+        Id,
+        dunning::{self, FinalAction},
+        invoice::Invoice,
+    },
+    engine::{Answered, Failure, Owner, Render, Request, Subject, verb::Decision},
+    store::{Connection, books::Needs},
+};
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::catalogue::has;
+use crate::support::{House, at, id};
+
+/// An answer that nobody reads.
+struct Silent;
+
+impl Render for Silent {
+    fn render<'a>(&'a self, _: &'a mut Connection, _: &'a Subject) -> BoxFuture<'a, Result<Answered, Failure>> {
+        Box::pin(async { Ok(Answered { status: 200, body: String::new(), repeats: None }) })
+    }
+}
+
+/// The last attempt to collect an invoice has failed.
+pub async fn give_up(house: &House, invoice: &str, action: FinalAction) {
+    let invoice: Id<Invoice> = Id::given(invoice);
+    let owner = Owner::of(&invoice);
+    let verb = Decision::new(owner, Needs::default(), move |books, at| {
+        dunning::give_up(books, &invoice, action, at)?;
+        Ok(Subject::document(&invoice))
+    });
+    let request = Request { id: "req_test".to_owned(), livemode: false, idempotency: None };
+    house.app.engine.perform(&request, verb, &Silent).await.expect("it is given up");
+}
+
+pub struct Story {
+    pub house: House,
+    pub clock: String,
+    pub customer: String,
+    pub price: String,
+    pub subscription: String,
+}
+
+impl Story {
+    /// A monthly subscription of 20 dollars since 1 January 2027, paid by card.
+    pub async fn begin() -> Story {
+        let house = House::open().await;
+        let price = house.monthly_price(2000).await;
+        let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+        let customer = house.customer("pm_card_visa", Some(&clock)).await;
+        let subscription = id(&house.subscribe(&customer, &price).await);
+        Story { house, clock, customer, price, subscription }
+    }
+
+    pub fn path(&self) -> String {
+        format!("/v1/subscriptions/{}", self.subscription)
+    }
+
+    pub async fn read(&self) -> Value {
+        self.house.get(&self.path()).await.ok()
+    }
+
+    pub async fn update(&self, form: &[(&str, &str)]) -> Value {
+        self.house.post(&self.path(), form).await.ok()
+    }
+
+    pub async fn advance(&self, time: &str) {
+        self.house.advance(&self.clock, time).await;
+    }
+
+    pub async fn card(&self, card: &str) {
+        self.house.default_card(&self.customer, card).await;
+    }
+
+    /// Its invoices, oldest first.
+    pub async fn invoices(&self) -> Vec<Value> {
+        let mut invoices = self.house.list(&format!("/v1/invoices?subscription={}", self.subscription)).await;
+        invoices.reverse();
+        invoices
+    }
+
+    pub async fn latest(&self) -> String {
+        self.read().await["latest_invoice"].as_str().expect("an invoice").to_owned()
+    }
+
+    pub async fn status(&self) -> String {
+        self.read().await["status"].as_str().expect("a status").to_owned()
+    }
+
+    /// Does something to an invoice: `pay`, `void` …
+    pub async fn act(&self, invoice: &str, action: &str, form: &[(&str, &str)]) -> Value {
+        self.house.post(&format!("/v1/invoices/{invoice}/{action}"), form).await.ok()
+    }
+}
+
+/// Leaving `unpaid`: drafts are kept, and the most recent one that is finalised and paid brings it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn unpaid_keeps_drafts_and_comes_back_by_paying_one() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-02-01T02:00:00Z").await;
+    assert_eq!(story.status().await, "past_due");
+    let owed = story.latest().await;
+    let mark = story.house.mark().await;
+    give_up(&story.house, &owed, FinalAction::Unpaid).await;
+    let told = story.house.told(mark).await;
+    told.are("customer.subscription.updated");
+    assert_eq!(told.previous("customer.subscription.updated"), &json!({"status": "past_due"}));
+
+    // Retries exhausted, unpaid: each later cycle tells of a draft and the new period, and nothing else.
+    let mark = story.house.mark().await;
+    story.advance("2027-03-15T00:00:00Z").await;
+    story.house.told(mark).await.are("invoice.created customer.subscription.updated");
+    story.advance("2027-04-15T00:00:00Z").await;
+    let kept = story.invoices().await;
+    assert_eq!(kept.len(), 4);
+    for draft in &kept[2..] {
+        has(draft, &json!({"status": "draft", "auto_advance": false, "automatically_finalizes_at": null}));
+        has(draft, &json!({"next_payment_attempt": null, "attempt_count": 0, "number": null}));
+    }
+    assert_eq!(story.status().await, "unpaid");
+
+    // A new card alone changes nothing; a draft that may advance is finalised and charged.
+    story.card("pm_card_mastercard").await;
+    let draft = format!("/v1/invoices/{}", id(&kept[3]));
+    let advancing = story.house.post(&draft, &[("auto_advance", "true")]).await.ok();
+    let finalizes_at = advancing["automatically_finalizes_at"].as_i64().expect("a time");
+    assert_eq!(story.status().await, "unpaid");
+    let mark = story.house.mark().await;
+    story.advance("2027-04-15T03:00:00Z").await;
+    assert!(finalizes_at <= at("2027-04-15T01:00:00Z"));
+    story.house.told(mark).await.are(
+        "invoice.finalized payment_intent.created charge.succeeded payment_intent.succeeded invoice.updated invoice.paid
+         invoice.payment_succeeded invoice_payment.paid customer.subscription.updated customer.updated",
+    );
+    assert_eq!(story.status().await, "active");
+    // The older ones stay as they are: the status is not the sum of debts.
+    let statuses: Vec<Value> = story.invoices().await.into_iter().map(|invoice| invoice["status"].clone()).collect();
+    assert_eq!(statuses, ["paid", "open", "draft", "paid"]);
+    // Renewals are collected again.
+    story.advance("2027-05-01T02:00:00Z").await;
+    has(&story.invoices().await[4], &json!({"status": "paid", "auto_advance": false}));
+}
+
+/// The other way back: finalise by hand, then pay.
+#[tokio::test(flavor = "multi_thread")]
+async fn unpaid_comes_back_by_finalising_and_paying_by_hand() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-02-01T02:00:00Z").await;
+    give_up(&story.house, &story.latest().await, FinalAction::Unpaid).await;
+    story.advance("2027-03-02T00:00:00Z").await;
+    let draft = story.latest().await;
+    let open = story.act(&draft, "finalize", &[]).await;
+    has(&open, &json!({"status": "open", "auto_advance": false, "attempt_count": 0}));
+    assert_eq!(story.status().await, "unpaid");
+    // Paying an older one changes nothing.
+    story.card("pm_card_mastercard").await;
+    let older = id(&story.invoices().await[1]);
+    story.act(&older, "pay", &[]).await;
+    assert_eq!(story.status().await, "unpaid");
+    story.act(&draft, "pay", &[]).await;
+    assert_eq!(story.status().await, "active");
+}
+
+/// Voiding the latest of an unpaid subscription: the walk finds the older one, which was given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn voiding_walks_back_to_an_invoice_that_was_given_up() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-03-01T02:00:00Z").await;
+    let invoices = story.invoices().await;
+    give_up(&story.house, &id(&invoices[1]), FinalAction::Unpaid).await;
+    assert_eq!(story.status().await, "unpaid");
+    story.act(&id(&invoices[2]), "void", &[]).await;
+    assert_eq!(story.status().await, "unpaid");
+    let mark = story.house.mark().await;
+    story.act(&id(&invoices[1]), "void", &[]).await;
+    let told = story.house.told(mark).await;
+    told.are("invoice.voided payment_intent.canceled customer.subscription.updated");
+    assert_eq!(told.previous("customer.subscription.updated"), &json!({"status": "unpaid"}));
+    assert_eq!(story.status().await, "active");
+}
+
+/// While a renewal is still a draft, the debt before it is the latest finalised invoice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_does_not_stand_between_a_debt_and_its_payment() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-03-01T00:30:00Z").await;
+    let invoices = story.invoices().await;
+    assert_eq!((&invoices[1]["status"], &invoices[2]["status"]), (&json!("open"), &json!("draft")));
+    assert_eq!(story.status().await, "past_due");
+    story.card("pm_card_visa").await;
+    story.act(&id(&invoices[1]), "pay", &[]).await;
+    assert_eq!(story.status().await, "active");
+}
+
+/// A renewal that comes to nothing is settled, whatever was owed before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_covered_by_credit_recovers() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-02-01T02:00:00Z").await;
+    assert_eq!(story.status().await, "past_due");
+    story.house.post(&format!("/v1/customers/{}", story.customer), &[("balance", "-5000")]).await.ok();
+    story.advance("2027-03-01T02:00:00Z").await;
+    assert_eq!(story.status().await, "active");
+    let customer = story.house.get(&format!("/v1/customers/{}", story.customer)).await.ok();
+    has(&customer, &json!({"delinquent": false, "balance": -3000}));
+}
+
+/// The last attempt may also end it: then nothing is collected any more, and nothing refused works.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_up_may_cancel() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-02-01T02:00:00Z").await;
+    let owed = story.latest().await;
+    let mark = story.house.mark().await;
+    give_up(&story.house, &owed, FinalAction::Cancel).await;
+    let told = story.house.told(mark).await;
+    told.are("customer.subscription.deleted invoice.updated");
+    let ended = story.read().await;
+    has(&ended, &json!({"status": "canceled", "ended_at": at("2027-02-01T02:00:00Z")}));
+    assert_eq!(ended["cancellation_details"]["reason"], "payment_failed");
+    assert_eq!(told.previous("invoice.updated"), &json!({"auto_advance": true}));
+    // It stays payable by hand, and nothing comes back to life.
+    story.card("pm_card_visa").await;
+    assert_eq!(story.act(&owed, "pay", &[]).await["status"], "paid");
+    assert_eq!(story.status().await, "canceled");
+    story.advance("2027-06-01T00:00:00Z").await;
+    assert_eq!(story.invoices().await.len(), 2);
+}
