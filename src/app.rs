@@ -10,6 +10,7 @@ use crate::{
     engine::Engine,
     gateway::Gateway,
     metrics::Metrics,
+    pages,
     store::{Fault, Store, read},
     webhooks::deliver::Dispatcher,
 };
@@ -19,6 +20,8 @@ pub struct Parts {
     pub database_url: String,
     pub connections: u32,
     pub listen: SocketAddr,
+    /// Where people reach this server, if not where it listens.
+    pub public_url: Option<String>,
     /// Workers that do what is due; 0 in tests that turn the cycle themselves.
     pub workers: usize,
     pub clock: Clock,
@@ -46,14 +49,15 @@ impl App {
             store.migrate().await?;
         }
         let metrics = Metrics::new().map_err(|error| Fault::Setup(error.to_string()))?;
-        let engine = Engine::new(store, parts.gateway, parts.clock, metrics);
+        let mut engine = Engine::new(store, parts.gateway, parts.clock, metrics);
         engine.maintain().await?;
         let account = account(&engine).await?;
-        let dispatcher = Dispatcher::new(engine.clone()).map_err(|error| Fault::Setup(error.to_string()))?;
         let listener = TcpListener::bind(parts.listen)
             .await
             .map_err(|error| Fault::Setup(format!("cannot listen on {}: {error}", parts.listen)))?;
         let address = listener.local_addr().map_err(|error| Fault::Setup(error.to_string()))?;
+        engine.address = parts.public_url.unwrap_or_else(|| reachable(address)).trim_end_matches('/').into();
+        let dispatcher = Dispatcher::new(engine.clone()).map_err(|error| Fault::Setup(error.to_string()))?;
 
         let (stopping, stop) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -66,9 +70,10 @@ impl App {
             tasks.spawn(dispatcher.clone().run(stop.clone()));
         }
         let house = House { engine: engine.clone(), keys: Arc::default(), account: Arc::new(account) };
+        let pages = pages::routes(engine.clone());
         let mut stopped = stop;
         tasks.spawn(async move {
-            let served = axum::serve(listener, api::router(house)).with_graceful_shutdown(async move {
+            let served = axum::serve(listener, api::router(house, pages)).with_graceful_shutdown(async move {
                 let _ = stopped.wait_for(|stopping| *stopping).await;
             });
             if let Err(error) = served.await {
@@ -91,6 +96,15 @@ impl App {
             tracing::warn!("some work did not finish in time; it is due and will be taken up again");
         }
         self.engine.store.close().await;
+    }
+}
+
+/// The address for somebody on the same machine.
+fn reachable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
     }
 }
 

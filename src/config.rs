@@ -54,6 +54,10 @@ pub struct Config {
     #[arg(long, env = "DUNLIN_LISTEN", default_value = "127.0.0.1:8420", global = true)]
     pub listen: SocketAddr,
 
+    /// The address at which people reach this server, for links to its pages [default: where it listens].
+    #[arg(long, env = "DUNLIN_PUBLIC_URL", global = true)]
+    pub public_url: Option<String>,
+
     /// The data folder of the private Postgres [default: /var/lib/dunlin as root, else ~/.local/share/dunlin].
     #[arg(long, env = "DUNLIN_DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,

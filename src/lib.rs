@@ -13,5 +13,6 @@ pub mod dialect;
 pub mod engine;
 pub mod gateway;
 pub mod metrics;
+pub mod pages;
 pub mod store;
 pub mod webhooks;

@@ -122,6 +122,7 @@ async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluste
         database_url: url.to_owned(),
         connections: config.connections,
         listen: config.listen,
+        public_url: config.public_url.clone(),
         workers: config.workers.unwrap_or(cores).max(1),
         clock: Clock::shifted(config.testing.clock_offset),
         gateway: Arc::new(TestCards::new(faults)),

@@ -58,6 +58,7 @@ pub async fn app(url: &str, workers: usize, clock: Clock) -> Outcome<App> {
         database_url: url.to_owned(),
         connections: CONNECTIONS,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        public_url: None,
         workers,
         clock,
         gateway: Arc::new(TestCards::new(Faults::default())),

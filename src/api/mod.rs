@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod auth;
+pub mod authentications;
 pub mod call;
 pub mod charges;
 pub mod customers;
@@ -36,7 +37,7 @@ use axum::{
 use rand::{TryRng as _, rngs::SysRng};
 
 use crate::{
-    billing::{Refusal, id::Bucket},
+    billing::{Refusal, id},
     dialect::version,
     engine::Engine,
 };
@@ -60,11 +61,12 @@ pub struct RequestId(pub String);
 /// A request may take this long in all.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Everything that is served.
-pub fn router(house: House) -> Router {
+/// Everything that is served: the API, and the pages beside it.
+pub fn router(house: House, pages: Router) -> Router {
     Router::new()
         .merge(health::routes())
         .merge(account::routes())
+        .merge(authentications::routes())
         .merge(charges::routes())
         .merge(customers::routes())
         .merge(events::routes())
@@ -78,11 +80,12 @@ pub fn router(house: House) -> Router {
         .merge(subscriptions::routes())
         .merge(test_clocks::routes())
         .merge(webhook_endpoints::routes())
+        .with_state(house.clone())
+        .merge(pages)
         .fallback(unrecognized)
         .method_not_allowed_fallback(unrecognized)
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(house.clone(), around))
-        .with_state(house)
+        .layer(middleware::from_fn_with_state(house, around))
 }
 
 /// The one layer around every request: its id, its log line, its headers, its time limit.
@@ -143,8 +146,7 @@ fn request_id(house: &House) -> String {
     let mut seed = [0; 32];
     // Without randomness ids would repeat; the request fails where it first needs some.
     let _ = SysRng.try_fill_bytes(&mut seed);
-    let id = crate::billing::id::Ids::new(house.engine.clock.ticks(), seed).next("", Bucket::SHARED);
-    format!("req_{}", &id[..22])
+    id::request_id(&mut id::Ids::new(house.engine.clock.ticks(), seed))
 }
 
 async fn unrecognized(request: Request) -> Problem {

@@ -14,9 +14,11 @@ use super::{
 };
 use crate::{
     billing::{
-        Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal, confirm,
+        Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal,
+        confirm::{self, Confirmation},
         customer::Customer,
         intend::{self, NewIntent},
+        next_action::check_return_url,
         payment_intent::{
             AllowRedirects, AutomaticPaymentMethods, CancellationReason, CaptureMethod, ConfirmationMethod, NOUN,
             PaymentIntent, SetupFutureUsage,
@@ -24,7 +26,7 @@ use crate::{
         shape::{Patch, Shipping, Text, Unsupported},
     },
     dialect::form::Form,
-    engine::{Owner, Subject, verb::Decision},
+    engine::{Owner, Subject, authenticate::around, verb::Decision},
     store::{Fault, books::Needs, read},
 };
 
@@ -96,6 +98,15 @@ fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
     Err(Refusal::invalid(message).code("payment_method_types_no_longer_supported").param("payment_method_types"))
 }
 
+/// Where to send a customer who has to authenticate; a client with Stripe's own library opens the page
+/// itself.
+fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Result<Option<String>, Refusal> {
+    if let Some(url) = &return_url {
+        check_return_url(url)?;
+    }
+    Ok(return_url.filter(|_| use_stripe_sdk != Some(true)))
+}
+
 /// The payment method that a call gives, one way or the other.
 async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -> Result<Option<Source>, Problem> {
     Ok(match (id, data) {
@@ -119,6 +130,11 @@ async fn create(call: Call) -> Reply {
         let message = "You cannot set `off_session` without `confirm=true` when creating a PaymentIntent.";
         return Err(Refusal::invalid(message).param("off_session").into());
     }
+    if params.return_url.is_some() && !confirmed {
+        let message = "You cannot set `return_url` without `confirm=true` when creating a PaymentIntent.";
+        return Err(Refusal::invalid(message).param("return_url").into());
+    }
+    let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();
     source.iter().for_each(|source| source.needs(&mut needs));
@@ -151,7 +167,7 @@ async fn create(call: Call) -> Reply {
             intend::choose_method(books, &id, &method)?;
         }
         if confirmed {
-            confirm::confirm(books, &id, None, off_session, at)?;
+            confirm::confirm(books, &id, Confirmation { payment_method: None, off_session, return_url }, at)?;
             return Ok(Subject::document(&id).unless_declined(Some(id)));
         }
         Ok(Subject::document(&id))
@@ -349,9 +365,10 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
     let mut needs = Needs::default();
     match &source {
         Some(source) => source.needs(&mut needs),
-        None => chosen(&call, &id, &mut needs).await?,
+        None => needs = around(&mut *call.house.engine.store.reader().await?, &id).await?,
     }
     let off_session = params.off_session.unwrap_or(false);
+    let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
     let (usage, email) = (params.setup_future_usage, params.receipt_email.map(String::from));
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         let intent = books.at_path(&id)?.clone();
@@ -360,22 +377,12 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
             setup_future_usage: usage.or(intent.setup_future_usage),
             ..intent
         });
-        let method = source.map(|source| source.place(books, id.bucket(), at));
-        confirm::confirm(books, &id, method.as_ref(), off_session, at)
+        let payment_method = source.map(|source| source.place(books, id.bucket(), at));
+        confirm::confirm(books, &id, Confirmation { payment_method, off_session, return_url }, at)
             .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id).unless_declined(Some(id)))
     });
     call.run_as_client(&NOUN, verb).await
-}
-
-/// The payment method that an intent has already: it must be at hand to be charged.
-async fn chosen(call: &Call, id: &Id<PaymentIntent>, needs: &mut Needs) -> Result<(), Problem> {
-    let mut reader = call.house.engine.store.reader().await?;
-    if let Some(body) = read::find(&mut reader, &NOUN, id.as_str(), call.livemode()).await? {
-        let intent: PaymentIntent = serde_json::from_str(&body).map_err(Fault::from)?;
-        intent.payment_method.iter().for_each(|method| needs.document(method));
-    }
-    Ok(())
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -94,6 +94,7 @@ pub async fn named(call: &Call, id: &str) -> Result<Source, Problem> {
                 .map_err(|_| no_such())?;
             Ok(Source::New(Box::new(NewMethod {
                 allow_redisplay: AllowRedisplay::Unspecified,
+                authenticates: tokenized.authenticates,
                 billing_details: BillingDetails::default(),
                 card: tokenized.card,
                 livemode: call.livemode(),
@@ -136,6 +137,7 @@ pub async fn described(call: &Call, data: MethodData, metadata: Metadata) -> Res
         })?;
     Ok(Source::New(Box::new(NewMethod {
         allow_redisplay: data.allow_redisplay.unwrap_or(AllowRedisplay::Unspecified),
+        authenticates: tokenized.authenticates,
         billing_details: data.billing_details.unwrap_or_default().over(BillingDetails::default()),
         card: tokenized.card,
         livemode: call.livemode(),

@@ -6,13 +6,14 @@ use super::{
     finalize, follow,
     invoice::{Invoice, Status as InvoiceStatus},
     payment_intent::PaymentIntent,
-    renew,
+    processing, renew,
     subscription::{CancellationReason, Status, Subscription},
 };
 
 /// Something that must be touched at its time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
+    PaymentIntent(Id<PaymentIntent>),
     Subscription(Id<Subscription>),
     Invoice(Id<Invoice>),
 }
@@ -35,6 +36,7 @@ pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut M
             at.now = at.now.max(time);
         }
         match due {
+            Due::PaymentIntent(id) => processing::inquire(books, &id, at)?,
             Due::Subscription(id) => subscription_due(books, &id, at)?,
             Due::Invoice(id) => invoice_due(books, &id, at)?,
         }
@@ -46,7 +48,10 @@ fn earliest(books: &Books) -> Option<(Timestamp, Due)> {
     let subscriptions =
         books.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));
     let invoices = books.all::<Invoice>().filter_map(|one| Some((one.due()?, Due::Invoice(one.id.clone()))));
-    subscriptions.chain(invoices).min()
+    // One with an open question is the processor's to answer.
+    let intents = books.all::<PaymentIntent>().filter(|one| one.internal.attempt.is_none());
+    let intents = intents.filter_map(|one| Some((one.due()?, Due::PaymentIntent(one.id.clone()))));
+    subscriptions.chain(invoices).chain(intents).min()
 }
 
 fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {

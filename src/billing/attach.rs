@@ -13,6 +13,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct NewMethod {
     pub allow_redisplay: AllowRedisplay,
+    /// Its issuer wants the customer to authenticate before it is kept for later.
+    pub authenticates: bool,
     pub billing_details: BillingDetails,
     pub card: Card,
     pub livemode: bool,
@@ -35,7 +37,7 @@ pub fn make(books: &mut Books, new: NewMethod, bucket: Bucket, at: &mut Moment) 
         livemode: new.livemode,
         metadata: new.metadata,
         kind: Kind::Card,
-        internal: Internal { token: new.token, spent: false },
+        internal: Internal { authenticates: new.authenticates, set_up: false, token: new.token, spent: false },
     });
     id
 }

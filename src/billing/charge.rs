@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
+    Amount, Currency, Id, Metadata, Moment, Noun, Resource, Timestamp,
+    answer::Decline,
     customer::{self, Customer},
     noun::{By, Cell, filter, integer, null, one, text},
-    payment_intent::{self, PaymentIntent},
+    payment_intent::{self, Attempt, CaptureMethod, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
     shape::{Null, Shipping},
 };
@@ -134,10 +135,14 @@ words!(AdviceCode {
     DoNotTryAgain = "do_not_try_again",
     TryAgainLater = "try_again_later",
 });
-words!(NetworkStatus { ApprovedByNetwork = "approved_by_network", DeclinedByNetwork = "declined_by_network" });
-words!(RiskLevel { Normal = "normal" });
-words!(OutcomeType { Authorized = "authorized", IssuerDeclined = "issuer_declined" });
-words!(Status { Failed = "failed", Succeeded = "succeeded" });
+words!(NetworkStatus {
+    ApprovedByNetwork = "approved_by_network",
+    DeclinedByNetwork = "declined_by_network",
+    NotSentToNetwork = "not_sent_to_network",
+});
+words!(RiskLevel { Elevated = "elevated", Highest = "highest", Normal = "normal" });
+words!(OutcomeType { Authorized = "authorized", Blocked = "blocked", IssuerDeclined = "issuer_declined" });
+words!(Status { Failed = "failed", Pending = "pending", Succeeded = "succeeded" });
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PaymentMethodDetails {
@@ -191,6 +196,128 @@ impl CardDetails {
             three_d_secure: Null,
             transaction_link_id: Null,
             wallet: Null,
+        }
+    }
+}
+
+/// How an attempt ended, or that it has not yet.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict<'a> {
+    Succeeded { reference: &'a str, risk: RiskLevel },
+    Pending { reference: &'a str },
+    Failed(&'a Decline),
+}
+
+impl Charge {
+    /// The charge that records an answered attempt.
+    pub fn of(
+        intent: &PaymentIntent,
+        attempt: &Attempt,
+        method: &PaymentMethod,
+        verdict: Verdict<'_>,
+        at: &mut Moment,
+    ) -> Charge {
+        let (reference, decline, status) = match verdict {
+            Verdict::Succeeded { reference, .. } => (Some(reference), None, Status::Succeeded),
+            Verdict::Pending { reference } => (Some(reference), None, Status::Pending),
+            Verdict::Failed(decline) => (None, Some(decline), Status::Failed),
+        };
+        let paid = status == Status::Succeeded;
+        let captured = paid && intent.capture_method != CaptureMethod::Manual;
+        Charge {
+            id: Id::new(&mut at.ids, intent.id.bucket()),
+            object: Tag::Charge,
+            amount: attempt.amount,
+            amount_captured: if captured { attempt.amount } else { Amount::ZERO },
+            amount_refunded: Amount::ZERO,
+            application: Null,
+            application_fee: Null,
+            application_fee_amount: Null,
+            balance_transaction: Null,
+            billing_details: method.billing_details.clone(),
+            calculated_statement_descriptor: Null,
+            captured,
+            created: at.now,
+            currency: intent.currency,
+            customer: intent.customer.clone(),
+            description: intent.description.clone(),
+            disputed: false,
+            failure_balance_transaction: Null,
+            failure_code: decline.map(|decline| decline.code.clone()),
+            failure_message: decline.map(|decline| decline.message.clone()),
+            fraud_details: FraudDetails {},
+            livemode: intent.livemode,
+            metadata: if decline.is_none() { intent.metadata.clone() } else { Metadata::new() },
+            on_behalf_of: Null,
+            outcome: Outcome::of(verdict),
+            paid,
+            payment_intent: intent.id.clone(),
+            payment_method: method.id.clone(),
+            payment_method_details: PaymentMethodDetails {
+                card: CardDetails::of(&method.card, decline.is_none().then_some(attempt.amount)),
+                kind: method.kind,
+            },
+            receipt_email: intent.receipt_email.clone(),
+            receipt_number: Null,
+            receipt_url: Null,
+            refunded: false,
+            review: Null,
+            shipping: intent.shipping.clone(),
+            source: Null,
+            source_transfer: Null,
+            statement_descriptor: intent.statement_descriptor.clone(),
+            statement_descriptor_suffix: intent.statement_descriptor_suffix.clone(),
+            status,
+            transfer_data: Null,
+            transfer_group: Null,
+            internal: Internal { attempt: attempt.number, reference: reference.map(ToOwned::to_owned) },
+        }
+    }
+
+    /// A pending charge whose money has come.
+    #[must_use]
+    pub fn succeed(self, captured: bool) -> Charge {
+        let amount_captured = if captured { self.amount } else { Amount::ZERO };
+        Charge { amount_captured, captured, paid: true, status: Status::Succeeded, ..self }
+    }
+
+    /// A pending charge whose money will not come.
+    #[must_use]
+    pub fn fail(self, decline: &Decline) -> Charge {
+        Charge {
+            failure_code: Some(decline.code.clone()),
+            failure_message: Some(decline.message.clone()),
+            outcome: Outcome::of(Verdict::Failed(decline)),
+            paid: false,
+            status: Status::Failed,
+            ..self
+        }
+    }
+}
+
+impl Outcome {
+    fn of(verdict: Verdict<'_>) -> Outcome {
+        let (network_status, kind, risk_level) = match verdict {
+            Verdict::Succeeded { risk, .. } => (NetworkStatus::ApprovedByNetwork, OutcomeType::Authorized, risk),
+            Verdict::Pending { .. } => (NetworkStatus::ApprovedByNetwork, OutcomeType::Authorized, RiskLevel::Normal),
+            Verdict::Failed(decline) => decline.origin(),
+        };
+        let seller_message = match kind {
+            OutcomeType::Authorized => "Payment complete.",
+            OutcomeType::Blocked => "The payment was blocked because its risk was judged too high.",
+            OutcomeType::IssuerDeclined => "The bank did not accept the payment.",
+        };
+        let decline = if let Verdict::Failed(decline) = verdict { Some(decline) } else { None };
+        Outcome {
+            advice_code: decline.map(Decline::advice),
+            network_advice_code: Null,
+            network_decline_code: Null,
+            network_status,
+            reason: decline.map(|decline| decline.reason().to_owned()),
+            risk_level,
+            risk_score: 0,
+            seller_message: seller_message.to_owned(),
+            kind,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     customer::Customer,
     invoice::{Invoice, Status},
     invoice_payment::InvoicePayment,
-    payment_intent::{Action, Attempt, PaymentIntent},
+    payment_intent::{Asker, PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
     settle,
 };
@@ -62,18 +62,18 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
     let intent = intent_of(books, id)
         .cloned()
         .ok_or_else(|| Refusal::internal(format!("The open invoice {id} has no payment intent.")))?;
-    let attempt = Attempt {
-        action: Action::Sale,
-        amount: invoice.amount_remaining,
-        automatic: collection.automatic,
-        number: intent.internal.attempts + 1,
-        off_session: collection.off_session,
-        payment_method: method.id,
-        started_at: at.now,
-        token: method.internal.token,
-    };
+    if intent.status == IntentStatus::Processing {
+        // Its outcome is awaited already: the money must not be asked for twice.
+        return if collection.automatic { Ok(()) } else { Err(processing()) };
+    }
+    let asker = Asker { automatic: collection.automatic, off_session: collection.off_session };
+    let attempt = intent.charge_to(&method, invoice.amount_remaining, asker, at.now);
     books.put(intent.ask(attempt)?);
     Ok(())
+}
+
+fn processing() -> Refusal {
+    PaymentIntent::unexpected_state("The payment of this invoice is still processing.".to_owned())
 }
 
 pub fn no_payment_method() -> Refusal {

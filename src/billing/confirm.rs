@@ -3,7 +3,7 @@
 use super::{
     Amount, Books, Id, Moment, Refusal,
     cancel::busy,
-    payment_intent::{Action, Attempt, CancellationReason, CaptureMethod, PaymentIntent, Status},
+    payment_intent::{Action, Asker, Attempt, CancellationReason, PaymentIntent, Status},
     payment_method::PaymentMethod,
 };
 
@@ -15,12 +15,21 @@ pub fn showing(books: &Books, id: &Id<PaymentIntent>, mut refusal: Refusal) -> R
     refusal
 }
 
-/// Opens an attempt to charge an intent with its payment method, or with another one.
+/// How an intent is confirmed.
+#[derive(Clone, Debug, Default)]
+pub struct Confirmation {
+    /// Instead of the one that the intent has.
+    pub payment_method: Option<Id<PaymentMethod>>,
+    pub off_session: bool,
+    /// Where to send the customer after authenticating.
+    pub return_url: Option<String>,
+}
+
+/// Opens an attempt to charge an intent.
 pub fn confirm(
     books: &mut Books,
     id: &Id<PaymentIntent>,
-    method: Option<&Id<PaymentMethod>>,
-    off_session: bool,
+    confirmation: Confirmation,
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let intent = books.find(id, "intent")?.clone();
@@ -37,7 +46,7 @@ pub fn confirm(
             return Err(PaymentIntent::unexpected_state(message));
         }
     }
-    let Some(method) = method.or(intent.payment_method.as_ref()) else {
+    let Some(method) = confirmation.payment_method.as_ref().or(intent.payment_method.as_ref()) else {
         return Err(PaymentIntent::unexpected_state(
             "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent \
              with a payment method and then confirm it again, or confirm it again directly with a payment method or \
@@ -47,16 +56,9 @@ pub fn confirm(
     };
     let method = books.find(method, "payment_method")?.clone();
     check_owner(&intent, &method)?;
-    let attempt = Attempt {
-        action: if intent.capture_method == CaptureMethod::Manual { Action::Authorize } else { Action::Sale },
-        amount: intent.amount,
-        automatic: false,
-        number: intent.internal.attempts + 1,
-        off_session,
-        payment_method: method.id.clone(),
-        started_at: at.now,
-        token: method.internal.token,
-    };
+    let asker = Asker { automatic: false, off_session: confirmation.off_session };
+    let attempt = intent.charge_to(&method, intent.amount, asker, at.now);
+    let attempt = Attempt { return_url: confirmation.return_url, ..attempt };
     let intent = PaymentIntent { payment_method: Some(method.id), ..intent };
     books.put(intent.ask(attempt)?);
     Ok(())
@@ -150,10 +152,13 @@ fn follow_up(intent: &PaymentIntent, action: Action, amount: Amount, at: &Moment
     Ok(Attempt {
         action,
         amount,
+        authenticated: false,
         automatic: false,
         number: intent.internal.attempts + 1,
         off_session: true,
         payment_method: method.clone(),
+        return_url: None,
+        set_up: false,
         started_at: at.now,
         token: reference.clone(),
     })

@@ -15,6 +15,7 @@ use super::{
         StatusTransitions as InvoicePaymentTransitions,
     },
     payment_intent::{self, CaptureMethod, ConfirmationMethod, PaymentIntent, SetupFutureUsage},
+    subscription::SaveDefault,
 };
 
 /// Finalises a draft. Nothing due: it is paid. Otherwise it is open, with a payment intent for what
@@ -97,7 +98,7 @@ fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Res
         BillingReason::SubscriptionCycle | BillingReason::SubscriptionUpdate => "Subscription update",
         BillingReason::Manual => "Payment for Invoice",
     };
-    let intent = blank_intent(&invoice, description, at);
+    let intent = blank_intent(books, &invoice, description, at);
     let invoice = Invoice {
         internal: Internal {
             confirmation_secret: Some(ConfirmationSecret {
@@ -129,9 +130,13 @@ fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Res
     books.soundness()
 }
 
-fn blank_intent(invoice: &Invoice, description: &str, at: &mut Moment) -> PaymentIntent {
+fn blank_intent(books: &Books, invoice: &Invoice, description: &str, at: &mut Moment) -> PaymentIntent {
     // The caller stays with the customer while a first payment is made, so the card can be kept for later.
     let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
+    let subscription = invoice.subscription().and_then(|id| books.get(id));
+    let saves = subscription.is_some_and(|subscription| {
+        subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription
+    });
     let new = NewIntent {
         amount: invoice.amount_due,
         automatic_payment_methods: None,
@@ -143,7 +148,7 @@ fn blank_intent(invoice: &Invoice, description: &str, at: &mut Moment) -> Paymen
         livemode: invoice.livemode,
         metadata: Metadata::new(),
         receipt_email: None,
-        setup_future_usage: first.then_some(SetupFutureUsage::OffSession),
+        setup_future_usage: (first || saves).then_some(SetupFutureUsage::OffSession),
         shipping: None,
         statement_descriptor: invoice.statement_descriptor.clone(),
         statement_descriptor_suffix: None,

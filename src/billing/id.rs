@@ -117,6 +117,12 @@ impl Ids {
     }
 }
 
+/// An id for a request.
+pub fn request_id(ids: &mut Ids) -> String {
+    let id = ids.next("", Bucket::SHARED);
+    format!("req_{}", &id[..UNIQUE_CHARACTERS])
+}
+
 /// The lowest id that an object made at `start` could have: the bound of a partition by time.
 pub fn lower_bound(prefix: &str, start: Timestamp) -> String {
     let milliseconds = u64::try_from(start.unix_seconds()).unwrap_or(0).saturating_mul(1000);

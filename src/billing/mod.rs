@@ -6,12 +6,14 @@
 
 // The alphabet.
 pub mod amount;
+pub mod answer;
 pub mod books;
 pub mod currency;
 pub mod decimal;
 pub mod id;
 pub mod metadata;
 pub mod moment;
+pub mod next_action;
 pub mod noun;
 pub mod period;
 pub mod plain;
@@ -39,6 +41,7 @@ pub mod webhook_endpoint;
 // A rule each.
 pub mod advance;
 pub mod attach;
+pub mod authenticate;
 pub mod bill;
 pub mod cancel;
 pub mod collect;
@@ -47,6 +50,7 @@ pub mod dunning;
 pub mod finalize;
 pub mod follow;
 pub mod intend;
+pub mod processing;
 pub mod prorate;
 pub mod renew;
 pub mod settle;

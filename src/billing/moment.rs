@@ -1,6 +1,7 @@
-//! The two things a pure rule cannot know: what time it is, and what the next new id shall be.
+//! The three things a pure rule cannot know: what time it is, what the next new id shall be, and where
+//! the server is reached.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,10 +39,12 @@ impl fmt::Display for Timestamp {
 pub struct Moment {
     pub now: Timestamp,
     pub ids: Ids,
+    /// Where people reach this server: the start of the links in documents, without a slash at its end.
+    pub address: Arc<str>,
 }
 
 impl Moment {
     pub fn new(now: Timestamp, ids: Ids) -> Self {
-        Moment { now, ids }
+        Moment { now, ids, address: Arc::from("http://localhost") }
     }
 }

@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::{
     Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
+    answer::Decline,
     charge::{self, Charge},
     customer::{self, Customer},
     invoice::Invoice,
+    next_action::NextAction,
     noun::{By, Cell, boolean, filter, integer, null, one, text},
     payment_method::{self, PaymentMethod},
     shape::{Null, Shipping},
@@ -66,7 +68,7 @@ pub struct PaymentIntent {
     pub livemode: bool,
     pub managed_payments: Null,
     pub metadata: Metadata,
-    pub next_action: Option<Value>,
+    pub next_action: Option<NextAction>,
     pub on_behalf_of: Null,
     pub payment_method: Option<Id<PaymentMethod>>,
     pub payment_method_configuration_details: Null,
@@ -102,6 +104,9 @@ pub struct Internal {
     /// How many questions were asked so far.
     #[serde(default)]
     pub attempts: i64,
+    /// The payment method with which the customer has authenticated for the next confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticated: Option<Id<PaymentMethod>>,
     /// The invoice that this pays, if any: then it is not to be changed directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice: Option<Id<Invoice>>,
@@ -110,6 +115,16 @@ pub struct Internal {
     /// What the processor calls the payment, for captures and releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Answers that were not final.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<Wait>,
+}
+
+/// A question that the processor could not answer for good: it is asked again what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    pub ask_at: Timestamp,
+    pub attempt: Attempt,
 }
 
 /// A question to the processor, committed before it is asked. Whoever comes next asks again with the
@@ -118,15 +133,33 @@ pub struct Internal {
 pub struct Attempt {
     pub action: Action,
     pub amount: Amount,
+    /// The customer has just authenticated for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub authenticated: bool,
     /// Asked by the billing cycle, not by a caller.
     pub automatic: bool,
     /// 1 for the first question about this intent.
     pub number: i64,
     pub off_session: bool,
     pub payment_method: Id<PaymentMethod>,
+    /// Where to send the customer after authenticating, for clients that cannot open the page themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_url: Option<String>,
+    /// The card was set up for payments without its holder.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_up: bool,
     pub started_at: Timestamp,
-    /// The card's name at the gateway.
+    /// The card's name at the gateway; of what follows a payment, the payment's.
     pub token: String,
+}
+
+/// Who asks for a payment.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// The billing cycle, not a caller.
+    pub automatic: bool,
+    /// The customer is not there.
+    pub off_session: bool,
 }
 
 words!(
@@ -135,6 +168,8 @@ words!(
         /// Reserve the money, to be captured later.
         Authorize = "authorize",
         Capture = "capture",
+        /// Say what became of an earlier question.
+        Inquire = "inquire",
         /// Reserve and capture in one go.
         Sale = "sale",
         /// Let go of what was reserved.
@@ -186,7 +221,42 @@ pub struct PaymentError {
     pub kind: PaymentErrorType,
 }
 
-words!(PaymentErrorType { CardError = "card_error" });
+words!(PaymentErrorType { CardError = "card_error", InvalidRequestError = "invalid_request_error" });
+
+impl PaymentError {
+    /// A decline, with the payment method as it was then.
+    pub fn of(decline: &Decline, payment_method: Option<Value>) -> PaymentError {
+        PaymentError {
+            charge: None,
+            code: decline.code.clone(),
+            decline_code: decline.decline_code.clone(),
+            doc_url: doc_url(&decline.code),
+            message: decline.message.clone(),
+            payment_method,
+            kind: PaymentErrorType::CardError,
+        }
+    }
+
+    /// The customer could not, or would not, authenticate.
+    pub fn of_authentication(code: &str, payment_method: Option<Value>) -> PaymentError {
+        PaymentError {
+            charge: None,
+            code: code.to_owned(),
+            decline_code: None,
+            doc_url: doc_url(code),
+            message:
+                "We are unable to authenticate your payment method. Please choose a different payment method and try \
+                      again."
+                    .to_owned(),
+            payment_method,
+            kind: PaymentErrorType::InvalidRequestError,
+        }
+    }
+}
+
+fn doc_url(code: &str) -> String {
+    format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"))
+}
 
 words!(
     /// The states of a payment intent.
@@ -208,6 +278,11 @@ impl Status {
 }
 
 impl PaymentIntent {
+    /// The next answer to ask for again.
+    pub fn inquiry(&self) -> Option<&Wait> {
+        self.internal.waits.iter().min_by_key(|wait| wait.ask_at)
+    }
+
     /// The key under which the processor knows the open question. Never reused for another.
     pub fn attempt_key(&self, attempt: &Attempt) -> String {
         format!("{}-{}", self.id, attempt.number)
@@ -227,6 +302,24 @@ impl PaymentIntent {
         Ok(PaymentIntent { internal: Internal { attempt: Some(question), attempts, ..self.internal }, ..self })
     }
 
+    /// The question whether this payment method pays.
+    pub fn charge_to(&self, method: &PaymentMethod, amount: Amount, asker: Asker, now: Timestamp) -> Attempt {
+        let manual = self.capture_method == CaptureMethod::Manual;
+        Attempt {
+            action: if manual { Action::Authorize } else { Action::Sale },
+            amount,
+            authenticated: self.internal.authenticated.as_ref() == Some(&method.id),
+            automatic: asker.automatic,
+            number: self.internal.attempts + 1,
+            off_session: asker.off_session,
+            payment_method: method.id.clone(),
+            return_url: None,
+            set_up: method.internal.set_up,
+            started_at: now,
+            token: method.internal.token.clone(),
+        }
+    }
+
     /// The error of an action that its status does not allow.
     pub fn unexpected_state(message: String) -> Refusal {
         Refusal::invalid(message).code("payment_intent_unexpected_state")
@@ -244,6 +337,7 @@ impl PaymentIntent {
                 canceled_at: Some(now),
                 cancellation_reason: reason,
                 next_action: None,
+                internal: Internal { waits: Vec::new(), ..self.internal },
                 ..self
             }),
             Status::Canceled | Status::Succeeded => Err(Self::unexpected_state(format!(
@@ -267,13 +361,17 @@ impl Resource for PaymentIntent {
             Cell::maybe(self.internal.test_clock.as_ref()),
             Cell::text(self.status),
             Cell::Integer(Some(self.amount.minor_units())),
-            Cell::Boolean(!self.status.is_terminal() || self.internal.attempt.is_some()),
+            Cell::Boolean(
+                !self.status.is_terminal() || self.internal.attempt.is_some() || !self.internal.waits.is_empty(),
+            ),
         ]
     }
 
-    /// An open question must be finished. On a test clock there is no waiting: its time stands still.
+    /// An open question must be finished before another is asked. On a test clock there is no waiting: its
+    /// time stands still.
     fn due(&self) -> Option<Timestamp> {
-        let started_at = self.internal.attempt.as_ref()?.started_at;
+        let Some(attempt) = &self.internal.attempt else { return self.inquiry().map(|wait| wait.ask_at) };
+        let started_at = attempt.started_at;
         let patience = if self.internal.test_clock.is_some() { 0 } else { ATTEMPT_PATIENCE_SECONDS };
         Some(started_at.plus_seconds(patience))
     }

@@ -57,6 +57,12 @@ words!(AllowRedisplay { Always = "always", Limited = "limited", Unspecified = "u
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Internal {
+    /// Its issuer wants the customer to authenticate before it is kept for later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub authenticates: bool,
+    /// It was set up for payments without the customer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_up: bool,
     /// What the gateway calls this card.
     pub token: String,
     /// Detached once, it can never be attached again.

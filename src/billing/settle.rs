@@ -1,52 +1,19 @@
 //! Taking the processor's answer: what it means for the intent, the charge, the invoice, the
 //! subscription and the customer.
 
-use serde_json::json;
-
 use super::{
-    Amount, Books, Id, Metadata, Moment, Refusal,
-    charge::{
-        self, AdviceCode, CardDetails, Charge, FraudDetails, NetworkStatus, Outcome, OutcomeType, PaymentMethodDetails,
-        RiskLevel,
-    },
+    Amount, Books, Id, Moment, Refusal,
+    answer::{Answer, Decline},
+    authenticate,
+    charge::{Charge, RiskLevel, Verdict},
     follow,
     invoice::Invoice,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
-    payment_intent::{
-        Action, Attempt, Internal, PaymentError, PaymentErrorType, PaymentIntent, SetupFutureUsage, Status,
-    },
-    payment_method::PaymentMethod,
-    shape::Null,
+    payment_intent::{Action, Attempt, CaptureMethod, Internal, PaymentError, PaymentIntent, SetupFutureUsage, Status},
+    payment_method::{self, PaymentMethod},
+    processing,
     subscription::{SaveDefault, Status as SubscriptionStatus, Subscription},
 };
-
-/// What the processor answered.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    Approved {
-        reference: String,
-    },
-    Declined(Decline),
-    /// The customer must authenticate first.
-    NeedsAction,
-}
-
-/// Why a card was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decline {
-    pub code: String,
-    pub decline_code: Option<String>,
-    pub message: String,
-}
-
-impl Decline {
-    /// The decline as the error of a request.
-    pub fn refusal(&self) -> Refusal {
-        let mut refusal = Refusal::card(self.code.clone(), self.message.clone());
-        refusal.decline_code.clone_from(&self.decline_code);
-        refusal
-    }
-}
 
 /// Settles the open attempt of an intent. An answer to a question that is no longer open changes
 /// nothing: somebody else has settled it with the same answer.
@@ -61,28 +28,30 @@ pub fn settle(
     let Some(attempt) = intent.internal.attempt.clone().filter(|attempt| attempt.number == number) else {
         return Ok(());
     };
-    let intent = PaymentIntent { internal: Internal { attempt: None, ..intent.internal }, ..intent };
+    let internal = Internal { attempt: None, authenticated: None, ..intent.internal };
+    let intent = PaymentIntent { internal, ..intent };
     announce(books, &intent, &attempt, answer, at);
     match (answer, attempt.action) {
-        (Answer::Approved { reference }, Action::Sale | Action::Authorize) => {
-            approved(books, intent, &attempt, reference, at)
+        (Answer::Declined(decline), _) => declined(books, intent, &attempt, decline, true, at),
+        (Answer::NeedsAction, _) if intent.internal.invoice.is_none() && attempt.off_session => {
+            // The issuer was never asked, so there is no charge.
+            declined(books, intent, &attempt, &Decline::authentication_required(), false, at)
         }
-        (Answer::Approved { .. }, Action::Capture) => captured(books, intent, &attempt, at),
-        (Answer::Approved { .. }, Action::Release) => {
+        (Answer::NeedsAction, _) => authenticate::required(books, intent, &attempt, at),
+        (_, Action::Capture) => captured(books, intent, &attempt, at),
+        (_, Action::Release) => {
             books.put(intent);
             Ok(())
         }
-        (Answer::NeedsAction, _) if intent.internal.invoice.is_none() && attempt.off_session => {
-            let decline = Decline {
-                code: "authentication_required".to_owned(),
-                decline_code: Some("authentication_required".to_owned()),
-                message: "Your card was declined. This transaction requires authentication.".to_owned(),
-            };
-            // The issuer was never asked, so there is no charge.
-            declined(books, intent, &attempt, &decline, false, at)
+        (Answer::Processing { reference, ask_again_after }, Action::Sale | Action::Authorize | Action::Inquire) => {
+            processing::begin(books, intent, &attempt, reference, *ask_again_after, at)
         }
-        (Answer::NeedsAction, _) => needs_action(books, intent, &attempt, at),
-        (Answer::Declined(decline), _) => declined(books, intent, &attempt, decline, true, at),
+        (Answer::Approved { reference, risk }, Action::Sale | Action::Authorize | Action::Inquire) => {
+            approved(books, intent, &attempt, Verdict::Succeeded { reference, risk: *risk }, at)
+        }
+        (Answer::Provisional { reference, .. }, Action::Sale | Action::Authorize | Action::Inquire) => {
+            approved(books, intent, &attempt, Verdict::Succeeded { reference, risk: RiskLevel::Normal }, at)
+        }
     }
 }
 
@@ -96,7 +65,9 @@ fn announce(books: &mut Books, intent: &PaymentIntent, attempt: &Attempt, answer
     };
     let mut told = subscription;
     told.internal.unannounced = false;
-    if matches!(answer, Answer::Approved { .. }) && told.status == SubscriptionStatus::Incomplete {
+    if matches!(answer, Answer::Approved { .. } | Answer::Provisional { .. })
+        && told.status == SubscriptionStatus::Incomplete
+    {
         told.status = SubscriptionStatus::Active;
         if told.payment_settings.save_default_payment_method == SaveDefault::OnSubscription {
             told.default_payment_method = Some(attempt.payment_method.clone());
@@ -109,12 +80,15 @@ fn approved(
     books: &mut Books,
     intent: PaymentIntent,
     attempt: &Attempt,
-    reference: &str,
+    verdict: Verdict<'_>,
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let method = books.find(&attempt.payment_method, "payment_method")?.clone();
-    let captured = attempt.action == Action::Sale;
-    let charge = charge_of(&intent, attempt, &method, Some(reference), None, at);
+    let captured = intent.capture_method != CaptureMethod::Manual;
+    let charge = match processing::pending_charge(books, &intent) {
+        Some(pending) => pending.succeed(captured),
+        None => Charge::of(&intent, attempt, &method, verdict, at),
+    };
     let intent = PaymentIntent {
         amount_received: if captured { attempt.amount } else { Amount::ZERO },
         amount_capturable: if captured { Amount::ZERO } else { attempt.amount },
@@ -123,7 +97,7 @@ fn approved(
         next_action: None,
         payment_method: Some(method.id.clone()),
         status: if captured { Status::Succeeded } else { Status::RequiresCapture },
-        internal: Internal { reference: Some(reference.to_owned()), ..intent.internal },
+        internal: Internal { reference: charge.internal.reference.clone(), ..intent.internal },
         ..intent
     };
     books.put(charge).tell("charge.succeeded", at);
@@ -136,11 +110,23 @@ fn approved(
     }
 }
 
-/// `setup_future_usage` attaches the card that worked to the customer.
+/// `setup_future_usage` attaches the card that worked to the customer, and sets it up for payments
+/// without the customer. A card that belongs to nobody has served its one time.
 fn keep_for_later(books: &mut Books, intent: &PaymentIntent, method: PaymentMethod, at: &mut Moment) {
-    let wanted = matches!(intent.setup_future_usage, Some(SetupFutureUsage::OffSession | SetupFutureUsage::OnSession));
-    if wanted && method.customer.is_none() && !method.internal.spent && intent.customer.is_some() {
-        books.put(PaymentMethod { customer: intent.customer.clone(), ..method }).tell("payment_method.attached", at);
+    if method.internal.spent {
+        return;
+    }
+    let set_up = method.internal.set_up || intent.setup_future_usage == Some(SetupFutureUsage::OffSession);
+    let attaches = method.customer.is_none() && intent.customer.is_some() && intent.setup_future_usage.is_some();
+    let spent = method.customer.is_none() && !attaches;
+    if !attaches && !spent && set_up == method.internal.set_up {
+        return;
+    }
+    let customer = if attaches { intent.customer.clone() } else { method.customer.clone() };
+    let internal = payment_method::Internal { set_up, spent, ..method.internal };
+    let kept = books.put(PaymentMethod { customer, internal, ..method });
+    if attaches {
+        kept.tell("payment_method.attached", at);
     }
 }
 
@@ -195,18 +181,28 @@ fn declined(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let method = books.find(&attempt.payment_method, "payment_method")?.clone();
-    let shown = books.image(&method.id);
-    let charge = reached_issuer.then(|| charge_of(&intent, attempt, &method, None, Some(decline), at));
-    let error = PaymentError {
-        charge: charge.as_ref().map(|charge| charge.id.clone()),
-        code: decline.code.clone(),
-        decline_code: decline.decline_code.clone(),
-        doc_url: format!("https://stripe.com/docs/error-codes/{}", decline.code.replace('_', "-")),
-        message: decline.message.clone(),
-        payment_method: shown,
-        kind: PaymentErrorType::CardError,
+    let charge = match processing::pending_charge(books, &intent) {
+        Some(pending) => Some(pending.fail(decline)),
+        None => reached_issuer.then(|| Charge::of(&intent, attempt, &method, Verdict::Failed(decline), at)),
     };
-    let latest_charge = charge.as_ref().map(|charge| charge.id.clone()).or_else(|| intent.latest_charge.clone());
+    let mut error = PaymentError::of(decline, books.image(&method.id));
+    error.charge = charge.as_ref().map(|charge| charge.id.clone());
+    if let Some(charge) = charge {
+        books.put(charge).tell("charge.failed", at);
+    }
+    // What is inquired about was counted when it was first asked.
+    failed(books, intent, error, attempt.automatic && attempt.action != Action::Inquire, at)
+}
+
+/// The payment failed: the intent wants another payment method.
+pub fn failed(
+    books: &mut Books,
+    intent: PaymentIntent,
+    error: PaymentError,
+    automatic: bool,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let latest_charge = error.charge.clone().or_else(|| intent.latest_charge.clone());
     let intent = PaymentIntent {
         last_payment_error: Some(error),
         latest_charge,
@@ -215,29 +211,9 @@ fn declined(
         status: Status::RequiresPaymentMethod,
         ..intent
     };
-    if let Some(charge) = charge {
-        books.put(charge).tell("charge.failed", at);
-    }
     books.put(intent.clone()).tell("payment_intent.payment_failed", at);
     match intent.internal.invoice.as_ref().and_then(|id| books.get(id)).cloned() {
-        Some(invoice) => not_collected(books, invoice, attempt.automatic, &["invoice.payment_failed"], at),
-        None => Ok(()),
-    }
-}
-
-fn needs_action(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) -> Result<(), Refusal> {
-    let intent = PaymentIntent {
-        next_action: Some(json!({
-            "type": "use_stripe_sdk",
-            "use_stripe_sdk": { "type": "three_d_secure_redirect", "stripe_js": "" },
-        })),
-        payment_method: Some(attempt.payment_method.clone()),
-        status: Status::RequiresAction,
-        ..intent
-    };
-    books.put(intent.clone()).tell("payment_intent.requires_action", at);
-    match intent.internal.invoice.as_ref().and_then(|id| books.get(id)).cloned() {
-        Some(invoice) => not_collected(books, invoice, attempt.automatic, &["invoice.payment_action_required"], at),
+        Some(invoice) => not_collected(books, invoice, automatic, &["invoice.payment_failed"], at),
         None => Ok(()),
     }
 }
@@ -249,7 +225,7 @@ pub fn no_payment_method(books: &mut Books, invoice: Invoice, at: &mut Moment) {
 }
 
 /// The invoice stays open; its subscription falls behind.
-fn not_collected(
+pub fn not_collected(
     books: &mut Books,
     invoice: Invoice,
     automatic: bool,
@@ -276,76 +252,4 @@ fn not_collected(
 fn subscription_of<'a>(books: &'a Books, intent: &PaymentIntent) -> Option<&'a Subscription> {
     let invoice = books.get(intent.internal.invoice.as_ref()?)?;
     books.get(invoice.subscription()?)
-}
-
-/// The charge that records an answered attempt.
-fn charge_of(
-    intent: &PaymentIntent,
-    attempt: &Attempt,
-    method: &PaymentMethod,
-    reference: Option<&str>,
-    decline: Option<&Decline>,
-    at: &mut Moment,
-) -> Charge {
-    let paid = decline.is_none();
-    let captured = paid && attempt.action == Action::Sale;
-    let reason = decline.map(|decline| decline.decline_code.clone().unwrap_or_else(|| decline.code.clone()));
-    Charge {
-        id: Id::new(&mut at.ids, intent.id.bucket()),
-        object: charge::Tag::Charge,
-        amount: attempt.amount,
-        amount_captured: if captured { attempt.amount } else { Amount::ZERO },
-        amount_refunded: Amount::ZERO,
-        application: Null,
-        application_fee: Null,
-        application_fee_amount: Null,
-        balance_transaction: Null,
-        billing_details: method.billing_details.clone(),
-        calculated_statement_descriptor: Null,
-        captured,
-        created: at.now,
-        currency: intent.currency,
-        customer: intent.customer.clone(),
-        description: intent.description.clone(),
-        disputed: false,
-        failure_balance_transaction: Null,
-        failure_code: decline.map(|decline| decline.code.clone()),
-        failure_message: decline.map(|decline| decline.message.clone()),
-        fraud_details: FraudDetails {},
-        livemode: intent.livemode,
-        metadata: if paid { intent.metadata.clone() } else { Metadata::new() },
-        on_behalf_of: Null,
-        outcome: Outcome {
-            advice_code: decline.map(|_| AdviceCode::TryAgainLater),
-            network_advice_code: Null,
-            network_decline_code: Null,
-            network_status: if paid { NetworkStatus::ApprovedByNetwork } else { NetworkStatus::DeclinedByNetwork },
-            reason,
-            risk_level: RiskLevel::Normal,
-            risk_score: 0,
-            seller_message: decline.map_or("Payment complete.", |_| "The bank did not accept the payment.").to_owned(),
-            kind: if paid { OutcomeType::Authorized } else { OutcomeType::IssuerDeclined },
-        },
-        paid,
-        payment_intent: intent.id.clone(),
-        payment_method: method.id.clone(),
-        payment_method_details: PaymentMethodDetails {
-            card: CardDetails::of(&method.card, paid.then_some(attempt.amount)),
-            kind: method.kind,
-        },
-        receipt_email: intent.receipt_email.clone(),
-        receipt_number: Null,
-        receipt_url: Null,
-        refunded: false,
-        review: Null,
-        shipping: intent.shipping.clone(),
-        source: Null,
-        source_transfer: Null,
-        statement_descriptor: intent.statement_descriptor.clone(),
-        statement_descriptor_suffix: intent.statement_descriptor_suffix.clone(),
-        status: if paid { charge::Status::Succeeded } else { charge::Status::Failed },
-        transfer_data: Null,
-        transfer_group: Null,
-        internal: charge::Internal { attempt: attempt.number, reference: reference.map(ToOwned::to_owned) },
-    }
 }

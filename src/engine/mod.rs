@@ -9,9 +9,11 @@
 //! | `work` | rounds of settling and advancing for many customers at once |
 //! | `ticker` | what is due at wall time |
 //! | `clocks` | test clocks that advance |
+//! | `authenticate` | what an authentication comes to |
 //!
 //! A transaction is never open while the processor is being asked.
 
+pub mod authenticate;
 pub mod clocks;
 pub mod close;
 pub mod payment;
@@ -43,6 +45,8 @@ pub struct Engine {
     pub store: Store,
     pub gateway: Arc<dyn Gateway>,
     pub clock: Clock,
+    /// Where people reach this server, without a slash at its end.
+    pub address: Arc<str>,
     pub metrics: Metrics,
     /// A test clock was told to advance: it starts at once instead of at the next poll.
     pub clock_moved: Arc<Notify>,
@@ -61,12 +65,21 @@ pub enum Failure {
 
 impl Engine {
     pub fn new(store: Store, gateway: Arc<dyn Gateway>, clock: Clock, metrics: Metrics) -> Engine {
-        Engine { store, gateway, clock, metrics, clock_moved: Arc::new(Notify::new()), told: Arc::new(Notify::new()) }
+        let address = Arc::from("http://localhost");
+        Engine {
+            store,
+            gateway,
+            clock,
+            address,
+            metrics,
+            clock_moved: Arc::new(Notify::new()),
+            told: Arc::new(Notify::new()),
+        }
     }
 
     /// A moment at `now`, with ids that sort by wall time.
     pub fn moment(&self, now: Timestamp) -> Result<Moment, Fault> {
-        Ok(Moment::new(now, new_ids(&self.clock)?))
+        Ok(Moment { address: Arc::clone(&self.address), ..Moment::new(now, new_ids(&self.clock)?) })
     }
 }
 

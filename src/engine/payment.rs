@@ -7,11 +7,11 @@ use super::Engine;
 use crate::{
     billing::{
         Books, Id, Timestamp,
+        answer::Answer,
         charge::Charge,
         customer::Customer,
         invoice::Invoice,
         payment_intent::{Attempt, PaymentIntent},
-        settle::Answer,
     },
     gateway::Question,
     store::books::{Needs, Opening},
@@ -48,8 +48,10 @@ impl Open {
                 key: intent.attempt_key(&attempt),
                 action: attempt.action,
                 amount: attempt.amount,
+                authenticated: attempt.authenticated,
                 currency: intent.currency,
                 off_session: attempt.off_session,
+                set_up: attempt.set_up,
                 token: attempt.token.clone(),
             },
             attempt,
@@ -87,9 +89,10 @@ impl Engine {
             .map(|open| async move {
                 let answer = self.gateway.ask(&open.question).await;
                 let label = match &answer {
-                    Ok(Answer::Approved { .. }) => "approved",
+                    Ok(Answer::Approved { .. } | Answer::Provisional { .. }) => "approved",
                     Ok(Answer::Declined(_)) => "declined",
                     Ok(Answer::NeedsAction) => "needs_action",
+                    Ok(Answer::Processing { .. }) => "processing",
                     Err(_) => "unanswered",
                 };
                 self.metrics.attempts.with_label_values(&[label]).inc();

@@ -6,9 +6,9 @@ use futures_util::future::BoxFuture;
 
 use crate::billing::{
     Amount, Currency, Timestamp,
+    answer::{Answer, Decline},
     payment_intent::Action,
     payment_method::Card,
-    settle::{Answer, Decline},
 };
 
 /// A processor.
@@ -40,6 +40,8 @@ pub enum CardSource {
 
 #[derive(Clone, Debug)]
 pub struct Tokenized {
+    /// Its issuer wants the customer to authenticate before it is kept for later.
+    pub authenticates: bool,
     pub card: Card,
     pub token: String,
 }
@@ -51,10 +53,14 @@ pub struct Question {
     pub key: String,
     pub action: Action,
     pub amount: Amount,
+    /// The customer has just authenticated for it.
+    pub authenticated: bool,
     pub currency: Currency,
     /// The customer is not there to authenticate.
     pub off_session: bool,
-    /// The card's token; for captures and releases the reference of the payment.
+    /// The card was set up for payments without the customer.
+    pub set_up: bool,
+    /// The card's token; for what follows a payment the payment's reference.
     pub token: String,
 }
 

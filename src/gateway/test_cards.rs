@@ -14,9 +14,10 @@ use sha2::{Digest, Sha256};
 use super::{CardSource, Gateway, Question, Tokenized, Unanswered};
 use crate::billing::{
     Timestamp,
+    answer::{Answer, Decline},
+    charge::RiskLevel,
     payment_intent::Action,
     payment_method::{Card, Checks, Networks, RegulatedStatus, ThreeDSecureUsage},
-    settle::{Answer, Decline},
     shape::Null,
 };
 
@@ -29,29 +30,43 @@ struct TestCard {
     funding: &'static str,
     country: &'static str,
     behaviour: Behaviour,
+    /// What its checks say of the first line of an address, of the postal code, and of the CVC.
+    checks: [Option<&'static str>; 3],
 }
 
 #[derive(Clone, Copy)]
 enum Behaviour {
     Works,
+    /// Works, and the risk check frowns.
+    Risky,
     /// Refused from the start: it cannot even be attached.
     Refused(&'static str),
     /// Attaches, but every charge fails.
     ChargesFail(&'static str),
-    /// Every payment must be authenticated.
-    Authenticates,
+    /// Every payment must be authenticated; then it works, or is declined all the same.
+    Authenticates(Option<&'static str>),
+    /// Authenticates until it has been set up.
+    AuthenticatesUntilSetUp,
     /// Authenticates on session; off session it works.
     AuthenticatesOnSession,
+    /// The outcome of a payment is known later.
+    Delayed(Option<&'static str>),
 }
 
-use Behaviour::{Authenticates, AuthenticatesOnSession, ChargesFail, Refused, Works};
+use Behaviour::{
+    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, Refused, Risky, Works,
+};
 
 const fn card(name: &'static str, number: &'static str, brand: &'static str, behaviour: Behaviour) -> TestCard {
-    TestCard { name, number, brand, funding: "credit", country: "US", behaviour }
+    TestCard { name, number, brand, funding: "credit", country: "US", behaviour, checks: [None; 3] }
 }
 
 const fn debit(name: &'static str, number: &'static str, brand: &'static str) -> TestCard {
-    TestCard { name, number, brand, funding: "debit", country: "US", behaviour: Works }
+    TestCard { funding: "debit", ..card(name, number, brand, Works) }
+}
+
+const fn checked(name: &'static str, number: &'static str, checks: [Option<&'static str>; 3]) -> TestCard {
+    TestCard { checks, ..card(name, number, "visa", Works) }
 }
 
 const CARDS: &[TestCard] = &[
@@ -60,14 +75,7 @@ const CARDS: &[TestCard] = &[
     card("mastercard", "5555555555554444", "mastercard", Works),
     card("mastercard_2_series", "2223003122003222", "mastercard", Works),
     debit("mastercard_debit", "5200828282828210", "mastercard"),
-    TestCard {
-        name: "mastercard_prepaid",
-        number: "5105105105105100",
-        brand: "mastercard",
-        funding: "prepaid",
-        country: "US",
-        behaviour: Works,
-    },
+    TestCard { funding: "prepaid", ..card("mastercard_prepaid", "5105105105105100", "mastercard", Works) },
     card("amex", "378282246310005", "amex", Works),
     card("amex_2", "371449635398431", "amex", Works),
     card("discover", "6011111111111117", "discover", Works),
@@ -80,14 +88,7 @@ const CARDS: &[TestCard] = &[
     debit("unionpay_debit", "6200000000000047", "unionpay"),
     card("unionpay_19", "6205500000000000004", "unionpay", Works),
     card("us", "4242424242424242", "visa", Works),
-    TestCard {
-        name: "jp",
-        number: "4000003920000003",
-        brand: "visa",
-        funding: "credit",
-        country: "JP",
-        behaviour: Works,
-    },
+    TestCard { country: "JP", ..card("jp", "4000003920000003", "visa", Works) },
     card("bypassPending", "4000000000000077", "visa", Works),
     card("visa_chargeDeclined", "4000000000000002", "visa", Refused("generic_decline")),
     card("visa_chargeDeclinedInsufficientFunds", "4000000000009995", "visa", Refused("insufficient_funds")),
@@ -100,12 +101,37 @@ const CARDS: &[TestCard] = &[
     card("chargeCustomerFail", "4000000000000341", "visa", ChargesFail("generic_decline")),
     card("visa_chargeCustomerFailLostCard", "4000000000000341", "visa", ChargesFail("lost_card")),
     card("visa_chargeCustomerFailStolenCard", "4000000000000341", "visa", ChargesFail("stolen_card")),
-    card("authenticationRequired", "4000002760003184", "visa", Authenticates),
-    card("authenticationRequiredOnSetup", "4000002500003155", "visa", AuthenticatesOnSession),
+    card("authenticationRequired", "4000002760003184", "visa", Authenticates(None)),
+    card("authenticationRequiredOnSetup", "4000002500003155", "visa", AuthenticatesUntilSetUp),
     card("authenticationRequiredSetupForOffSession", "4000003800000446", "visa", AuthenticatesOnSession),
-    card("threeDSecure2Required", "4000000000003220", "visa", Authenticates),
+    card(
+        "authenticationRequiredChargeDeclinedInsufficientFunds",
+        "4000008260003178",
+        "visa",
+        Authenticates(Some("insufficient_funds")),
+    ),
+    card("threeDSecure2Required", "4000000000003220", "visa", Authenticates(None)),
+    card("threeDSecure2Required_us", "4000008400000027", "visa", Authenticates(None)),
+    card("threeDSecureRequiredChargeDeclined", "4000008400001629", "visa", Authenticates(Some("generic_decline"))),
+    card("threeDSecureRequiredProcessingError", "4000008400001280", "visa", ChargesFail("generic_decline")),
     card("threeDSecureOptional", "4000000000003055", "visa", Works),
+    card("threeDSecureOptionalProcessingError", "4000000000003097", "visa", Works),
+    card("threeDSecureFrictionless", "4000000032200000", "visa", Works),
+    card("radarBlock", "4100000000000019", "visa", ChargesFail("highest_risk_level")),
+    card("riskLevelHighest", "4000000000004954", "visa", ChargesFail("highest_risk_level")),
+    card("riskLevelElevated", "4000000000009235", "visa", Risky),
+    checked("cvcCheckFail", "4000000000000101", [None, None, Some("fail")]),
+    checked("avsZipFail", "4000000000000036", [Some("pass"), Some("fail"), None]),
+    checked("avsLine1Fail", "4000000000000028", [Some("fail"), Some("pass"), None]),
+    checked("avsFail", "4000000000000010", [Some("fail"), Some("fail"), None]),
+    checked("avsUnchecked", "4000000000000044", [Some("unavailable"), Some("unavailable"), None]),
+    // Of this server only: nothing else of a card is ever `processing`.
+    card("processing", "4000000000001109", "visa", Delayed(None)),
+    card("processingFails", "4000000000001208", "visa", Delayed(Some("insufficient_funds"))),
 ];
+
+/// How long a processor takes that does not know at once.
+const DELAY_SECONDS: i64 = 60;
 
 /// Faults for tests to inject, and where to keep the processor's own books.
 #[derive(Clone, Debug, Default)]
@@ -133,19 +159,39 @@ impl TestCards {
     }
 
     fn answer(question: &Question) -> Answer {
-        // A reference is derived from the key: asking again finds the same payment.
-        let approved = || Answer::Approved { reference: format!("test_{}", question.key) };
-        if matches!(question.action, Action::Capture | Action::Release) {
-            return approved();
+        match question.action {
+            Action::Sale | Action::Authorize => Self::charge(question),
+            Action::Inquire => Self::outcome(question),
+            Action::Capture | Action::Release => approved(question.token.clone(), RiskLevel::Normal),
         }
+    }
+
+    fn charge(question: &Question) -> Answer {
         let Some(card) = CARDS.iter().find(|card| card.name == question.token) else {
             return Answer::Declined(decline("generic_decline"));
         };
+        // A reference is derived from the key: asking again finds the same payment.
+        let reference = format!("{}.{}", question.key, card.name);
+        let present = question.authenticated;
         match card.behaviour {
-            Works => approved(),
-            Refused(code) | ChargesFail(code) => Answer::Declined(decline(code)),
-            AuthenticatesOnSession if question.off_session => approved(),
-            Authenticates | AuthenticatesOnSession => Answer::NeedsAction,
+            Authenticates(_) if !present => Answer::NeedsAction,
+            AuthenticatesUntilSetUp if !present && !question.set_up => Answer::NeedsAction,
+            AuthenticatesOnSession if !present && !question.off_session => Answer::NeedsAction,
+            Refused(code) | ChargesFail(code) | Authenticates(Some(code)) => Answer::Declined(decline(code)),
+            Delayed(_) => Answer::Processing { reference, ask_again_after: DELAY_SECONDS },
+            Risky => approved(reference, RiskLevel::Elevated),
+            Works | Authenticates(None) | AuthenticatesUntilSetUp | AuthenticatesOnSession => {
+                approved(reference, RiskLevel::Normal)
+            }
+        }
+    }
+
+    /// What became of a payment that was processing.
+    fn outcome(question: &Question) -> Answer {
+        let name = question.token.rsplit_once('.').map(|(_, name)| name);
+        match CARDS.iter().find(|card| Some(card.name) == name).map(|card| card.behaviour) {
+            Some(Delayed(Some(code))) => Answer::Declined(decline(code)),
+            _ => approved(question.token.clone(), RiskLevel::Normal),
         }
     }
 
@@ -153,8 +199,8 @@ impl TestCards {
     /// the process is killed: it is the processor's idempotency.
     fn remember(&self, question: &Question, answer: &Answer) -> std::io::Result<()> {
         let Some(ledger) = &self.faults.ledger else { return Ok(()) };
-        let moved =
-            matches!(answer, Answer::Approved { .. }) && matches!(question.action, Action::Sale | Action::Capture);
+        let moved = matches!(answer, Answer::Approved { .. })
+            && matches!(question.action, Action::Sale | Action::Capture | Action::Inquire);
         let path = ledger.join(&question.key);
         let draft = ledger.join(format!(".{}.{}", question.key, std::process::id()));
         let verdict = if moved { "captured" } else { "refused" };
@@ -170,6 +216,11 @@ impl TestCards {
     }
 }
 
+/// Whether a card must be authenticated before it is kept for later.
+const fn authenticates(card: &TestCard) -> bool {
+    matches!(card.behaviour, Authenticates(_) | AuthenticatesUntilSetUp | AuthenticatesOnSession)
+}
+
 impl Gateway for TestCards {
     fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
         Box::pin(async move {
@@ -178,7 +229,11 @@ impl Gateway for TestCards {
                     let card =
                         CARDS.iter().find(|card| card.name == name).ok_or_else(|| decline("incorrect_number"))?;
                     let year = year_of(now) + 1;
-                    Ok(Tokenized { card: shown(card, 12, year, false), token: card.name.to_owned() })
+                    Ok(Tokenized {
+                        authenticates: authenticates(card),
+                        card: shown(card, 12, year, card.checks[2].is_some()),
+                        token: card.name.to_owned(),
+                    })
                 }
                 CardSource::Number { number, exp_month, exp_year, cvc } => {
                     let digits: String = number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
@@ -191,7 +246,11 @@ impl Gateway for TestCards {
                         return Err(decline("invalid_cvc"));
                     }
                     let card = CARDS.iter().find(|card| card.number == digits).ok_or_else(not_a_test_card)?;
-                    Ok(Tokenized { card: shown(card, *exp_month, year, cvc.is_some()), token: card.name.to_owned() })
+                    Ok(Tokenized {
+                        authenticates: authenticates(card),
+                        card: shown(card, *exp_month, year, cvc.is_some()),
+                        token: card.name.to_owned(),
+                    })
                 }
             }
         })
@@ -222,15 +281,20 @@ impl Gateway for TestCards {
     }
 }
 
+const fn approved(reference: String, risk: RiskLevel) -> Answer {
+    Answer::Approved { reference, risk }
+}
+
 fn shown(card: &TestCard, exp_month: i64, exp_year: i64, cvc_given: bool) -> Card {
+    let [line1, postal_code, cvc] = card.checks;
     let hash = Sha256::digest(card.number.as_bytes());
     let fingerprint = hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     Card {
         brand: card.brand.to_owned(),
         checks: Checks {
-            address_line1_check: None,
-            address_postal_code_check: None,
-            cvc_check: cvc_given.then(|| "pass".to_owned()),
+            address_line1_check: line1.map(ToOwned::to_owned),
+            address_postal_code_check: postal_code.map(ToOwned::to_owned),
+            cvc_check: cvc_given.then(|| cvc.unwrap_or("pass").to_owned()),
         },
         country: Some(card.country.to_owned()),
         display_brand: card.brand.to_owned(),

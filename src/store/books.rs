@@ -63,6 +63,17 @@ pub async fn owner(connection: &mut Connection, noun: &Noun, id: &str) -> Result
     Ok(found.map(|customer| customer.map(Id::given)))
 }
 
+/// A document as it is now, without a lock: for finding out what else a decision will need.
+pub async fn peek<R: Resource>(connection: &mut Connection, id: &Id<R>) -> Result<Option<R>, Fault> {
+    let sql = format!("select body from {} where id = $1 and bucket = $2", R::NOUN.table);
+    let body: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(id.as_str())
+        .bind(id.bucket().number())
+        .fetch_optional(connection)
+        .await?;
+    Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+}
+
 /// Locks the customers (in id order: no deadlocks) and loads all that the decisions need.
 pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<Opened, Fault> {
     let customers: Vec<&str> =

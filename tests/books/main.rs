@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use dunlin::billing::{
     Amount, Books, Id, Moment, Resource as _, Timestamp, advance,
+    answer::{Answer, Decline},
     books::Catalogue,
-    charge::{Charge, Status as ChargeStatus},
+    charge::{Charge, RiskLevel, Status as ChargeStatus},
     id::Ids,
     invoice::{Invoice, Status},
     invoice_payment::InvoicePayment,
     payment_intent::PaymentIntent,
-    settle::{self, Answer, Decline},
+    settle,
     subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
     subscription::{BillingMode, BillingModeType, SaveDefault, Subscription},
 };
@@ -84,7 +85,7 @@ fn answer(started_at: Timestamp, declining: u8) -> Answer {
     if declining > 0 && day % 8 < i64::from(declining) {
         return Answer::Declined(Decline { code: "card_declined".into(), decline_code: None, message: "No.".into() });
     }
-    Answer::Approved { reference: format!("ref_{started_at}") }
+    Answer::Approved { reference: format!("ref_{started_at}"), risk: RiskLevel::Normal }
 }
 
 /// Asks and settles until no question is open.

@@ -1,5 +1,6 @@
 //! Behaviour, through real HTTP on a real Postgres. Every test has a database of its own.
 
+mod authentication;
 mod catalogue;
 mod clocks;
 mod crashes;
@@ -7,6 +8,7 @@ mod dialect;
 mod hostile;
 mod invoices;
 mod payments;
+mod processing;
 mod sequences;
 mod states;
 mod subscriptions;

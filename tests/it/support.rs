@@ -83,6 +83,7 @@ impl House {
             database_url: database_url.clone(),
             connections: 8,
             listen: "127.0.0.1:0".parse().expect("an address"),
+            public_url: None,
             workers,
             clock: clock.clone(),
             gateway,

@@ -1,0 +1,40 @@
+//! `/v1/test_helpers/payment_intents/{id}/authenticate`: what the customer does on the page of a
+//! `next_action`, for programs.
+
+use axum::{Router, routing::post};
+use serde::Deserialize;
+
+use super::{
+    House,
+    call::{At, Call},
+    reply::Reply,
+};
+use crate::{
+    billing::{Id, Refusal, next_action::Authentication, payment_intent},
+    engine::authenticate,
+};
+
+pub fn routes() -> Router<House> {
+    Router::new().route("/v1/test_helpers/payment_intents/{id}/authenticate", post(payment))
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Authenticate {
+    outcome: Option<Authentication>,
+}
+
+fn outcome(call: &Call) -> Result<Authentication, Refusal> {
+    if call.livemode() {
+        return Err(Refusal::invalid("Authentication can be simulated in test mode only."));
+    }
+    let params: Authenticate = call.params()?;
+    params.outcome.ok_or_else(|| Refusal::missing("outcome"))
+}
+
+async fn payment(At(id): At<String>, call: Call) -> Reply {
+    let outcome = outcome(&call)?;
+    let mut reader = call.house.engine.store.reader().await?;
+    let verb = authenticate::payment(&mut reader, &Id::given(id), outcome).await?;
+    drop(reader);
+    call.run(&payment_intent::NOUN, verb).await
+}

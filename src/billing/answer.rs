@@ -1,0 +1,127 @@
+//! What a processor answers, and what its refusals mean.
+
+use super::{
+    Refusal,
+    charge::{AdviceCode, NetworkStatus, OutcomeType, RiskLevel},
+};
+
+/// The answer to a question about a payment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Approved {
+        /// What the processor calls the payment.
+        reference: String,
+        risk: RiskLevel,
+    },
+    /// Approved, but it may still come back: the processor knows for sure after so many seconds.
+    Provisional {
+        reference: String,
+        ask_again_after: i64,
+    },
+    /// Taken in; the processor will know after so many seconds.
+    Processing {
+        reference: String,
+        ask_again_after: i64,
+    },
+    Declined(Decline),
+    /// The customer must authenticate first.
+    NeedsAction,
+}
+
+/// Why a card was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decline {
+    pub code: String,
+    pub decline_code: Option<String>,
+    pub message: String,
+}
+
+/// Reasons that will not go away: charging the same card again is no use (hard decline codes).
+const HARD: [&str; 9] = [
+    "incorrect_number",
+    "lost_card",
+    "pickup_card",
+    "stolen_card",
+    "revocation_of_authorization",
+    "revocation_of_all_authorizations",
+    "authentication_required",
+    "highest_risk_level",
+    "transaction_not_allowed",
+];
+
+impl Decline {
+    /// The issuer wants the customer to authenticate, and the customer is not there.
+    pub fn authentication_required() -> Decline {
+        Decline {
+            code: "authentication_required".to_owned(),
+            decline_code: Some("authentication_required".to_owned()),
+            message: "Your card was declined. This transaction requires authentication.".to_owned(),
+        }
+    }
+
+    /// The decline as the error of a request.
+    pub fn refusal(&self) -> Refusal {
+        let mut refusal = Refusal::card(self.code.clone(), self.message.clone());
+        refusal.decline_code.clone_from(&self.decline_code);
+        refusal
+    }
+
+    /// The most precise word for it.
+    pub fn reason(&self) -> &str {
+        self.decline_code.as_deref().unwrap_or(&self.code)
+    }
+
+    pub fn is_hard(&self) -> bool {
+        HARD.contains(&self.reason())
+    }
+
+    pub fn advice(&self) -> AdviceCode {
+        match self.reason() {
+            "incorrect_cvc" | "invalid_cvc" | "incorrect_number" | "invalid_number" | "expired_card" => {
+                AdviceCode::ConfirmCardData
+            }
+            _ if self.is_hard() => AdviceCode::DoNotTryAgain,
+            _ => AdviceCode::TryAgainLater,
+        }
+    }
+
+    /// Who refused: the issuer, or the risk check before the issuer was asked.
+    pub fn origin(&self) -> (NetworkStatus, OutcomeType, RiskLevel) {
+        if self.reason() == "highest_risk_level" {
+            (NetworkStatus::NotSentToNetwork, OutcomeType::Blocked, RiskLevel::Highest)
+        } else {
+            (NetworkStatus::DeclinedByNetwork, OutcomeType::IssuerDeclined, RiskLevel::Normal)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decline(code: &str, decline_code: Option<&str>) -> Decline {
+        Decline { code: code.to_owned(), decline_code: decline_code.map(ToOwned::to_owned), message: String::new() }
+    }
+
+    /// Hard decline codes: no retry without a new card.
+    #[test]
+    fn some_declines_are_for_good() {
+        for reason in HARD {
+            assert!(decline("card_declined", Some(reason)).is_hard(), "{reason}");
+        }
+        for reason in ["generic_decline", "insufficient_funds", "card_velocity_exceeded", "do_not_honor", "fraudulent"]
+        {
+            assert!(!decline("card_declined", Some(reason)).is_hard(), "{reason}");
+        }
+        assert!(decline("incorrect_number", None).is_hard());
+        assert!(!decline("processing_error", None).is_hard());
+    }
+
+    #[test]
+    fn a_blocked_payment_never_reached_the_issuer() {
+        let (network, kind, risk) = decline("card_declined", Some("highest_risk_level")).origin();
+        assert_eq!((network, kind, risk), (NetworkStatus::NotSentToNetwork, OutcomeType::Blocked, RiskLevel::Highest));
+        let (network, kind, _) = decline("card_declined", Some("lost_card")).origin();
+        assert_eq!((network, kind), (NetworkStatus::DeclinedByNetwork, OutcomeType::IssuerDeclined));
+    }
+}

@@ -1,0 +1,67 @@
+//! Authentication: asked for, and then done or not by the customer.
+
+use super::{
+    Books, Id, Moment, Refusal,
+    cancel::busy,
+    next_action::{Authentication, NextAction},
+    payment_intent::{Asker, Attempt, ConfirmationMethod, Internal, PaymentError, PaymentIntent, Status},
+    settle,
+};
+
+/// What a failed authentication is called.
+pub const FAILURE: &str = "payment_intent_authentication_failure";
+
+/// The payment waits for the customer to authenticate. The invoice it pays stays open, and its
+/// subscription incomplete or past due (result of an attempt).
+pub fn required(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) -> Result<(), Refusal> {
+    let action = NextAction::authenticate(intent.id.as_str(), &intent.client_secret, attempt.return_url.as_deref(), at);
+    let intent = PaymentIntent {
+        next_action: Some(action),
+        payment_method: Some(attempt.payment_method.clone()),
+        status: Status::RequiresAction,
+        ..intent
+    };
+    books.put(intent.clone()).tell("payment_intent.requires_action", at);
+    match intent.internal.invoice.as_ref().and_then(|id| books.get(id)).cloned() {
+        Some(invoice) => {
+            settle::not_collected(books, invoice, attempt.automatic, &["invoice.payment_action_required"], at)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The customer has authenticated, or has not. A payment goes on where it had stopped; one that is
+/// confirmed by hand waits for its server to confirm it again.
+pub fn authenticate(
+    books: &mut Books,
+    id: &Id<PaymentIntent>,
+    outcome: Authentication,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let intent = books.find(id, "intent")?.clone();
+    if intent.internal.attempt.is_some() {
+        return Err(busy());
+    }
+    let (Status::RequiresAction, Some(method)) = (intent.status, intent.payment_method.clone()) else {
+        return Err(PaymentIntent::unexpected_state(format!(
+            "This PaymentIntent cannot be authenticated because it has a status of {}. Only a PaymentIntent with a status of \
+             requires_action can be.",
+            intent.status
+        )));
+    };
+    let method = books.find(&method, "payment_method")?.clone();
+    if outcome == Authentication::Fail {
+        let error = PaymentError::of_authentication(FAILURE, books.image(&method.id));
+        return settle::failed(books, intent, error, false, at);
+    }
+    let internal = Internal { authenticated: Some(method.id.clone()), ..intent.internal };
+    let intent = PaymentIntent { next_action: None, internal, ..intent };
+    if intent.confirmation_method == ConfirmationMethod::Manual {
+        books.put(PaymentIntent { status: Status::RequiresConfirmation, ..intent });
+        return Ok(());
+    }
+    let asker = Asker { automatic: false, off_session: false };
+    let attempt = intent.charge_to(&method, intent.amount, asker, at.now);
+    books.put(intent.ask(attempt)?);
+    Ok(())
+}

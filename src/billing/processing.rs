@@ -1,0 +1,80 @@
+//! A payment that takes its time: the processor has it, and will be asked again what became of it.
+
+use super::{
+    Books, Id, Moment, Refusal,
+    charge::{self, Charge, Verdict},
+    invoice::{Invoice, Status as InvoiceStatus},
+    payment_intent::{Action, Attempt, Internal, PaymentIntent, Status, Wait},
+};
+
+/// The charge is pending, the intent is processing. An invoice stays open and its subscription stays what
+/// it is: `incomplete` for a first payment, otherwise usually `active` (result of an attempt).
+pub fn begin(
+    books: &mut Books,
+    intent: PaymentIntent,
+    attempt: &Attempt,
+    reference: &str,
+    ask_again_after: i64,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let ask_at = at.now.plus_seconds(ask_again_after);
+    let wait = Wait { ask_at, attempt: Attempt { token: reference.to_owned(), ..attempt.clone() } };
+    let known = pending_charge(books, &intent);
+    let first = known.is_none();
+    let charge = match known {
+        Some(charge) => charge,
+        None => {
+            let method = books.find(&attempt.payment_method, "payment_method")?.clone();
+            Charge::of(&intent, attempt, &method, Verdict::Pending { reference }, at)
+        }
+    };
+    let mut waits = intent.internal.waits.clone();
+    waits.push(wait);
+    let intent = PaymentIntent {
+        last_payment_error: None,
+        latest_charge: Some(charge.id.clone()),
+        next_action: None,
+        payment_method: Some(attempt.payment_method.clone()),
+        status: Status::Processing,
+        internal: Internal { waits, ..intent.internal },
+        ..intent
+    };
+    let invoice = intent.internal.invoice.clone();
+    let id = intent.id.clone();
+    books.put(intent);
+    if first {
+        books.put(charge).tell("charge.pending", at);
+        books.tell(&id, "payment_intent.processing", at);
+        if let Some(invoice) = invoice {
+            attempted(books, &invoice, attempt.automatic, at);
+        }
+    }
+    Ok(())
+}
+
+/// The charge whose outcome is awaited.
+pub fn pending_charge(books: &Books, intent: &PaymentIntent) -> Option<Charge> {
+    let charge = books.get(intent.latest_charge.as_ref()?)?;
+    (charge.status == charge::Status::Pending).then(|| charge.clone())
+}
+
+fn attempted(books: &mut Books, id: &Id<Invoice>, automatic: bool, at: &mut Moment) {
+    let Some(invoice) = books.get(id).filter(|invoice| invoice.status == InvoiceStatus::Open).cloned() else { return };
+    // The first attempt counts whoever made it; later on only the automatic ones do.
+    let counts = automatic || invoice.attempt_count == 0;
+    let attempt_count = invoice.attempt_count + i64::from(counts);
+    books
+        .put(Invoice { attempt_count, attempted: true, next_payment_attempt: None, ..invoice })
+        .tell("invoice.updated", at);
+}
+
+/// The time has come to ask what became of it.
+pub fn inquire(books: &mut Books, id: &Id<PaymentIntent>, at: &mut Moment) -> Result<(), Refusal> {
+    let mut intent = books.find(id, "payment_intent")?.clone();
+    let Some(wait) = intent.inquiry().cloned() else { return Ok(()) };
+    intent.internal.waits.retain(|other| *other != wait);
+    let number = intent.internal.attempts + 1;
+    let question = Attempt { action: Action::Inquire, number, started_at: at.now, ..wait.attempt };
+    books.put(intent.ask(question)?);
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! What an authentication comes to: the same verb for the page and for the API.
+
+use super::{
+    Owner, Subject,
+    verb::{Decision, Verb},
+};
+use crate::{
+    billing::{Id, authenticate, next_action::Authentication, payment_intent::PaymentIntent},
+    store::{
+        Connection, Fault,
+        books::{self, Needs},
+    },
+};
+
+/// The customer has authenticated a payment, or has not.
+pub async fn payment(
+    connection: &mut Connection,
+    id: &Id<PaymentIntent>,
+    outcome: Authentication,
+) -> Result<impl Verb + use<>, Fault> {
+    let needs = around(connection, id).await?;
+    let id = id.clone();
+    Ok(Decision::new(Owner::of(&id), needs, move |books, at| {
+        books.at_path(&id)?;
+        authenticate::authenticate(books, &id, outcome, at)?;
+        Ok(Subject::document(&id))
+    }))
+}
+
+/// What must be at hand when an intent goes on: its payment method, and the invoice that it pays.
+pub async fn around(connection: &mut Connection, id: &Id<PaymentIntent>) -> Result<Needs, Fault> {
+    let mut needs = Needs::default();
+    if let Some(intent) = books::peek(connection, id).await? {
+        intent.payment_method.iter().for_each(|method| needs.document(method));
+        intent.internal.invoice.iter().for_each(|invoice| needs.document(invoice));
+    }
+    Ok(needs)
+}
