@@ -5,6 +5,7 @@ use super::{
     collect::{self, Collection},
     finalize, follow,
     invoice::{Invoice, Status as InvoiceStatus},
+    pause_collection,
     payment_intent::PaymentIntent,
     processing, renew,
     subscription::{CancellationReason, Status, Subscription},
@@ -58,6 +59,9 @@ fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -
     let subscription = books.find(id, "subscription")?;
     match subscription.status {
         Status::Incomplete => cancel::expire(books, id, at),
+        _ if subscription.collection_resumes_at().is_some_and(|time| Some(time) == subscription.due()) => {
+            pause_collection::lift(books, id, at)
+        }
         _ if subscription.cancel_at.is_some_and(|cancel_at| Some(cancel_at) == subscription.due()) => {
             cancel::end(books, id, CancellationReason::CancellationRequested, at)
         }

@@ -250,6 +250,7 @@ fn blank(
         starting_balance: customer.balance,
         statement_descriptor: None,
         status: Status::Draft,
+        status_details: None,
         status_transitions: StatusTransitions::default(),
         subtotal: total,
         subtotal_excluding_tax: total,

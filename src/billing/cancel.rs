@@ -4,7 +4,7 @@ use super::{
     Books, Id, Moment, Refusal,
     collect::intent_of,
     follow,
-    invoice::{Invoice, Status as InvoiceStatus},
+    invoice::{Invoice, Status as InvoiceStatus, UncollectibleReason},
     invoice_item::InvoiceItem,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
@@ -99,7 +99,8 @@ pub fn void(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), 
     follow::voided(books, id, at)
 }
 
-fn void_quietly(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+/// Voids an invoice, and leaves its subscription alone.
+pub fn void_quietly(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?.clone();
     if let Some(intent) = intent_of(books, id).filter(|intent| !intent.status.is_terminal()).cloned() {
         cancel_intent(books, intent, IntentReason::VoidInvoice, at, |books, at| {
@@ -175,7 +176,9 @@ pub fn mark_uncollectible(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) 
     if intent_of(books, id).is_some_and(|intent| intent.internal.attempt.is_some()) {
         return Err(busy());
     }
-    books.put(invoice.mark_uncollectible(at.now)?).tell("invoice.marked_uncollectible", at);
+    books
+        .put(invoice.mark_uncollectible(UncollectibleReason::UserForgiven, at.now)?)
+        .tell("invoice.marked_uncollectible", at);
     follow::settled(books, id, None, at)
 }
 

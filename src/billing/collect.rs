@@ -3,6 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal,
     customer::Customer,
+    finalize,
     invoice::{Invoice, Status},
     invoice_payment::InvoicePayment,
     payment_intent::{Asker, PaymentIntent, Status as IntentStatus},
@@ -59,9 +60,11 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
         }
         return Err(no_payment_method());
     };
-    let intent = intent_of(books, id)
-        .cloned()
-        .ok_or_else(|| Refusal::internal(format!("The open invoice {id} has no payment intent.")))?;
+    let intent = match intent_of(books, id) {
+        Some(intent) => intent.clone(),
+        // It was given up at once, and is wanted after all.
+        None => finalize::claim_later(books, &invoice, at),
+    };
     if intent.status == IntentStatus::Processing {
         // Its outcome is awaited already: the money must not be asked for twice.
         return if collection.automatic { Ok(()) } else { Err(processing()) };

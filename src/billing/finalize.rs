@@ -2,7 +2,7 @@
 
 use super::{
     Amount, Books, Id, Metadata, Moment, Refusal,
-    bill::due_after_balance,
+    bill::{AfterBalance, due_after_balance},
     customer::Customer,
     follow,
     intend::{self, NewIntent},
@@ -18,20 +18,39 @@ use super::{
     subscription::SaveDefault,
 };
 
+/// What will be done with an invoice once it is finalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Collect,
+    /// Credit is used up, the rest is not asked for.
+    GiveUp,
+    /// Nothing is asked for, and credit is left alone.
+    Void,
+}
+
 /// Finalises a draft. Nothing due: it is paid. Otherwise it is open, with a payment intent for what
 /// is due (the freeze; special totals at finalisation).
 pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    finalize_for(books, id, Purpose::Collect, at)
+}
+
+/// The same for an invoice that may not be collected: then it gets no payment intent.
+pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?.clone();
     if invoice.status != Status::Draft {
         return Err(Refusal::invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice."));
     }
     let customer = books.customer()?.clone();
     let number = format!("{}-{:04}", customer.invoice_prefix, customer.next_invoice_sequence);
-    let after = due_after_balance(invoice.total, customer.balance)?;
+    let after = match purpose {
+        Purpose::Collect | Purpose::GiveUp => due_after_balance(invoice.total, customer.balance)?,
+        Purpose::Void => AfterBalance { due: invoice.total.max(Amount::ZERO), ending_balance: customer.balance },
+    };
+    let collected = purpose == Purpose::Collect;
     // Too little to charge is carried to the next invoice.
-    let too_small = !after.due.is_zero() && after.due < invoice.currency.minimum_charge();
+    let too_small = collected && !after.due.is_zero() && after.due < invoice.currency.minimum_charge();
     let (due, ending_balance) = if too_small { (Amount::ZERO, after.due) } else { (after.due, after.ending_balance) };
-    if due > Amount::MAXIMUM_CHARGE {
+    if collected && due > Amount::MAXIMUM_CHARGE {
         return Err(
             Refusal::invalid("The amount due is larger than the maximum that can be charged.").code("amount_too_large")
         );
@@ -70,10 +89,10 @@ pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
         next_invoice_sequence: customer.next_invoice_sequence.saturating_add(1),
         ..customer
     });
-    if due.is_zero() {
-        settle_at_zero(books, finalized, at)?;
-    } else {
-        open_with_intent(books, finalized, at)?;
+    match purpose {
+        Purpose::Collect | Purpose::GiveUp if due.is_zero() => settle_at_zero(books, finalized, at)?,
+        Purpose::Collect => open_with_intent(books, finalized, at)?,
+        Purpose::GiveUp | Purpose::Void => drop(books.put(finalized).tell("invoice.finalized", at)),
     }
     if balance_changed {
         books.tell(&customer_id, "customer.updated", at);
@@ -93,6 +112,24 @@ fn settle_at_zero(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Resul
 }
 
 fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+    let (invoice, intent, payment) = claim(books, invoice, at);
+    books.put(invoice).tell("invoice.finalized", at);
+    books.put(intent).tell("payment_intent.created", at);
+    books.put(payment);
+    books.soundness()
+}
+
+/// Makes the payment intent of an invoice that was finalised without one: it is to be paid after all.
+pub fn claim_later(books: &mut Books, invoice: &Invoice, at: &mut Moment) -> PaymentIntent {
+    let (invoice, intent, payment) = claim(books, invoice.clone(), at);
+    books.put(invoice);
+    books.put(intent.clone()).tell("payment_intent.created", at);
+    books.put(payment);
+    intent
+}
+
+/// The intent by which an invoice can be paid, and the joint between them.
+fn claim(books: &Books, invoice: Invoice, at: &mut Moment) -> (Invoice, PaymentIntent, InvoicePayment) {
     let description = match invoice.billing_reason {
         BillingReason::SubscriptionCreate => "Subscription creation",
         BillingReason::SubscriptionCycle | BillingReason::SubscriptionUpdate => "Subscription update",
@@ -113,7 +150,7 @@ fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Res
         id: Id::new(&mut at.ids, invoice.id.bucket()),
         object: invoice_payment::Tag::InvoicePayment,
         amount_paid: None,
-        amount_requested: invoice.amount_due,
+        amount_requested: invoice.amount_remaining,
         created: at.now,
         currency: invoice.currency,
         invoice: invoice.id.clone(),
@@ -124,10 +161,7 @@ fn open_with_intent(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Res
         status_transitions: InvoicePaymentTransitions::default(),
         internal: invoice_payment::Internal { customer: invoice.customer.clone() },
     };
-    books.put(invoice).tell("invoice.finalized", at);
-    books.put(intent).tell("payment_intent.created", at);
-    books.put(payment);
-    books.soundness()
+    (invoice, intent, payment)
 }
 
 fn blank_intent(books: &Books, invoice: &Invoice, description: &str, at: &mut Moment) -> PaymentIntent {
@@ -138,7 +172,7 @@ fn blank_intent(books: &Books, invoice: &Invoice, description: &str, at: &mut Mo
         subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription
     });
     let new = NewIntent {
-        amount: invoice.amount_due,
+        amount: invoice.amount_remaining,
         automatic_payment_methods: None,
         capture_method: CaptureMethod::Automatic,
         confirmation_method: ConfirmationMethod::Automatic,

@@ -20,14 +20,15 @@ pub fn settled(
 ) -> Result<(), Refusal> {
     if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) {
         let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
-        let saved = method.filter(|_| saves && !subscription.status.is_terminal()).cloned();
-        books
-            .put(Subscription {
-                default_payment_method: saved.or_else(|| subscription.default_payment_method.clone()),
-                status: after_settling(subscription.status),
-                ..subscription
-            })
-            .tell("customer.subscription.updated", at);
+        let saved = method.filter(|_| saves && !subscription.status.is_terminal());
+        let status = after_settling(subscription.status);
+        let default_payment_method = saved.or(subscription.default_payment_method.as_ref()).cloned();
+        // An ordinary payment changes nothing here, and so writes nothing.
+        if status != subscription.status || default_payment_method != subscription.default_payment_method {
+            books
+                .put(Subscription { default_payment_method, status, ..subscription })
+                .tell("customer.subscription.updated", at);
+        }
     }
     set_delinquent(books, false, at)
 }
@@ -81,6 +82,7 @@ pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<()
             Status::Canceled => {
                 return cancel::end(books, &subscription.id, CancellationReason::PaymentFailed, at);
             }
+            status if status == subscription.status => return Ok(()),
             status => Subscription { status, ..subscription },
         },
         Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => return Ok(()),

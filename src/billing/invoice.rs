@@ -155,6 +155,9 @@ pub struct Invoice {
     pub starting_balance: Amount,
     pub statement_descriptor: Option<String>,
     pub status: Status,
+    /// Absent unless its status calls for an explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_details: Option<StatusDetails>,
     pub status_transitions: StatusTransitions,
     pub subtotal: Amount,
     pub subtotal_excluding_tax: Amount,
@@ -265,6 +268,24 @@ words!(
     }
 );
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusDetails {
+    pub uncollectible: Uncollectible,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Uncollectible {
+    pub reason: UncollectibleReason,
+}
+
+words!(
+    /// Why an invoice was given up.
+    UncollectibleReason {
+        SubscriptionPaused = "subscription_paused",
+        UserForgiven = "user_forgiven",
+    }
+);
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StatusTransitions {
     pub finalized_at: Option<Timestamp>,
@@ -288,6 +309,7 @@ impl Invoice {
             attempted: true,
             auto_advance: false,
             next_payment_attempt: None,
+            status_details: None,
             status_transitions: StatusTransitions { paid_at: Some(now), ..self.status_transitions },
             ..self
         }
@@ -305,6 +327,7 @@ impl Invoice {
                 status: Status::Void,
                 auto_advance: false,
                 next_payment_attempt: None,
+                status_details: None,
                 status_transitions: StatusTransitions { voided_at: Some(now), ..self.status_transitions },
                 ..self
             }),
@@ -312,12 +335,13 @@ impl Invoice {
         }
     }
 
-    pub fn mark_uncollectible(self, now: Timestamp) -> Result<Invoice, Refusal> {
+    pub fn mark_uncollectible(self, reason: UncollectibleReason, now: Timestamp) -> Result<Invoice, Refusal> {
         match self.status {
             Status::Open => Ok(Invoice {
                 status: Status::Uncollectible,
                 auto_advance: false,
                 next_payment_attempt: None,
+                status_details: Some(StatusDetails { uncollectible: Uncollectible { reason } }),
                 status_transitions: StatusTransitions { marked_uncollectible_at: Some(now), ..self.status_transitions },
                 ..self
             }),

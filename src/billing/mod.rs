@@ -50,6 +50,7 @@ pub mod dunning;
 pub mod finalize;
 pub mod follow;
 pub mod intend;
+pub mod pause_collection;
 pub mod processing;
 pub mod prorate;
 pub mod renew;

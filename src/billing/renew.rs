@@ -5,6 +5,7 @@ use super::{
     bill::{self, Bill},
     cancel,
     invoice::BillingReason,
+    pause_collection,
     subscribe::next_boundary,
     subscription::{CancellationReason, Item, Status, Subscription},
 };
@@ -24,12 +25,14 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
         period: ended,
         cycle: Some(ended.end),
         // An unpaid subscription keeps its drafts: nothing is collected until somebody asks.
-        auto_advance: renewed.status != Status::Unpaid,
+        auto_advance: renewed.status != Status::Unpaid && renewed.pause_collection.is_none(),
         currency: renewed.currency,
         include_pending_items: true,
     };
     let invoice = bill::draft(books, &bill, at)?;
-    books.put(Subscription { latest_invoice: Some(invoice), ..renewed }).tell("customer.subscription.updated", at);
+    books.put(Subscription { latest_invoice: Some(invoice.clone()), ..renewed });
+    pause_collection::neutralize(books, id, &invoice, at)?;
+    books.tell(id, "customer.subscription.updated", at);
     Ok(())
 }
 

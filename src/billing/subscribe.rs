@@ -230,7 +230,7 @@ fn blank(
         metadata: wanted.metadata.clone(),
         next_pending_invoice_item_invoice: Null,
         on_behalf_of: Null,
-        pause_collection: Null,
+        pause_collection: None,
         payment_settings: PaymentSettings {
             payment_method_options: Null,
             payment_method_types: Null,

@@ -7,6 +7,7 @@ use super::{
     customer::{self, Customer},
     invoice::{self, Invoice},
     noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, null, one, text},
+    pause_collection::PauseCollection,
     payment_method::{self, PaymentMethod},
     period::Period,
     price::{self, Price},
@@ -134,7 +135,7 @@ pub struct Subscription {
     pub metadata: Metadata,
     pub next_pending_invoice_item_invoice: Null,
     pub on_behalf_of: Null,
-    pub pause_collection: Null,
+    pub pause_collection: Option<PauseCollection>,
     pub payment_settings: PaymentSettings,
     pub pending_invoice_item_interval: Null,
     pub pending_setup_intent: Null,
@@ -296,6 +297,10 @@ impl Subscription {
         Some(Period { start: first.current_period_start, end: first.current_period_end })
     }
 
+    pub fn collection_resumes_at(&self) -> Option<Timestamp> {
+        self.pause_collection?.resumes_at
+    }
+
     /// Ends it now. `canceled_at` stays what it was if the end had been asked for earlier.
     pub fn cancel(self, reason: CancellationReason, now: Timestamp) -> Result<Subscription, Refusal> {
         let status = match self.status {
@@ -347,10 +352,10 @@ impl Resource for Subscription {
         let renewal = self.period().map(|period| period.end);
         match self.status {
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
-                [renewal, self.cancel_at].into_iter().flatten().min()
+                [renewal, self.cancel_at, self.collection_resumes_at()].into_iter().flatten().min()
             }
             Status::Incomplete => Some(self.created.plus_seconds(INCOMPLETE_WINDOW_SECONDS)),
-            Status::Paused => self.cancel_at,
+            Status::Paused => [self.cancel_at, self.collection_resumes_at()].into_iter().flatten().min(),
             Status::Canceled | Status::IncompleteExpired => None,
         }
     }

@@ -7,6 +7,7 @@ mod crashes;
 mod dialect;
 mod hostile;
 mod invoices;
+mod pausing;
 mod payments;
 mod processing;
 mod sequences;

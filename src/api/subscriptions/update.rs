@@ -10,6 +10,7 @@ use crate::{
     },
     billing::{
         Id, MetadataPatch, Refusal, cancel,
+        pause_collection::PauseCollection,
         payment_method::PaymentMethod,
         shape::{Patch, Text, Unsupported},
         subscribe::check_payment_method,
@@ -28,6 +29,7 @@ struct Update {
     description: Patch<Text<500>>,
     metadata: MetadataPatch,
     off_session: Option<bool>,
+    pause_collection: Patch<PauseCollection>,
     payment_settings: Option<PaymentSettingsParams>,
     // Known, and refused rather than ignored.
     add_invoice_items: Option<Unsupported>,
@@ -45,7 +47,6 @@ struct Update {
     invoice_settings: Option<Unsupported>,
     items: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
-    pause_collection: Option<Unsupported>,
     payment_behavior: Option<Unsupported>,
     pending_invoice_item_interval: Option<Unsupported>,
     proration_behavior: Option<Unsupported>,
@@ -55,12 +56,14 @@ struct Update {
     trial_from_plan: Option<Unsupported>,
     trial_settings: Option<Unsupported>,
 }
+
 impl Update {
     /// A subscription that has ended takes metadata and reasons, nothing else.
     fn check_ended(&self) -> Result<(), Refusal> {
         let other = self.cancel_at_period_end.is_some()
             || self.default_payment_method != Patch::Keep
             || self.description != Patch::Keep
+            || self.pause_collection != Patch::Keep
             || self.payment_settings.is_some();
         if other {
             let message = "A canceled subscription can only update its cancellation_details and metadata.";
@@ -76,6 +79,7 @@ impl Update {
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
             description: self.description.map(String::from).over(subscription.description),
             metadata: self.metadata.apply(subscription.metadata)?,
+            pause_collection: self.pause_collection.over(subscription.pause_collection),
             payment_settings: PaymentSettings {
                 save_default_payment_method: save.unwrap_or(subscription.payment_settings.save_default_payment_method),
                 ..subscription.payment_settings
@@ -92,6 +96,9 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
         let subscription = books.at_path(&id)?.clone();
         if subscription.status.is_terminal() {
             params.check_ended()?;
+        }
+        if let Patch::Set(pause) = &params.pause_collection {
+            pause.check(&subscription, at.now)?;
         }
         let at_period_end = params.cancel_at_period_end;
         let changed = params.apply(subscription)?;
