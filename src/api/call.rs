@@ -20,7 +20,7 @@ use crate::{
     dialect::{error, expand, filter, form::Form, params, speak, version},
     engine::{Answered, Failure, Render, Subject, Verb, request},
     store::{
-        Connection,
+        Connection, Fault,
         list::{self, Condition, Cursor, Page},
         read,
     },
@@ -335,6 +335,23 @@ impl Voice {
         Ok(if self.redact { redacted(noun, value) } else { value })
     }
 
+    /// A line or an item, out of the document that it lives in.
+    async fn part(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        noun: &'static Noun,
+        id: &str,
+    ) -> Result<Answered, Failure> {
+        let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
+        let whole: Value = serde_json::from_str(&body.unwrap_or_default()).map_err(Fault::from)?;
+        let parts = ["/lines/data", "/items/data"].into_iter().filter_map(|path| whole.pointer(path)?.as_array());
+        let part = parts.flatten().find(|part| part.get("id").and_then(Value::as_str) == Some(id));
+        let part = part.ok_or_else(|| not_found(noun, id))?.to_string();
+        let value = self.speak(connection, noun, part).await?;
+        Ok(Answered { status: 200, body: speak::text(&value)?, repeats: None })
+    }
+
     /// The error of a payment that was declined meanwhile.
     async fn declined(&self, connection: &mut Connection, subject: &Subject) -> Result<Option<Answered>, Failure> {
         let Some(intent) = &subject.unless_declined else { return Ok(None) };
@@ -368,8 +385,15 @@ impl Render for Voice {
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async move {
+            if let Some(refusal) = &subject.refusal {
+                let body = speak::text(&error::body(refusal))?;
+                return Ok(Answered { status: refusal.status, body, repeats: None });
+            }
             if let Some(declined) = self.declined(connection, subject).await? {
                 return Ok(declined);
+            }
+            if let Some((noun, id)) = &subject.part {
+                return self.part(connection, subject, noun, id).await;
             }
             let mut value = if subject.deleted {
                 json!({"id": subject.id, "object": subject.noun.object, "deleted": true})

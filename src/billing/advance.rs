@@ -1,9 +1,7 @@
 //! Doing what is due, one thing after the other, in the order of time.
 
 use super::{
-    Books, Id, Moment, Refusal, Resource, Timestamp, cancel,
-    collect::{self, Collection},
-    finalize, follow,
+    Books, Id, Moment, Refusal, Resource, Timestamp, cancel, collect, finalize, follow,
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
     payment_intent::PaymentIntent,
@@ -74,10 +72,8 @@ fn invoice_due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     if books.find(id, "invoice")?.status == InvoiceStatus::Open {
         return follow::overdue(books, id, at);
     }
-    finalize::finalize(books, id, at)?;
-    if books.find(id, "invoice")?.status == InvoiceStatus::Open {
-        let collection = Collection { automatic: true, off_session: true, payment_method: None };
-        collect::collect(books, id, &collection, at)?;
+    match finalize::try_finalize(books, id, at)? {
+        None => collect::begin(books, id, at),
+        Some(_) => Ok(()),
     }
-    Ok(())
 }

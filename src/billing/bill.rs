@@ -70,7 +70,7 @@ fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     items
 }
 
-fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut Moment) -> Line {
+pub fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut Moment) -> Line {
     let details = InvoiceItemDetails {
         invoice_item: item.id.clone(),
         proration: item.proration,
@@ -167,7 +167,8 @@ fn describe(price: &Price, quantity: i64, product: &str) -> String {
     format!("{quantity} × {product} (at {cost}{every})")
 }
 
-fn blank(
+/// A draft with these lines.
+pub fn blank(
     id: Id<Invoice>,
     customer: &Customer,
     bill: &Bill<'_>,
@@ -206,7 +207,7 @@ fn blank(
         collection_method: CollectionMethod::ChargeAutomatically,
         created: at.now,
         currency: bill.currency,
-        custom_fields: Null,
+        custom_fields: None,
         customer: customer.id.clone(),
         customer_account: Null,
         customer_address: customer.address.clone(),
@@ -229,7 +230,7 @@ fn blank(
         hosted_invoice_url: Null,
         invoice_pdf: Null,
         issuer: Issuer::default(),
-        last_finalization_error: Null,
+        last_finalization_error: None,
         latest_revision: Null,
         lines: Inlined::new(format!("/v1/invoices/{id}/lines"), lines),
         livemode: customer.livemode,
@@ -268,14 +269,26 @@ fn blank(
 
 /// Adds a line for an invoice item to a draft, after those it was made with.
 pub fn add_to_draft(books: &mut Books, id: &Id<Invoice>, item: &InvoiceItem, at: &mut Moment) -> Result<(), Refusal> {
-    let mut invoice = books.find(id, "invoice")?.clone();
+    let mut invoice = books.find(id, "invoice")?.clone().editable()?;
+    push_line(&mut invoice, item, at)?;
+    keep_draft(books, invoice, at)
+}
+
+/// How many lines an invoice can have.
+const MAXIMUM_LINES: usize = 250;
+
+/// Adds a line for an invoice item to a draft that is yet to be kept.
+pub fn push_line(invoice: &mut Invoice, item: &InvoiceItem, at: &mut Moment) -> Result<(), Refusal> {
     if invoice.currency != item.currency {
         let message =
             format!("The currency of the item ({}) is not that of the invoice ({}).", item.currency, invoice.currency);
         return Err(Refusal::invalid(message).param("currency"));
     }
-    invoice.lines.data.push(line_of_invoice_item(item, id, at));
-    keep_draft(books, invoice, at)
+    if invoice.lines.data.len() >= MAXIMUM_LINES {
+        return Err(Refusal::invalid(format!("An invoice can have at most {MAXIMUM_LINES} lines.")).param("invoice"));
+    }
+    invoice.lines.data.push(line_of_invoice_item(item, &invoice.id, at));
+    Ok(())
 }
 
 /// Takes the line of an invoice item off a draft.
@@ -294,13 +307,18 @@ pub fn take_from_draft(
 }
 
 /// A draft whose lines have changed, with its amounts made true again.
-fn keep_draft(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+pub fn keep_draft(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
     let total = Amount::sum(invoice.lines.data.iter().map(|line| line.amount))?;
-    let due = due_after_balance(total, books.customer()?.balance)?.due;
+    let balance = books.customer()?.balance;
+    let due = due_after_balance(total, balance)?.due;
+    // What could not be finalised as it was is tried again as it is now.
+    let again = invoice.auto_advance.then(|| invoice.finalizes_at(at.now));
     books
         .put(Invoice {
             amount_due: due,
             amount_remaining: due,
+            automatically_finalizes_at: invoice.automatically_finalizes_at.or(again),
+            starting_balance: balance,
             subtotal: total,
             subtotal_excluding_tax: total,
             total,

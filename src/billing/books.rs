@@ -258,7 +258,8 @@ impl Books {
 
     /// The one customer whose books these are.
     pub fn customer(&self) -> Result<&Customer, Refusal> {
-        self.all::<Customer>().next().ok_or_else(|| Refusal::internal("These books belong to no customer."))
+        let deleted = || Refusal::invalid("This customer has been deleted.").code("resource_missing").param("customer");
+        self.all::<Customer>().next().ok_or_else(deleted)
     }
 
     pub fn price(&self, id: &Id<Price>) -> Option<&Price> {

@@ -4,7 +4,7 @@ use super::{
     Books, Id, Moment, Refusal,
     collect::intent_of,
     follow,
-    invoice::{Invoice, Status as InvoiceStatus, UncollectibleReason},
+    invoice::{Internal as InvoiceInternal, Invoice, Status as InvoiceStatus, UncollectibleReason},
     invoice_item::InvoiceItem,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
@@ -116,7 +116,7 @@ pub fn void_quietly(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Res
 }
 
 /// Cancels an invoice's intent, after `first` has been done. Not while the processor is being asked.
-fn cancel_intent(
+pub fn cancel_intent(
     books: &mut Books,
     intent: PaymentIntent,
     reason: IntentReason,
@@ -155,7 +155,8 @@ fn give_balance_back(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Re
     Ok(())
 }
 
-fn close_payments(books: &mut Books, id: &Id<Invoice>, at: &Moment) {
+/// Payments that nobody waits for any longer.
+pub fn close_payments(books: &mut Books, id: &Id<Invoice>, at: &Moment) {
     let open: Vec<InvoicePayment> = books
         .all::<InvoicePayment>()
         .filter(|payment| payment.invoice == *id && payment.status == InvoicePaymentStatus::Open)
@@ -246,6 +247,16 @@ pub fn delete_customer(books: &mut Books, at: &mut Moment) -> Result<(), Refusal
         books.all::<InvoiceItem>().filter(|item| item.invoice.is_none()).map(|item| item.id.clone()).collect();
     for item in pending {
         books.remove(&item);
+    }
+    let unfinished: Vec<Invoice> = books
+        .all::<Invoice>()
+        .filter(|invoice| matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Open))
+        .cloned()
+        .collect();
+    for invoice in unfinished {
+        // Nothing happens to it by itself any longer, not even at its due date.
+        let internal = InvoiceInternal { overdue: true, ..invoice.internal.clone() };
+        books.put(Invoice { internal, ..invoice.stay() }).tell("invoice.updated", at);
     }
     books.tell(&customer.id, "customer.deleted", at);
     books.remove(&customer.id);

@@ -8,7 +8,8 @@ use super::{
     invoice_payment::InvoicePayment,
     payment_intent::{Asker, PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
-    settle,
+    send, settle,
+    subscription::CollectionMethod,
 };
 
 /// Who asks, and with what.
@@ -37,6 +38,21 @@ pub fn resolve_payment_method<'a>(books: &'a Books, invoice: &Invoice) -> Option
 pub fn intent_of<'a>(books: &'a Books, invoice: &Id<Invoice>) -> Option<&'a PaymentIntent> {
     let payment = books.all::<InvoicePayment>().find(|payment| payment.is_default && payment.invoice == *invoice)?;
     books.get(&payment.payment.payment_intent)
+}
+
+/// Starts collecting an invoice that was just finalised and advances by itself: it is charged, or sent.
+pub fn begin(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?;
+    if invoice.status != Status::Open || !invoice.auto_advance {
+        return Ok(());
+    }
+    match invoice.collection_method {
+        CollectionMethod::ChargeAutomatically => {
+            let collection = Collection { automatic: true, off_session: true, payment_method: None };
+            collect(books, id, &collection, at)
+        }
+        CollectionMethod::SendInvoice => send::send(books, id, at),
+    }
 }
 
 /// Opens an attempt to charge an open (or uncollectible) invoice. The processor is asked once the

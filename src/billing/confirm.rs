@@ -5,6 +5,7 @@ use super::{
     cancel::busy,
     payment_intent::{Action, Asker, Attempt, CancellationReason, PaymentIntent, Status},
     payment_method::PaymentMethod,
+    receive,
 };
 
 /// An error of a wrong state shows the intent as it is.
@@ -141,6 +142,7 @@ pub fn cancel(
         canceled = canceled.ask(question)?;
     }
     books.put(canceled).tell("payment_intent.canceled", at);
+    receive::forget(books, id, at);
     Ok(())
 }
 

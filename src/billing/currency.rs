@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::Amount;
+use super::{Amount, Refusal};
 
 /// A supported currency, as its lower-case ISO 4217 code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +48,31 @@ impl Currency {
             "nok" | "sek" => 300,
             _ => 50,
         })
+    }
+
+    /// What every amount that is charged must be a multiple of: the last digit of three-decimal
+    /// currencies is 0, and those written with two decimals that they do not have end in 00.
+    pub fn step(self) -> i64 {
+        match self.0 {
+            "isk" | "ugx" => 100,
+            _ if self.places() == 3 => 10,
+            _ => 1,
+        }
+    }
+
+    /// Whether an amount can be charged or credited to the last digit.
+    pub fn holds(self, amount: Amount) -> bool {
+        amount.minor_units() % self.step() == 0
+    }
+
+    /// Refuses an amount that no payment could have.
+    pub fn check(self, amount: Amount, param: &str) -> Result<(), Refusal> {
+        if self.holds(amount) {
+            return Ok(());
+        }
+        let (step, code) = (self.step(), self.0.to_uppercase());
+        let message = format!("Invalid amount: amounts in {code} must be divisible by {step}.");
+        Err(Refusal::invalid(message).code("invalid_charge_amount").param(param))
     }
 
     /// How many decimal places people write it with.
@@ -111,6 +136,25 @@ impl<'de> Deserialize<'de> for Currency {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Zero-decimal and three-decimal currencies, and the two that are written with decimals they lack.
+    #[test]
+    fn some_currencies_have_digits_that_must_be_zero() {
+        for (code, amount, holds) in [
+            ("usd", 1234, true),
+            ("jpy", 1401, true),
+            ("kwd", 1230, true),
+            ("kwd", 1231, false),
+            ("tnd", -5, false),
+            ("isk", 500, true),
+            ("isk", 550, false),
+            ("ugx", 101, false),
+            ("huf", 17_501, true),
+        ] {
+            let currency = Currency::parse(code).unwrap();
+            assert_eq!(currency.check(Amount::new(amount), "amount").is_ok(), holds, "{amount} {code}");
+        }
+    }
 
     #[test]
     fn reads_as_people_write_it() {

@@ -7,8 +7,8 @@ use super::{
     follow,
     intend::{self, NewIntent},
     invoice::{
-        BillingReason, ConfirmationSecret, ConfirmationSecretType, Internal, Invoice, Parent, Status,
-        StatusTransitions, SubscriptionDetails,
+        BillingReason, ConfirmationSecret, ConfirmationSecretType, FinalizationError, Internal, Invoice, Parent,
+        Status, StatusTransitions, SubscriptionDetails,
     },
     invoice_payment::{
         self, InvoicePayment, Payment, PaymentType, Status as InvoicePaymentStatus,
@@ -28,6 +28,33 @@ pub enum Purpose {
     Void,
 }
 
+/// Finalises a draft, or lets it remember why that failed: it stays a draft, and is tried again when it
+/// is changed or when somebody asks. Answers with what went wrong.
+pub fn try_finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<Option<Refusal>, Refusal> {
+    if books.find(id, "invoice")?.status != Status::Draft {
+        return Err(already_finalized());
+    }
+    let refusal = match finalize(books, id, at) {
+        Ok(()) => return Ok(None),
+        Err(refusal) if refusal.status >= 500 => return Err(refusal),
+        Err(refusal) => refusal,
+    };
+    let invoice = books.find(id, "invoice")?.clone();
+    books
+        .put(Invoice {
+            automatically_finalizes_at: None,
+            last_finalization_error: Some(FinalizationError::of(&refusal)),
+            next_payment_attempt: None,
+            ..invoice
+        })
+        .tell("invoice.finalization_failed", at);
+    Ok(Some(refusal))
+}
+
+fn already_finalized() -> Refusal {
+    Refusal::invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+}
+
 /// Finalises a draft. Nothing due: it is paid. Otherwise it is open, with a payment intent for what
 /// is due (the freeze; special totals at finalisation).
 pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
@@ -38,10 +65,13 @@ pub fn finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
 pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?.clone();
     if invoice.status != Status::Draft {
-        return Err(Refusal::invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice."));
+        return Err(already_finalized());
     }
-    let customer = books.customer()?.clone();
+    let customer = books.get(&invoice.customer).cloned().ok_or_else(customer_deleted)?;
     let number = format!("{}-{:04}", customer.invoice_prefix, customer.next_invoice_sequence);
+    // A number that a caller chose takes none of the sequence.
+    let taken = i64::from(invoice.internal.given_number.is_none());
+    let number = invoice.internal.given_number.clone().unwrap_or(number);
     let after = match purpose {
         Purpose::Collect | Purpose::GiveUp => due_after_balance(invoice.total, customer.balance)?,
         Purpose::Void => AfterBalance { due: invoice.total.max(Amount::ZERO), ending_balance: customer.balance },
@@ -50,6 +80,9 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
     // Too little to charge is carried to the next invoice.
     let too_small = collected && !after.due.is_zero() && after.due < invoice.currency.minimum_charge();
     let (due, ending_balance) = if too_small { (Amount::ZERO, after.due) } else { (after.due, after.ending_balance) };
+    if collected {
+        invoice.currency.check(due, "amount_due")?;
+    }
     if collected && due > Amount::MAXIMUM_CHARGE {
         return Err(
             Refusal::invalid("The amount due is larger than the maximum that can be charged.").code("amount_too_large")
@@ -76,6 +109,7 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
         customer_shipping: customer.shipping.clone(),
         effective_at: invoice.effective_at.or(Some(at.now)),
         ending_balance: Some(ending_balance),
+        last_finalization_error: None,
         number: Some(number),
         parent,
         starting_balance: customer.balance,
@@ -86,7 +120,7 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
     let customer_id = customer.id.clone();
     books.put(Customer {
         balance: ending_balance,
-        next_invoice_sequence: customer.next_invoice_sequence.saturating_add(1),
+        next_invoice_sequence: customer.next_invoice_sequence.saturating_add(taken),
         ..customer
     });
     match purpose {
@@ -98,6 +132,12 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
         books.tell(&customer_id, "customer.updated", at);
     }
     Ok(())
+}
+
+fn customer_deleted() -> Refusal {
+    Refusal::invalid("The customer of this invoice has been deleted: it cannot be finalized.")
+        .code("resource_missing")
+        .param("customer")
 }
 
 /// No payment: it goes straight from open to paid.

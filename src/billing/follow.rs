@@ -30,7 +30,8 @@ pub fn settled(
                 .tell("customer.subscription.updated", at);
         }
     }
-    set_delinquent(books, false, at)
+    set_delinquent(books, false, at);
+    Ok(())
 }
 
 /// Recovery, from whatever state a debt had led to.
@@ -50,7 +51,10 @@ pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Mom
     if let Some(subscription) = subscription_of(books, id).filter(|one| open && speaks(books, one, id, attempted)) {
         fall_behind(books, subscription, at);
     }
-    if first { Ok(()) } else { set_delinquent(books, true, at) }
+    if !first {
+        set_delinquent(books, true, at);
+    }
+    Ok(())
 }
 
 /// The due date of an invoice that is sent has passed, and it is still open.
@@ -61,7 +65,8 @@ pub fn overdue(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     if let Some(subscription) = subscription_of(books, id).filter(|one| speaks(books, one, id, false)) {
         fall_behind(books, subscription, at);
     }
-    set_delinquent(books, true, at)
+    set_delinquent(books, true, at);
+    Ok(())
 }
 
 fn fall_behind(books: &mut Books, subscription: Subscription, at: &mut Moment) {
@@ -139,10 +144,10 @@ fn subscription_of(books: &Books, id: &Id<Invoice>) -> Option<Subscription> {
 }
 
 /// The most recent change of any of a customer's invoices says whether it is delinquent.
-fn set_delinquent(books: &mut Books, delinquent: bool, at: &mut Moment) -> Result<(), Refusal> {
-    let customer = books.customer()?.clone();
-    if customer.delinquent != delinquent {
+fn set_delinquent(books: &mut Books, delinquent: bool, at: &mut Moment) {
+    // A deleted customer is nothing any longer.
+    let customer = books.all::<Customer>().next().filter(|customer| customer.delinquent != delinquent).cloned();
+    if let Some(customer) = customer {
         books.put(Customer { delinquent, ..customer }).tell("customer.updated", at);
     }
-    Ok(())
 }

@@ -44,6 +44,7 @@ pub fn check_amount(amount: Amount, currency: Currency) -> Result<(), Refusal> {
             .code("amount_too_large")
             .param("amount"));
     }
+    currency.check(amount, "amount")?;
     if amount < currency.minimum_charge() {
         let least = currency.readable(currency.minimum_charge());
         let message = format!("Amount must be at least {least} {currency}");

@@ -33,6 +33,7 @@ pub static NOUN: Noun = Noun {
         integer("due_date"),
         integer("cycle"),
         text("number"),
+        text("given_number"),
         integer("total"),
         integer("amount_due"),
         integer("amount_paid"),
@@ -111,7 +112,7 @@ pub struct Invoice {
     pub collection_method: CollectionMethod,
     pub created: Timestamp,
     pub currency: Currency,
-    pub custom_fields: Null,
+    pub custom_fields: Option<Vec<CustomField>>,
     pub customer: Id<Customer>,
     pub customer_account: Null,
     pub customer_address: Option<Address>,
@@ -134,7 +135,7 @@ pub struct Invoice {
     pub hosted_invoice_url: Null,
     pub invoice_pdf: Null,
     pub issuer: Issuer,
-    pub last_finalization_error: Null,
+    pub last_finalization_error: Option<FinalizationError>,
     pub latest_revision: Null,
     pub lines: Inlined<Line>,
     pub livemode: bool,
@@ -192,6 +193,42 @@ pub struct Internal {
     /// Its due date has passed while it was open, and that has been seen to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
+    /// The number that a caller chose: unique among those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_number: Option<String>,
+}
+
+/// A name and a value that are shown on the invoice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomField {
+    pub name: String,
+    pub value: String,
+}
+
+/// Why the last try to finalise failed: an error in the shape of the API's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FinalizationError {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doc_url: Option<String>,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+impl FinalizationError {
+    pub fn of(refusal: &Refusal) -> FinalizationError {
+        FinalizationError {
+            code: refusal.code.clone(),
+            doc_url: refusal.doc_url(),
+            message: refusal.message.clone(),
+            param: refusal.param.clone(),
+            kind: refusal.kind.as_str().to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -321,7 +358,22 @@ impl Invoice {
         Invoice { auto_advance: false, automatically_finalizes_at: None, next_payment_attempt: None, ..self }
     }
 
+    /// Money has come. What is more than remained is returned: it was paid too much.
+    pub fn receive(self, amount: Amount, now: Timestamp) -> Result<(Invoice, Amount), Refusal> {
+        let taken = amount.min(self.amount_remaining);
+        let excess = amount.minus(taken)?;
+        let amount_paid = self.amount_paid.plus(taken)?;
+        let amount_remaining = self.amount_remaining.minus(taken)?;
+        let amount_overpaid = self.amount_overpaid.plus(excess)?;
+        let invoice = Invoice { amount_overpaid, amount_paid, amount_remaining, ..self };
+        let settled = invoice.amount_remaining.is_zero() && invoice.status != Status::Paid;
+        Ok((if settled { invoice.paid(now) } else { invoice }, excess))
+    }
+
     pub fn void(self, now: Timestamp) -> Result<Invoice, Refusal> {
+        if !self.amount_paid.is_zero() && self.status != Status::Paid {
+            return Err(Refusal::invalid("Invoices with `paid` payments cannot be voided."));
+        }
         match self.status {
             Status::Open | Status::Uncollectible => Ok(Invoice {
                 status: Status::Void,
@@ -350,6 +402,23 @@ impl Invoice {
         }
     }
 
+    /// A draft, or the refusal to change what is finalised.
+    pub fn editable(self) -> Result<Invoice, Refusal> {
+        match self.status {
+            Status::Draft => Ok(self),
+            Status::Open | Status::Paid | Status::Uncollectible | Status::Void => {
+                let message = "Invalid invoice: This invoice is no longer editable";
+                Err(Refusal::invalid(message).code("invoice_not_editable").param("invoice"))
+            }
+        }
+    }
+
+    /// When a draft that advances by itself is finalised: an hour after it was made; an older one at
+    /// once.
+    pub fn finalizes_at(&self, now: Timestamp) -> Timestamp {
+        self.created.plus_seconds(super::bill::DRAFT_SECONDS).max(now)
+    }
+
     pub fn not_open() -> Refusal {
         Refusal::invalid("You can only pass in open invoices. This invoice isn't open.")
     }
@@ -370,6 +439,7 @@ impl Resource for Invoice {
             Cell::time(self.due_date),
             Cell::time(self.internal.cycle),
             Cell::maybe(self.number.as_ref()),
+            Cell::maybe(self.internal.given_number.as_ref()),
             Cell::Integer(Some(self.total.minor_units())),
             Cell::Integer(Some(self.amount_due.minor_units())),
             Cell::Integer(Some(self.amount_paid.minor_units())),

@@ -110,6 +110,9 @@ pub struct Internal {
     /// The invoice that this pays, if any: then it is not to be changed directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice: Option<Id<Invoice>>,
+    /// The invoice that it was attached to, and pays a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_to: Option<Id<Invoice>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<Id<TestClock>>,
     /// What the processor calls the payment, for captures and releases.

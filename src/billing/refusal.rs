@@ -85,6 +85,20 @@ impl Refusal {
         Refusal::invalid(format!("Missing required param: {param}.")).code("parameter_missing").param(param)
     }
 
+    /// A parameter that this call does not have.
+    pub fn unknown(param: impl Into<String>) -> Self {
+        let param = param.into();
+        Refusal::invalid(format!("Received unknown parameter: {param}")).code("parameter_unknown").param(param)
+    }
+
+    /// Refuses the first of these parameters that was sent nevertheless.
+    pub fn if_any_sent(params: &[(&str, bool)]) -> Result<(), Self> {
+        match params.iter().find(|(_, sent)| *sent) {
+            None => Ok(()),
+            Some((param, _)) => Err(Refusal::unknown(*param)),
+        }
+    }
+
     /// Something Stripe can do and this server cannot do yet: refused, never ignored.
     pub fn not_supported_yet(param: impl Into<String>) -> Self {
         let param = param.into();
@@ -94,6 +108,12 @@ impl Refusal {
     /// A fault of our own that must not spoil its neighbours in a batch (answered as a 500).
     pub fn internal(message: impl Into<String>) -> Self {
         Refusal::new(500, ErrorType::ApiError, message)
+    }
+
+    /// The page about the error's code.
+    pub fn doc_url(&self) -> Option<String> {
+        let code = self.code.as_ref()?;
+        Some(format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")))
     }
 
     #[must_use]

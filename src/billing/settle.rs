@@ -8,10 +8,9 @@ use super::{
     charge::{Charge, RiskLevel, Verdict},
     follow,
     invoice::Invoice,
-    invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
     payment_intent::{Action, Attempt, CaptureMethod, Internal, PaymentError, PaymentIntent, SetupFutureUsage, Status},
     payment_method::{self, PaymentMethod},
-    processing,
+    processing, receive,
     subscription::{SaveDefault, Status as SubscriptionStatus, Subscription},
 };
 
@@ -104,9 +103,15 @@ fn approved(
     let event = if captured { "payment_intent.succeeded" } else { "payment_intent.amount_capturable_updated" };
     books.put(intent.clone()).tell(event, at);
     keep_for_later(books, &intent, method, at);
-    match &intent.internal.invoice {
-        Some(invoice) => invoice_paid(books, &invoice.clone(), &intent, at),
-        None => Ok(()),
+    received(books, &intent, at)
+}
+
+/// The money that has come pays an invoice: the intent's own, or one that it was attached to.
+fn received(books: &mut Books, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
+    match (&intent.internal.invoice, &intent.internal.attached_to) {
+        (Some(invoice), _) => invoice_paid(books, invoice, intent, at),
+        (None, Some(invoice)) if intent.status == Status::Succeeded => receive::receive(books, invoice, intent, at),
+        (None, _) => Ok(()),
     }
 }
 
@@ -134,23 +139,8 @@ fn keep_for_later(books: &mut Books, intent: &PaymentIntent, method: PaymentMeth
 fn invoice_paid(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?.clone();
     let attempt_count = invoice.attempt_count.max(1);
-    books.put(Invoice { attempt_count, ..invoice }.paid(at.now));
-    for kind in ["invoice.updated", "invoice.paid", "invoice.payment_succeeded"] {
-        books.tell(id, kind, at);
-    }
-    let payments: Vec<InvoicePayment> =
-        books.all::<InvoicePayment>().filter(|payment| payment.invoice == *id).cloned().collect();
-    for payment in payments.into_iter().filter(|payment| payment.payment.payment_intent == intent.id) {
-        books
-            .put(InvoicePayment {
-                amount_paid: Some(intent.amount_received),
-                status: InvoicePaymentStatus::Paid,
-                status_transitions: StatusTransitions { paid_at: Some(at.now), ..payment.status_transitions },
-                ..payment
-            })
-            .tell("invoice_payment.paid", at);
-    }
-    follow::settled(books, id, intent.payment_method.as_ref(), at)
+    books.put(Invoice { attempt_count, ..invoice });
+    receive::receive(books, id, intent, at)
 }
 
 fn captured(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) -> Result<(), Refusal> {
@@ -161,15 +151,14 @@ fn captured(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mu
             .put(Charge { amount_captured: attempt.amount, amount_refunded: released, captured: true, ..charge })
             .tell("charge.captured", at);
     }
-    books
-        .put(PaymentIntent {
-            amount_capturable: Amount::ZERO,
-            amount_received: attempt.amount,
-            status: Status::Succeeded,
-            ..intent
-        })
-        .tell("payment_intent.succeeded", at);
-    Ok(())
+    let intent = PaymentIntent {
+        amount_capturable: Amount::ZERO,
+        amount_received: attempt.amount,
+        status: Status::Succeeded,
+        ..intent
+    };
+    books.put(intent.clone()).tell("payment_intent.succeeded", at);
+    received(books, &intent, at)
 }
 
 fn declined(

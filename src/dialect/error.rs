@@ -16,8 +16,7 @@ pub fn body(refusal: &Refusal) -> Value {
     if let Some(code) = &refusal.decline_code {
         error.insert("decline_code".into(), code.as_str().into());
     }
-    if let Some(code) = &refusal.code {
-        let page = format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"));
+    if let Some(page) = refusal.doc_url() {
         error.insert("doc_url".into(), page.into());
     }
     error.insert("message".into(), refusal.message.as_str().into());

@@ -55,7 +55,7 @@ impl Open {
                 token: attempt.token.clone(),
             },
             attempt,
-            invoice: intent.internal.invoice.clone(),
+            invoice: intent.internal.invoice.clone().or_else(|| intent.internal.attached_to.clone()),
             charge: intent.latest_charge.clone(),
         })
     }

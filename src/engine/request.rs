@@ -330,6 +330,11 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
                 .code("resource_already_exists")
                 .param("lookup_key"),
         ),
+        "invoices_given_number" => Some(
+            Refusal::invalid("Another invoice has that number already.")
+                .code("resource_already_exists")
+                .param("number"),
+        ),
         "prices_product_fkey" => {
             Some(Refusal::invalid("This product cannot be deleted because it has one or more user-created prices."))
         }
@@ -351,5 +356,8 @@ fn subject_of(text: &str) -> Option<(Subject, Vec<String>)> {
     let id = words.next()?.to_owned();
     let intents = words.next()?.split(',').map(ToOwned::to_owned).collect();
     let declined = words.next().filter(|id| !id.is_empty()).map(crate::billing::Id::given);
-    Some((Subject { noun, id, deleted: false, unless_declined: declined, shown_once: None }, intents))
+    Some((
+        Subject { noun, id, deleted: false, unless_declined: declined, refusal: None, part: None, shown_once: None },
+        intents,
+    ))
 }

@@ -41,17 +41,38 @@ pub struct Subject {
     pub deleted: bool,
     /// If this intent's payment failed meanwhile, the answer is that error.
     pub unless_declined: Option<Id<PaymentIntent>>,
+    /// The answer is not the whole document but this part of it: its noun and its id.
+    pub part: Option<(&'static Noun, String)>,
+    /// What was decided stands, and the answer is this error.
+    pub refusal: Option<Box<Refusal>>,
     /// A member that only this answer shows (the secret of a new endpoint).
     pub shown_once: Option<(&'static str, String)>,
 }
 
 impl Subject {
     pub fn document<R: Resource>(id: &Id<R>) -> Subject {
-        Subject { noun: R::NOUN, id: id.to_string(), deleted: false, unless_declined: None, shown_once: None }
+        Subject {
+            noun: R::NOUN,
+            id: id.to_string(),
+            deleted: false,
+            unless_declined: None,
+            refusal: None,
+            part: None,
+            shown_once: None,
+        }
     }
 
     pub fn deleted<R: Resource>(id: &Id<R>) -> Subject {
         Subject { deleted: true, ..Subject::document(id) }
+    }
+
+    pub fn part<R: Resource>(id: &Id<R>, noun: &'static Noun, part: &str) -> Subject {
+        Subject { part: Some((noun, part.to_owned())), ..Subject::document(id) }
+    }
+
+    #[must_use]
+    pub fn refused(self, refusal: Refusal) -> Subject {
+        Subject { refusal: Some(Box::new(refusal)), ..self }
     }
 
     #[must_use]

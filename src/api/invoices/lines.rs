@@ -1,0 +1,175 @@
+//! The lines of an invoice: listed at any time, changed while it is a draft.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    super::{
+        call::{At, Call, not_found},
+        invoice_items::{PeriodParams, PricingParams},
+        reply::{Problem, Reply},
+    },
+    items_of,
+};
+use crate::{
+    billing::{
+        Amount, Id, MetadataPatch, Refusal,
+        invoice::{Invoice, NOUN},
+        invoice_item::InvoiceItem,
+        invoice_line::{self, Line},
+        itemize::{CostParams, Edit},
+        lines::{self, Behavior, LineEdit, NewLine},
+        shape::{Patch, Unsupported},
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::{Fault, books::Needs, read},
+};
+
+/// What can be said of a line.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct LineParams {
+    amount: Option<Amount>,
+    description: Patch<String>,
+    discountable: Option<bool>,
+    metadata: MetadataPatch,
+    period: Option<PeriodParams>,
+    pricing: Option<PricingParams>,
+    quantity: Option<i64>,
+    // Of added lines only.
+    invoice_item: Option<Id<InvoiceItem>>,
+    // Of several lines that are updated only.
+    id: Option<Id<Line>>,
+    // Known, and refused rather than ignored.
+    discounts: Option<Unsupported>,
+    price_data: Option<Unsupported>,
+    quantity_decimal: Option<Unsupported>,
+    tax_amounts: Option<Unsupported>,
+    tax_rates: Option<Unsupported>,
+}
+
+impl LineParams {
+    fn edit(self) -> Edit {
+        Edit {
+            cost: CostParams {
+                amount: self.amount,
+                price: self.pricing.map(|pricing| pricing.price),
+                quantity: self.quantity,
+                ..CostParams::default()
+            },
+            description: self.description,
+            discountable: self.discountable,
+            metadata: self.metadata,
+            period: self.period.map(Into::into),
+        }
+    }
+}
+
+/// `add_lines` and `update_lines`.
+#[derive(Clone, Debug, Deserialize)]
+struct Lines {
+    lines: Vec<LineParams>,
+    #[serde(default)]
+    invoice_metadata: MetadataPatch,
+}
+
+impl Lines {
+    fn prices(&self, needs: &mut Needs) {
+        needs.prices.extend(self.lines.iter().filter_map(|line| Some(line.pricing.as_ref()?.price.clone())));
+    }
+}
+
+async fn lines_of(call: &Call, id: &str) -> Result<Vec<Value>, Problem> {
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?;
+    let body = body.ok_or_else(|| not_found(&NOUN, id))?;
+    let invoice: Value = serde_json::from_str(&body).map_err(Fault::from)?;
+    Ok(invoice.pointer("/lines/data").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+pub async fn list(At(id): At<String>, call: Call) -> Reply {
+    let lines = lines_of(&call, &id).await?;
+    call.list_of(&invoice_line::NOUN, lines).await
+}
+
+pub async fn add(At(id): At<String>, call: Call) -> Reply {
+    let params: Lines = call.params()?;
+    let mut needs = Needs::default();
+    params.prices(&mut needs);
+    for (place, line) in params.lines.iter().enumerate() {
+        if line.id.is_some() {
+            return Err(Refusal::unknown(format!("lines[{place}][id]")).into());
+        }
+    }
+    let lines =
+        params.lines.into_iter().map(|mut line| NewLine { invoice_item: line.invoice_item.take(), edit: line.edit() });
+    let (lines, metadata): (Vec<NewLine>, _) = (lines.collect(), params.invoice_metadata);
+    let id: Id<Invoice> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        lines::add(books, &id, lines, metadata, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+pub async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Lines = call.params()?;
+    let id: Id<Invoice> = Id::given(id);
+    let mut needs = items_of(&call, &id).await?;
+    params.prices(&mut needs);
+    let mut edits = Vec::with_capacity(params.lines.len());
+    for (place, mut line) in params.lines.into_iter().enumerate() {
+        if line.invoice_item.is_some() {
+            return Err(Refusal::unknown(format!("lines[{place}][invoice_item]")).into());
+        }
+        let id = line.id.take().ok_or_else(|| Refusal::missing(format!("lines[{place}][id]")))?;
+        edits.push(LineEdit { id, edit: line.edit() });
+    }
+    let metadata = params.invoice_metadata;
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        lines::update(books, &id, edits, metadata, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+/// Changes one line, and answers with it.
+pub async fn update_one(At((id, line)): At<(String, String)>, call: Call) -> Reply {
+    let params: LineParams = call.params()?;
+    Refusal::if_any_sent(&[("id", params.id.is_some()), ("invoice_item", params.invoice_item.is_some())])?;
+    let id: Id<Invoice> = Id::given(id);
+    let mut needs = items_of(&call, &id).await?;
+    needs.prices.extend(params.pricing.iter().map(|pricing| pricing.price.clone()));
+    let (edit, wanted) = (params.edit(), Id::<Line>::given(line));
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        lines::update_one(books, &id, &wanted, edit, at)?;
+        Ok(Subject::part(&id, &invoice_line::NOUN, wanted.as_str()))
+    });
+    call.run(&invoice_line::NOUN, verb).await
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct RemoveLines {
+    lines: Vec<RemoveLine>,
+    #[serde(default)]
+    invoice_metadata: MetadataPatch,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct RemoveLine {
+    behavior: Behavior,
+    id: Id<Line>,
+}
+
+pub async fn remove(At(id): At<String>, call: Call) -> Reply {
+    let params: RemoveLines = call.params()?;
+    let id: Id<Invoice> = Id::given(id);
+    let needs = items_of(&call, &id).await?;
+    let removed: Vec<(Id<Line>, Behavior)> = params.lines.into_iter().map(|line| (line.id, line.behavior)).collect();
+    let metadata = params.invoice_metadata;
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        lines::remove(books, &id, removed, metadata, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}

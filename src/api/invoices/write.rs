@@ -1,0 +1,131 @@
+//! Creating and updating invoices.
+
+use serde::Deserialize;
+
+use super::super::{
+    call::{At, Call},
+    reply::Reply,
+};
+use crate::{
+    billing::{
+        Currency, Id, MetadataPatch, Refusal, Timestamp,
+        customer::Customer,
+        draft::{self, Details, NewInvoice},
+        invoice::{CustomField, Invoice, NOUN},
+        payment_method::PaymentMethod,
+        shape::{Patch, Text, Unsupported},
+        subscription::{CollectionMethod, Subscription},
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::books::Needs,
+    words,
+};
+
+words!(PendingItems { Exclude = "exclude", Include = "include" });
+
+/// What can be said of an invoice, at creation and later.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Params {
+    auto_advance: Option<bool>,
+    automatically_finalizes_at: Option<Timestamp>,
+    collection_method: Option<CollectionMethod>,
+    custom_fields: Patch<Vec<CustomFieldParams>>,
+    days_until_due: Option<i64>,
+    default_payment_method: Patch<Id<PaymentMethod>>,
+    description: Patch<Text<1500>>,
+    due_date: Patch<Timestamp>,
+    effective_at: Patch<Timestamp>,
+    footer: Patch<Text<5000>>,
+    metadata: MetadataPatch,
+    number: Patch<Text<26>>,
+    statement_descriptor: Patch<Text<22>>,
+    // At creation only.
+    currency: Option<Currency>,
+    customer: Option<Id<Customer>>,
+    pending_invoice_items_behavior: Option<PendingItems>,
+    subscription: Option<Id<Subscription>>,
+    // Known, and refused rather than ignored.
+    account_tax_ids: Option<Unsupported>,
+    application_fee_amount: Option<Unsupported>,
+    automatic_tax: Option<Unsupported>,
+    customer_account: Option<Unsupported>,
+    default_source: Option<Unsupported>,
+    default_tax_rates: Option<Unsupported>,
+    discounts: Option<Unsupported>,
+    from_invoice: Option<Unsupported>,
+    issuer: Option<Unsupported>,
+    on_behalf_of: Option<Unsupported>,
+    payment_settings: Option<Unsupported>,
+    rendering: Option<Unsupported>,
+    shipping_cost: Option<Unsupported>,
+    shipping_details: Option<Unsupported>,
+    transfer_data: Option<Unsupported>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CustomFieldParams {
+    name: Text<40>,
+    value: Text<140>,
+}
+
+impl Params {
+    fn details(self) -> Details {
+        let field =
+            |field: CustomFieldParams| CustomField { name: String::from(field.name), value: String::from(field.value) };
+        Details {
+            auto_advance: self.auto_advance,
+            automatically_finalizes_at: self.automatically_finalizes_at,
+            collection_method: self.collection_method,
+            custom_fields: self.custom_fields.map(|fields| fields.into_iter().map(field).collect()),
+            days_until_due: self.days_until_due,
+            default_payment_method: self.default_payment_method,
+            description: self.description.map(String::from),
+            due_date: self.due_date,
+            effective_at: self.effective_at,
+            footer: self.footer.map(String::from),
+            metadata: self.metadata,
+            number: self.number.map(String::from),
+            statement_descriptor: self.statement_descriptor.map(String::from),
+        }
+    }
+}
+
+/// A one-off invoice, as a draft.
+pub async fn create(call: Call) -> Reply {
+    let params: Params = call.params()?;
+    let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
+    let mut needs = Needs::default();
+    // One that has ended is not in the standing set; what waits for it can be billed all the same.
+    params.subscription.iter().for_each(|subscription| needs.document(subscription));
+    let new = NewInvoice {
+        customer: customer.clone(),
+        currency: params.currency,
+        include_pending_items: params.pending_invoice_items_behavior == Some(PendingItems::Include),
+        subscription: params.subscription.clone(),
+        details: params.details(),
+    };
+    let verb = Decision::new(Owner::Customer(customer), needs, move |books, at| {
+        let id = draft::create(books, new, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+/// Drafts take all of it; what is finalised only what its freeze leaves open.
+pub async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Params = call.params()?;
+    Refusal::if_any_sent(&[
+        ("currency", params.currency.is_some()),
+        ("customer", params.customer.is_some()),
+        ("pending_invoice_items_behavior", params.pending_invoice_items_behavior.is_some()),
+        ("subscription", params.subscription.is_some()),
+    ])?;
+    let id: Id<Invoice> = Id::given(id);
+    let details = params.details();
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        draft::update(books, &id, details, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}

@@ -1,0 +1,283 @@
+//! Invoices that callers make, and what callers may change about an invoice: all of a draft, little of
+//! what is finalised.
+
+use super::{
+    Books, Currency, Id, MetadataPatch, Moment, Refusal, Timestamp,
+    bill::{self, Bill},
+    customer::Customer,
+    invoice::{BillingReason, CustomField, Internal, Invoice, Status},
+    invoice_item::InvoiceItem,
+    payment_method::PaymentMethod,
+    period::Period,
+    shape::Patch,
+    subscribe::check_payment_method,
+    subscription::{CollectionMethod, Subscription},
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct NewInvoice {
+    pub customer: Id<Customer>,
+    pub currency: Option<Currency>,
+    pub details: Details,
+    pub include_pending_items: bool,
+    pub subscription: Option<Id<Subscription>>,
+}
+
+/// What callers may say about an invoice, at creation and later.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    pub auto_advance: Option<bool>,
+    pub automatically_finalizes_at: Option<Timestamp>,
+    pub collection_method: Option<CollectionMethod>,
+    pub custom_fields: Patch<Vec<CustomField>>,
+    pub days_until_due: Option<i64>,
+    pub default_payment_method: Patch<Id<PaymentMethod>>,
+    pub description: Patch<String>,
+    pub due_date: Patch<Timestamp>,
+    pub effective_at: Patch<Timestamp>,
+    pub footer: Patch<String>,
+    pub metadata: MetadataPatch,
+    pub number: Patch<String>,
+    pub statement_descriptor: Patch<String>,
+}
+
+const DAY_SECONDS: i64 = 86_400;
+/// How far ahead a finalisation may be set: five years.
+const MAXIMUM_WAIT_SECONDS: i64 = 5 * 366 * DAY_SECONDS;
+const MAXIMUM_CUSTOM_FIELDS: usize = 4;
+
+/// Makes a draft, with what waits for it if that is wanted: the customer's items of no subscription,
+/// or those of the given one (creation by API).
+pub fn create(books: &mut Books, new: NewInvoice, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
+    let customer = books.find(&new.customer, "customer")?.clone();
+    let subscription =
+        match &new.subscription {
+            Some(id) => {
+                Some(books.get(id).filter(|found| found.customer == customer.id).cloned().ok_or_else(|| {
+                    Refusal::no_such(super::subscription::NOUN.name, id.as_str()).param("subscription")
+                })?)
+            }
+            None => None,
+        };
+    let currency = currency_of(&new, &customer, subscription.as_ref())?;
+    let bill = Bill {
+        reason: BillingReason::Manual,
+        subscription: subscription.as_ref(),
+        period: Period { start: at.now, end: at.now },
+        cycle: None,
+        auto_advance: false,
+        currency,
+        include_pending_items: new.include_pending_items,
+    };
+    let id = Id::new(&mut at.ids, customer.id.bucket());
+    let items = if new.include_pending_items { waiting(books, &bill) } else { Vec::new() };
+    let lines = items.iter().map(|item| bill::line_of_invoice_item(item, &id, at)).collect();
+    let blank = bill::blank(id.clone(), &customer, &bill, lines, at)?;
+    let invoice = new.details.apply(books, blank, at.now)?;
+    books.put(invoice).tell("invoice.created", at);
+    for item in items {
+        books.put(InvoiceItem { invoice: Some(id.clone()), ..item });
+    }
+    if customer.currency.is_none() {
+        books.put(Customer { currency: Some(currency), ..customer }).tell("customer.updated", at);
+    }
+    Ok(id)
+}
+
+fn currency_of(
+    new: &NewInvoice,
+    customer: &Customer,
+    subscription: Option<&Subscription>,
+) -> Result<Currency, Refusal> {
+    let usual = subscription.map(|subscription| subscription.currency).or(customer.currency);
+    match (new.currency, usual) {
+        (Some(given), Some(usual)) if given != usual => {
+            let message =
+                format!("You cannot combine currencies on a single customer. This customer is billed in {usual}.");
+            Err(Refusal::invalid(message).param("currency"))
+        }
+        (given, usual) => {
+            given.or(usual).or_else(|| Currency::parse("usd")).ok_or_else(|| Refusal::internal("There is no currency."))
+        }
+    }
+}
+
+/// The pending items that it picks up, newest first.
+fn waiting(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
+    let subscription = bill.subscription.map(|subscription| &subscription.id);
+    let mut items: Vec<InvoiceItem> = books
+        .all::<InvoiceItem>()
+        .filter(|item| item.invoice.is_none() && item.currency == bill.currency)
+        .filter(|item| item.subscription() == subscription)
+        .cloned()
+        .collect();
+    items.reverse();
+    items
+}
+
+/// Changes an invoice.
+pub fn update(books: &mut Books, id: &Id<Invoice>, details: Details, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.at_path(id)?.clone();
+    let changed = details.apply(books, invoice, at.now)?;
+    books.put(changed).tell("invoice.updated", at);
+    Ok(())
+}
+
+impl Details {
+    /// The invoice with the details, if it is in a state to take them.
+    fn apply(self, books: &Books, invoice: Invoice, now: Timestamp) -> Result<Invoice, Refusal> {
+        self.check_frozen(&invoice)?;
+        if let Patch::Set(method) = &self.default_payment_method {
+            check_payment_method(books, method, &invoice.customer, "default_payment_method")?;
+        }
+        check_custom_fields(&self.custom_fields)?;
+        let auto_advance = self.auto_advance.unwrap_or(invoice.auto_advance);
+        let (collection_method, due_date) = self.terms(&invoice, now)?;
+        let automatically_finalizes_at = self.finalizes_at(&invoice, auto_advance, now)?;
+        let next_payment_attempt = match (invoice.status, collection_method) {
+            (Status::Draft, CollectionMethod::ChargeAutomatically) => automatically_finalizes_at,
+            (Status::Draft, CollectionMethod::SendInvoice) => None,
+            (Status::Open | Status::Paid | Status::Uncollectible | Status::Void, _) => invoice.next_payment_attempt,
+        };
+        let given_number = match &self.number {
+            Patch::Keep => invoice.internal.given_number.clone(),
+            Patch::Clear => None,
+            Patch::Set(number) => Some(check_number(number, books.customer()?)?),
+        };
+        let number = if self.number == Patch::Keep { invoice.number } else { given_number.clone() };
+        Ok(Invoice {
+            auto_advance,
+            automatically_finalizes_at,
+            collection_method,
+            custom_fields: self.custom_fields.over(invoice.custom_fields),
+            default_payment_method: self.default_payment_method.over(invoice.default_payment_method),
+            description: self.description.over(invoice.description),
+            due_date,
+            effective_at: self.effective_at.over(invoice.effective_at),
+            footer: self.footer.over(invoice.footer),
+            metadata: self.metadata.apply(invoice.metadata)?,
+            next_payment_attempt,
+            number,
+            statement_descriptor: self.statement_descriptor.over(invoice.statement_descriptor),
+            internal: Internal { given_number, ..invoice.internal },
+            ..invoice
+        })
+    }
+
+    /// What is finalised takes metadata; as long as it can be paid also a payment method, and while it
+    /// is open whether it advances by itself (immutability after finalisation).
+    fn check_frozen(&self, invoice: &Invoice) -> Result<(), Refusal> {
+        let draft = invoice.status == Status::Draft;
+        let open = draft || invoice.status == Status::Open;
+        let payable = open || invoice.status == Status::Uncollectible;
+        let frozen = [
+            ("auto_advance", self.auto_advance.is_some(), open),
+            ("automatically_finalizes_at", self.automatically_finalizes_at.is_some(), draft),
+            ("collection_method", self.collection_method.is_some(), draft),
+            ("custom_fields", self.custom_fields != Patch::Keep, draft),
+            ("days_until_due", self.days_until_due.is_some(), draft),
+            ("default_payment_method", self.default_payment_method != Patch::Keep, payable),
+            ("description", self.description != Patch::Keep, draft),
+            ("due_date", self.due_date != Patch::Keep, draft),
+            ("effective_at", self.effective_at != Patch::Keep, draft),
+            ("footer", self.footer != Patch::Keep, draft),
+            ("number", self.number != Patch::Keep, draft),
+            ("statement_descriptor", self.statement_descriptor != Patch::Keep, draft),
+        ];
+        match frozen.into_iter().find(|(_, said, allowed)| *said && !allowed) {
+            None => Ok(()),
+            Some((param, ..)) => Err(Refusal::invalid("Finalized invoices can't be updated in this way")
+                .code("invoice_not_editable")
+                .param(param)),
+        }
+    }
+
+    /// How it is collected, and until when: sent invoices have a due date, counted from their creation.
+    fn terms(&self, invoice: &Invoice, now: Timestamp) -> Result<(CollectionMethod, Option<Timestamp>), Refusal> {
+        let method = self.collection_method.unwrap_or(invoice.collection_method);
+        let said = self.days_until_due.is_some() || matches!(self.due_date, Patch::Set(_));
+        if method == CollectionMethod::ChargeAutomatically {
+            if said {
+                let param = if self.days_until_due.is_some() { "days_until_due" } else { "due_date" };
+                let message = "You can only specify 'due_date' or 'days_until_due' if invoice collection method is 'send_invoice'.";
+                return Err(Refusal::invalid(message).param(param));
+            }
+            return Ok((method, None));
+        }
+        let due_date = match (self.days_until_due, &self.due_date) {
+            (Some(_), Patch::Set(_)) => {
+                let message = "You may only specify one of these parameters: days_until_due, due_date.";
+                return Err(Refusal::invalid(message).code("parameters_exclusive").param("due_date"));
+            }
+            (Some(days), Patch::Keep | Patch::Clear) if days < 0 => {
+                let message = "This value must be greater than or equal to 0.";
+                return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("days_until_due"));
+            }
+            (Some(days), Patch::Keep | Patch::Clear) => {
+                Some(invoice.created.plus_seconds(days.saturating_mul(DAY_SECONDS)))
+            }
+            (None, Patch::Set(date)) if *date < now => {
+                return Err(Refusal::invalid("The due date must not be in the past.").param("due_date"));
+            }
+            (None, Patch::Set(date)) => Some(*date),
+            (None, Patch::Keep) => invoice.due_date,
+            (None, Patch::Clear) => None,
+        };
+        match due_date {
+            Some(_) => Ok((method, due_date)),
+            None => Err(Refusal::invalid(
+                "If invoice collection method is 'send_invoice', you must specify 'due_date' or 'days_until_due'.",
+            )
+            .param("days_until_due")),
+        }
+    }
+
+    /// When a draft is finalised by itself: when the caller says, or about an hour after its creation.
+    fn finalizes_at(
+        &self,
+        invoice: &Invoice,
+        auto_advance: bool,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        let invalid = |message: &str| Err(Refusal::invalid(message).param("automatically_finalizes_at"));
+        match self.automatically_finalizes_at {
+            Some(_) if !auto_advance => {
+                invalid("You can only set 'automatically_finalizes_at' with auto_advance=true.")
+            }
+            Some(time) if time <= now => invalid("The time must be in the future."),
+            Some(time) if time > now.plus_seconds(MAXIMUM_WAIT_SECONDS) => {
+                invalid("The time must not be more than five years ahead.")
+            }
+            Some(time) => Ok(Some(time)),
+            None if auto_advance && invoice.status == Status::Draft => {
+                Ok(invoice.automatically_finalizes_at.or_else(|| Some(invoice.finalizes_at(now))))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+fn check_custom_fields(fields: &Patch<Vec<CustomField>>) -> Result<(), Refusal> {
+    let Patch::Set(fields) = fields else { return Ok(()) };
+    if fields.len() > MAXIMUM_CUSTOM_FIELDS {
+        let message = format!("Array items exceeded maximum {MAXIMUM_CUSTOM_FIELDS} allowed elements.");
+        return Err(Refusal::invalid(message).param("custom_fields"));
+    }
+    Ok(())
+}
+
+/// A chosen number must not look like one that this server will give.
+fn check_number(number: &str, customer: &Customer) -> Result<String, Refusal> {
+    let counted = number
+        .strip_prefix(&customer.invoice_prefix)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .is_some_and(|sequence| !sequence.is_empty() && sequence.bytes().all(|byte| byte.is_ascii_digit()));
+    if counted {
+        let message = format!(
+            "The number {number} belongs to the customer's own sequence. Choose another, or leave the number to finalisation."
+        );
+        return Err(Refusal::invalid(message).param("number"));
+    }
+    Ok(number.to_owned())
+}

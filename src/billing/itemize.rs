@@ -1,0 +1,367 @@
+//! Invoice items that callers make and change: what they cost, and the draft that they are on.
+
+use super::{
+    Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal,
+    bill::{add_to_draft, keep_draft, take_from_draft},
+    customer::Customer,
+    decimal::Decimal,
+    invoice::{Invoice, Status},
+    invoice_item::{InvoiceItem, Parent, ParentType, SubscriptionDetails, Tag},
+    invoice_line::{Line, Pricing, PricingType},
+    period::Period,
+    price::{Kind, Price},
+    shape::{Nothing, Null, Patch},
+    subscription::Subscription,
+};
+
+/// How a cost is said: by an amount, by a price, or by a unit amount; the latter two with a quantity.
+#[derive(Clone, Debug, Default)]
+pub struct CostParams {
+    pub amount: Option<Amount>,
+    pub currency: Option<Currency>,
+    pub price: Option<Id<Price>>,
+    pub quantity: Option<i64>,
+    pub unit_amount_decimal: Option<Decimal>,
+}
+
+/// What a cost comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cost {
+    pub amount: Amount,
+    pub currency: Currency,
+    pub pricing: Option<Pricing>,
+    pub quantity: i64,
+}
+
+/// What an invoice item and its line on an invoice say alike.
+#[derive(Clone, Debug)]
+pub struct Content {
+    pub cost: Cost,
+    pub description: Option<String>,
+    pub discountable: bool,
+    pub metadata: Metadata,
+    pub period: Period,
+}
+
+/// What callers may say about an item or a line.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    pub cost: CostParams,
+    pub description: Patch<String>,
+    pub discountable: Option<bool>,
+    pub metadata: MetadataPatch,
+    pub period: Option<Period>,
+}
+
+/// A new item: pending, or on a draft.
+#[derive(Clone, Debug)]
+pub struct NewItem {
+    pub customer: Id<Customer>,
+    pub edit: Edit,
+    pub invoice: Option<Id<Invoice>>,
+    pub subscription: Option<Id<Subscription>>,
+}
+
+impl CostParams {
+    /// The cost that is asked for; `None` leaves `so_far` as it is.
+    fn cost(&self, books: &Books, so_far: Option<&Cost>) -> Result<Option<Cost>, Refusal> {
+        if self.quantity.is_some_and(|quantity| quantity < 0) {
+            let message = "This value must be greater than or equal to 0.";
+            return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("quantity"));
+        }
+        let quantity = self.quantity.or(so_far.map(|cost| cost.quantity)).unwrap_or(1);
+        let currency =
+            || self.currency.or(so_far.map(|cost| cost.currency)).ok_or_else(|| Refusal::missing("currency"));
+        let cost = match (self.amount, &self.price, self.unit_amount_decimal) {
+            (Some(_), None, None) if self.quantity.is_some() => {
+                let message = "You may only specify one of these parameters: amount, quantity.";
+                return Err(Refusal::invalid(message).code("parameters_exclusive").param("amount"));
+            }
+            (Some(amount), None, None) => {
+                currency()?.check(amount, "amount")?;
+                let pricing = Some(of_unit(Decimal::from_amount(amount)));
+                Cost { amount, currency: currency()?, pricing, quantity: 1 }
+            }
+            (None, Some(price), None) => of_price(books, price, quantity)?,
+            (None, None, Some(unit)) => {
+                Cost { amount: unit.times(quantity)?, currency: currency()?, pricing: Some(of_unit(unit)), quantity }
+            }
+            (None, None, None) => {
+                let Some(so_far) = so_far else { return Err(Refusal::missing("amount")) };
+                let unit = so_far.pricing.as_ref().and_then(|pricing| pricing.unit_amount_decimal);
+                let (Some(unit), true) = (unit, self.quantity.is_some()) else { return Ok(None) };
+                Cost { amount: unit.times(quantity)?, quantity, ..so_far.clone() }
+            }
+            _ => {
+                let message = "You may only specify one of these parameters: amount, pricing, unit_amount_decimal.";
+                return Err(Refusal::invalid(message).code("parameters_exclusive"));
+            }
+        };
+        Ok(Some(cost))
+    }
+}
+
+fn of_price(books: &Books, id: &Id<Price>, quantity: i64) -> Result<Cost, Refusal> {
+    let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param("pricing[price]"))?;
+    if price.kind != Kind::OneTime {
+        let message =
+            "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.";
+        return Err(Refusal::invalid(message).param("pricing[price]"));
+    }
+    Ok(Cost { amount: price.amount(quantity)?, currency: price.currency, pricing: Some(Pricing::of(price)), quantity })
+}
+
+fn of_unit(unit: Decimal) -> Pricing {
+    Pricing { price_details: None, kind: PricingType::PriceDetails, unit_amount_decimal: Some(unit) }
+}
+
+fn check_period(period: Period) -> Result<Period, Refusal> {
+    if period.start > period.end {
+        return Err(Refusal::invalid("The period must not end before it starts.").param("period[end]"));
+    }
+    Ok(period)
+}
+
+impl Edit {
+    /// The content after the edit. The currency stays.
+    pub fn apply(self, books: &Books, content: Content) -> Result<Content, Refusal> {
+        let cost = self.cost.cost(books, Some(&content.cost))?.unwrap_or_else(|| content.cost.clone());
+        if cost.currency != content.cost.currency {
+            let message =
+                format!("The currency of an item cannot change from {} to {}.", content.cost.currency, cost.currency);
+            return Err(Refusal::invalid(message).param("currency"));
+        }
+        Ok(Content {
+            cost,
+            description: self.description.over(content.description),
+            discountable: self.discountable.unwrap_or(content.discountable),
+            metadata: self.metadata.apply(content.metadata)?,
+            period: self.period.map_or(Ok(content.period), check_period)?,
+        })
+    }
+}
+
+impl InvoiceItem {
+    pub fn content(&self) -> Content {
+        Content {
+            cost: Cost {
+                amount: self.amount,
+                currency: self.currency,
+                pricing: self.pricing.clone(),
+                quantity: self.quantity,
+            },
+            description: self.description.clone(),
+            discountable: self.discountable,
+            metadata: self.metadata.clone(),
+            period: self.period,
+        }
+    }
+
+    #[must_use]
+    pub fn with(self, content: Content) -> InvoiceItem {
+        InvoiceItem {
+            amount: content.cost.amount,
+            description: content.description,
+            discountable: content.discountable,
+            metadata: content.metadata,
+            net_amount: content.cost.amount,
+            period: content.period,
+            pricing: content.cost.pricing,
+            quantity: content.cost.quantity,
+            quantity_decimal: content.cost.quantity.to_string(),
+            ..self
+        }
+    }
+}
+
+impl Line {
+    pub fn content(&self) -> Content {
+        Content {
+            cost: Cost {
+                amount: self.amount,
+                currency: self.currency,
+                pricing: self.pricing.clone(),
+                quantity: self.quantity,
+            },
+            description: self.description.clone(),
+            discountable: self.discountable,
+            metadata: self.metadata.clone(),
+            period: self.period,
+        }
+    }
+
+    #[must_use]
+    pub fn with(self, content: Content) -> Line {
+        Line {
+            amount: content.cost.amount,
+            description: content.description,
+            discountable: content.discountable,
+            metadata: content.metadata,
+            period: content.period,
+            pricing: content.cost.pricing,
+            quantity: content.cost.quantity,
+            quantity_decimal: content.cost.quantity.to_string(),
+            subtotal: content.cost.amount,
+            ..self
+        }
+    }
+
+    /// The invoice item that it bills, if it bills one.
+    pub fn invoice_item(&self) -> Option<&Id<InvoiceItem>> {
+        self.parent.invoice_item_details.as_ref().map(|details| &details.invoice_item)
+    }
+}
+
+/// Makes an item: it waits for an invoice, or goes on a given draft.
+pub fn make(books: &mut Books, new: NewItem, at: &mut Moment) -> Result<Id<InvoiceItem>, Refusal> {
+    let draft = new.invoice.clone();
+    let item = blank(books, new, at)?;
+    let id = item.id.clone();
+    if let Some(invoice) = &draft {
+        add_to_draft(books, invoice, &item, at)?;
+    }
+    books.put(item).tell("invoiceitem.created", at);
+    Ok(id)
+}
+
+/// A new item that is yet to be kept, and to be put on its draft.
+pub fn blank(books: &Books, new: NewItem, at: &mut Moment) -> Result<InvoiceItem, Refusal> {
+    let owner = books.find(&new.customer, "customer")?;
+    let mut asked = new.edit.cost.clone();
+    asked.currency = asked.currency.or(owner.currency);
+    let cost = asked.cost(books, None)?.ok_or_else(|| Refusal::missing("amount"))?;
+    if let Some(locked) = owner.currency.filter(|locked| *locked != cost.currency) {
+        let message =
+            format!("You cannot combine currencies on a single customer. This customer is billed in {locked}.");
+        return Err(Refusal::invalid(message).param("currency"));
+    }
+    check_targets(books, &new)?;
+    let of_product = asked.price.as_ref().and_then(|id| books.product(&books.price(id)?.product));
+    let content = Content {
+        description: new.edit.description.given().or(of_product.map(|product| product.name.clone())),
+        discountable: new.edit.discountable.unwrap_or(!cost.amount.is_negative()),
+        metadata: new.edit.metadata.initial()?,
+        period: check_period(new.edit.period.unwrap_or(Period { start: at.now, end: at.now }))?,
+        cost,
+    };
+    let item = InvoiceItem {
+        id: Id::new(&mut at.ids, new.customer.bucket()),
+        object: Tag::InvoiceItem,
+        amount: content.cost.amount,
+        currency: content.cost.currency,
+        customer: new.customer,
+        customer_account: Null,
+        date: at.now,
+        description: None,
+        discountable: true,
+        discounts: Nothing,
+        invoice: new.invoice,
+        livemode: owner.livemode,
+        metadata: Metadata::new(),
+        net_amount: content.cost.amount,
+        parent: new.subscription.map(|subscription| Parent {
+            subscription_details: Some(SubscriptionDetails { subscription }),
+            kind: ParentType::SubscriptionDetails,
+        }),
+        period: content.period,
+        pricing: None,
+        proration: false,
+        quantity: content.cost.quantity,
+        quantity_decimal: String::new(),
+        tax_rates: Nothing,
+        test_clock: owner.test_clock.clone(),
+    };
+    Ok(item.with(content))
+}
+
+fn check_targets(books: &Books, new: &NewItem) -> Result<(), Refusal> {
+    if let Some(subscription) = &new.subscription
+        && books.find(subscription, "subscription")?.status.is_terminal()
+    {
+        return Err(Refusal::no_such("subscription", subscription.as_str()).param("subscription"));
+    }
+    if let Some(invoice) = &new.invoice {
+        let draft = books.find(invoice, "invoice")?;
+        if draft.customer != new.customer {
+            return Err(Refusal::no_such("invoice", invoice.as_str()).param("invoice"));
+        }
+        draft.clone().editable()?;
+    }
+    Ok(())
+}
+
+/// Changes an item, and its line on a draft. What is on a finalised invoice is frozen.
+pub fn change(books: &mut Books, id: &Id<InvoiceItem>, edit: Edit, at: &mut Moment) -> Result<(), Refusal> {
+    let item = books.at_path(id)?.clone();
+    check_pending_or_draft(books, &item)?;
+    let content = edit.apply(books, item.content())?;
+    let draft = item.invoice.clone();
+    books.put(item.with(content.clone()));
+    let Some(mut invoice) = draft.and_then(|draft| books.get(&draft)).cloned() else { return Ok(()) };
+    for line in &mut invoice.lines.data {
+        if line.invoice_item() == Some(id) {
+            *line = line.clone().with(content.clone());
+        }
+    }
+    keep_draft(books, invoice, at)
+}
+
+/// Deletes an item that waits, or that is on a draft.
+pub fn delete(books: &mut Books, id: &Id<InvoiceItem>, at: &mut Moment) -> Result<(), Refusal> {
+    let item = books.at_path(id)?.clone();
+    check_pending_or_draft(books, &item)?;
+    if let Some(invoice) = &item.invoice {
+        take_from_draft(books, invoice, id, at)?;
+    }
+    books.tell(id, "invoiceitem.deleted", at);
+    books.remove(id);
+    Ok(())
+}
+
+/// Drafts are in the standing set; an invoice that is not there is finalised.
+fn check_pending_or_draft(books: &Books, item: &InvoiceItem) -> Result<(), Refusal> {
+    let Some(invoice) = &item.invoice else { return Ok(()) };
+    match books.get(invoice) {
+        Some(invoice) if invoice.status == Status::Draft => Ok(()),
+        _ => {
+            let message = "Invalid invoice: This invoice is no longer editable";
+            Err(Refusal::invalid(message).code("invoice_not_editable"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usd() -> Currency {
+        Currency::parse("usd").unwrap()
+    }
+
+    /// How a cost may be said: amount, or unit amount with quantity, and what an update makes of it.
+    #[test]
+    fn a_cost_is_said_in_one_way() {
+        let books = Books::default();
+        let unit = |text: &str| text.parse::<Decimal>().ok();
+        let so_far = CostParams {
+            currency: Some(usd()),
+            quantity: Some(3),
+            unit_amount_decimal: unit("2.5"),
+            ..CostParams::default()
+        };
+        let so_far = so_far.cost(&books, None).unwrap().unwrap();
+        assert_eq!((so_far.amount, so_far.quantity), (Amount::new(8), 3), "rounded once, half away from zero");
+        let asked = |amount: Option<i64>, quantity, unit_amount_decimal| {
+            let amount = amount.map(Amount::new);
+            let asked = CostParams { amount, quantity, unit_amount_decimal, ..CostParams::default() };
+            asked.cost(&books, Some(&so_far)).map(|cost| cost.map(|cost| (cost.amount.minor_units(), cost.quantity)))
+        };
+        assert_eq!(asked(None, None, None), Ok(None), "nothing said, nothing changed");
+        assert_eq!(asked(None, Some(4), None), Ok(Some((10, 4))), "another quantity of the same unit");
+        assert_eq!(asked(None, None, unit("7")), Ok(Some((21, 3))), "another unit, the same quantity");
+        assert_eq!(asked(Some(-500), None, None), Ok(Some((-500, 1))), "a whole amount");
+        assert_eq!(asked(Some(1), Some(1), None).unwrap_err().code.as_deref(), Some("parameters_exclusive"));
+        assert_eq!(asked(Some(1), None, unit("1")).unwrap_err().code.as_deref(), Some("parameters_exclusive"));
+        assert_eq!(asked(None, Some(-1), None).unwrap_err().param.as_deref(), Some("quantity"));
+    }
+}

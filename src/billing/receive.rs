@@ -1,0 +1,152 @@
+//! Money that comes for an invoice: through its own payment intent, or through one attached to it.
+
+use super::{
+    Amount, Books, Id, Moment, Refusal,
+    cancel::{busy, cancel_intent, close_payments},
+    collect::intent_of,
+    customer::Customer,
+    follow,
+    invoice::{Invoice, Status as InvoiceStatus},
+    invoice_payment::{self, InvoicePayment, Payment, PaymentType, Status, StatusTransitions},
+    payment_intent::{CancellationReason, PaymentIntent, Status as IntentStatus},
+};
+
+/// An intent has brought money for an invoice. What is left must still be paid; what is too much
+/// becomes credit of the customer.
+pub fn receive(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
+    if matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void) {
+        return Ok(());
+    }
+    let (invoice, excess) = invoice.receive(intent.amount_received, at.now)?;
+    let settled = invoice.status == InvoiceStatus::Paid;
+    books.put(invoice).tell("invoice.updated", at);
+    if settled {
+        for kind in ["invoice.paid", "invoice.payment_succeeded"] {
+            books.tell(id, kind, at);
+        }
+    }
+    if !excess.is_zero() {
+        books.tell(id, "invoice.overpaid", at);
+        give_credit(books, excess, at)?;
+    }
+    record(books, id, intent, at);
+    if intent.internal.invoice.is_none() {
+        follow_remaining(books, id, at)?;
+    }
+    if settled { follow::settled(books, id, intent.payment_method.as_ref(), at) } else { Ok(()) }
+}
+
+fn give_credit(books: &mut Books, amount: Amount, at: &mut Moment) -> Result<(), Refusal> {
+    let customer = books.customer()?.clone();
+    let balance = customer.balance.minus(amount)?;
+    books.put(Customer { balance, ..customer }).tell("customer.updated", at);
+    Ok(())
+}
+
+/// The joint between the invoice and the intent shows what came.
+fn record(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: &mut Moment) {
+    let joint = books
+        .all::<InvoicePayment>()
+        .find(|payment| payment.invoice == *id && payment.payment.payment_intent == intent.id)
+        .cloned();
+    if let Some(payment) = joint {
+        books
+            .put(InvoicePayment {
+                amount_paid: Some(intent.amount_received),
+                status: Status::Paid,
+                status_transitions: StatusTransitions { paid_at: Some(at.now), ..payment.status_transitions },
+                ..payment
+            })
+            .tell("invoice_payment.paid", at);
+    }
+}
+
+/// Keeps an invoice's own intent in step with what remains; when nothing does, it is not needed.
+pub fn follow_remaining(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let remaining = books.find(id, "invoice")?.amount_remaining;
+    let Some(intent) = intent_of(books, id).filter(|intent| !intent.status.is_terminal()).cloned() else {
+        return Ok(());
+    };
+    // Its answer is on the way: it may bring too much, which then becomes credit.
+    if intent.internal.attempt.is_some() || intent.status == IntentStatus::Processing {
+        return Ok(());
+    }
+    if remaining.is_zero() {
+        cancel_intent(books, intent, CancellationReason::Automatic, at, |_, _| Ok(()))?;
+        close_payments(books, id, at);
+        return Ok(());
+    }
+    let joint = books.all::<InvoicePayment>().find(|payment| payment.is_default && payment.invoice == *id).cloned();
+    books.put(PaymentIntent { amount: remaining, ..intent });
+    if let Some(payment) = joint {
+        books.put(InvoicePayment { amount_requested: remaining, ..payment });
+    }
+    Ok(())
+}
+
+/// Attaches a payment intent to an open invoice: what it has brought, or will bring, pays a part.
+pub fn attach(books: &mut Books, id: &Id<Invoice>, intent: &Id<PaymentIntent>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.at_path(id)?.clone();
+    if invoice.status != InvoiceStatus::Open {
+        return Err(Invoice::not_open());
+    }
+    if intent_of(books, id).is_some_and(|own| own.internal.attempt.is_some()) {
+        return Err(busy());
+    }
+    let intent = books.find(intent, "payment_intent")?.clone();
+    check_attachable(&invoice, &intent)?;
+    let intent = PaymentIntent {
+        internal: super::payment_intent::Internal { attached_to: Some(id.clone()), ..intent.internal },
+        ..intent
+    };
+    books.put(intent.clone());
+    books.put(InvoicePayment {
+        id: Id::new(&mut at.ids, invoice.id.bucket()),
+        object: invoice_payment::Tag::InvoicePayment,
+        amount_paid: None,
+        amount_requested: intent.amount,
+        created: at.now,
+        currency: invoice.currency,
+        invoice: id.clone(),
+        is_default: false,
+        livemode: invoice.livemode,
+        payment: Payment { payment_intent: intent.id.clone(), kind: PaymentType::PaymentIntent },
+        status: Status::Open,
+        status_transitions: StatusTransitions::default(),
+        internal: invoice_payment::Internal { customer: invoice.customer },
+    });
+    if intent.status == IntentStatus::Succeeded { receive(books, id, &intent, at) } else { Ok(()) }
+}
+
+/// An attached intent was canceled: the invoice expects nothing from it any longer.
+pub fn forget(books: &mut Books, intent: &Id<PaymentIntent>, at: &Moment) {
+    let joint = books
+        .all::<InvoicePayment>()
+        .find(|payment| payment.status == Status::Open && payment.payment.payment_intent == *intent)
+        .cloned();
+    if let Some(payment) = joint {
+        books.put(InvoicePayment {
+            status: Status::Canceled,
+            status_transitions: StatusTransitions { canceled_at: Some(at.now), ..payment.status_transitions },
+            ..payment
+        });
+    }
+}
+
+fn check_attachable(invoice: &Invoice, intent: &PaymentIntent) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::invalid(message).param("payment_intent"));
+    if intent.customer.as_ref() != Some(&invoice.customer) {
+        return refuse(format!("The PaymentIntent {} does not belong to the customer of the invoice.", intent.id));
+    }
+    if intent.currency != invoice.currency {
+        return refuse(format!("The PaymentIntent {} is not in the currency of the invoice.", intent.id));
+    }
+    if intent.internal.invoice.is_some() || intent.internal.attached_to.is_some() {
+        return refuse(format!("The PaymentIntent {} pays an invoice already.", intent.id));
+    }
+    if intent.status == IntentStatus::Canceled {
+        return refuse(format!("The PaymentIntent {} is canceled.", intent.id));
+    }
+    Ok(())
+}
