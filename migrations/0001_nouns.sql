@@ -102,7 +102,7 @@ create table subscriptions (
     check (current_period_start < current_period_end)
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 create index subscriptions_customer on subscriptions (customer, id);
-create index subscriptions_due on subscriptions (due_at) where due_at is not null and test_clock is null;
+create index subscriptions_due on subscriptions (due_at, customer) where due_at is not null and test_clock is null;
 create index subscriptions_due_on_clock on subscriptions (test_clock, due_at) where due_at is not null and test_clock is not null;
 
 -- Which prices a subscription's items have. Written when the items change, not at renewals.
@@ -147,7 +147,7 @@ create table invoices (
 create index invoices_customer on invoices (customer, id);
 create index invoices_subscription on invoices (subscription, id) where subscription is not null;
 create index invoices_standing on invoices (customer) where standing;
-create index invoices_due on invoices (due_at) where due_at is not null and test_clock is null;
+create index invoices_due on invoices (due_at, customer) where due_at is not null and test_clock is null;
 create index invoices_due_on_clock on invoices (test_clock, due_at) where due_at is not null and test_clock is not null;
 -- The last line of defence against billing a period twice.
 create unique index invoices_cycle on invoices (subscription, cycle, bucket) where cycle is not null;
@@ -184,7 +184,7 @@ create table payment_intents (
 ) with (fillfactor = 85);
 create index payment_intents_customer on payment_intents (customer, id) where customer is not null;
 create index payment_intents_standing on payment_intents (customer) where standing;
-create index payment_intents_due on payment_intents (due_at) where due_at is not null and test_clock is null;
+create index payment_intents_due on payment_intents (due_at, customer) where due_at is not null and test_clock is null;
 create index payment_intents_due_on_clock on payment_intents (test_clock, due_at) where due_at is not null and test_clock is not null;
 
 create table invoice_payments (

@@ -18,7 +18,7 @@
 //! | `LIMITS_DIR` | its folder, with `schema_base.sql`, `schema_write.sql` and `pgbench/`; needs `psql` and `pgbench` |
 //! | `BENCH_ROUNDS` | rounds of each measurement, the median of which counts (3) |
 //! | `BENCH_SUBSCRIPTIONS`, `BENCH_DUE` | of `month-end` and `growth` (100000, 10000) |
-//! | `BENCH_WORKERS` | how many do what is due, in `month-end` and `growth` (2) |
+//! | `BENCH_WORKERS` | how many do what is due, in `month-end` and `growth` (3) |
 //! | `BENCH_GROWN` | the larger house of `growth` (1000000) |
 //! | `BENCH_SECONDS` | how long each of the `calls` is made (3) |
 //! | `BENCH_DATA` | where the databases go (a folder below the system's temporary one) |

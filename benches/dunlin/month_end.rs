@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dunlin::{app::App, billing::Timestamp, clock::Clock, engine::Engine};
+use dunlin::{app::App, billing::Timestamp, clock::Clock, engine::Engine, store::due};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::{
@@ -19,8 +19,10 @@ use crate::{
 const DRAFT_SECONDS: i64 = 3600;
 /// As many as the server starts on two cores, if not set otherwise.
 fn workers() -> usize {
-    setting("BENCH_WORKERS", 2)
+    setting("BENCH_WORKERS", 3)
 }
+/// One for each core is what the limit is highest with.
+const LIMIT_WORKERS: usize = 2;
 /// How long the limit is measured in each round.
 const LIMIT_SECONDS: u64 = 4;
 
@@ -98,14 +100,11 @@ impl House {
 }
 
 async fn work(engine: Engine) -> Outcome<()> {
-    let mut watermark = 0;
-    loop {
-        let ticked = engine.tick(watermark).await?;
-        if !ticked.more {
-            return Ok(());
-        }
-        watermark = ticked.earliest.unwrap_or(0);
+    let mut from = due::Place::default();
+    while let Some(next) = engine.tick(&from).await?.more {
+        from = next;
     }
+    Ok(())
 }
 
 async fn paid(connection: &mut PgConnection) -> Outcome<i64> {
@@ -126,7 +125,7 @@ pub fn run() -> Outcome<()> {
     forget_peak();
     let (mut measured, mut ceilings) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        ceilings.extend(limits.as_ref().map(|limits| limits.renewals(500, workers(), LIMIT_SECONDS)).transpose()?);
+        ceilings.extend(limits.as_ref().map(|limits| limits.renewals(500, LIMIT_WORKERS, LIMIT_SECONDS)).transpose()?);
         measured.push(runtime.block_on(house.month_end(&place))?);
     }
     print(&measured, &ceilings, count, due);

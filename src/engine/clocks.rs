@@ -18,7 +18,7 @@ use crate::{
     store::{
         Fault,
         books::{self, Needs, Opening},
-        due,
+        due::{self, Place},
     },
 };
 
@@ -60,12 +60,12 @@ impl Engine {
         let mut stalls = 0;
         loop {
             let mut tx = self.store.begin().await?;
-            let claim = due::claim_on_clock(&mut tx, id.as_str(), horizon.time.unix_seconds(), BATCH).await?;
+            let customers = due::claim_on_clock(&mut tx, id.as_str(), horizon.time.unix_seconds(), BATCH).await?;
             drop(tx);
-            if claim.customers.is_empty() {
+            if customers.is_empty() {
                 break;
             }
-            let mut work: Vec<Work> = claim.customers.iter().map(|customer| Work::of(customer)).collect();
+            let mut work: Vec<Work> = customers.iter().map(|customer| Work::of(customer)).collect();
             while !work.is_empty() {
                 let mut open = Vec::new();
                 for mut round in self.commit_round(&work, Some(horizon)).await? {
@@ -145,7 +145,7 @@ fn reached(clock: TestClock, time: Timestamp) -> TestClock {
 /// Used by tests and tools: does everything that is due, until nothing is.
 impl Engine {
     pub async fn settle_down(&self) -> Result<(), Failure> {
-        while self.tick(0).await?.more {}
+        while self.tick(&Place::default()).await?.more.is_some() {}
         self.advance_clocks().await?;
         Ok(())
     }

@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     billing::{Id, customer::Customer, payment_intent},
-    store::{Fault, due, events, idempotency},
+    store::{
+        Fault,
+        due::{self, Place},
+        events, idempotency,
+    },
 };
 
 /// How many customers are claimed at a time.
@@ -22,32 +26,30 @@ const MAINTENANCE: Duration = Duration::from_mins(10);
 const PUSH_BACK_SECONDS: i64 = 300;
 
 /// What a tick did.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ticked {
     pub customers: usize,
     pub refused: usize,
-    pub more: bool,
-    pub earliest: Option<i64>,
+    /// Where the next tick starts to look, if there is more to do.
+    pub more: Option<Place>,
 }
 
 impl Engine {
     /// Ticks until told to stop.
     pub async fn run_ticker(self, mut stopping: watch::Receiver<bool>) {
-        let mut watermark = 0;
+        let mut watermark = Place::default();
         while !*stopping.borrow() {
-            let again = match self.tick(watermark).await {
-                Ok(ticked) => {
-                    // Whatever is found below the mark must be there to stay; a short claim starts over.
-                    watermark = if ticked.more { ticked.earliest.unwrap_or(0) } else { 0 };
-                    ticked.more
-                }
+            let more = match self.tick(&watermark).await {
+                Ok(ticked) => ticked.more,
                 Err(fault) => {
                     self.metrics.faults.inc();
                     tracing::error!(error = &fault as &dyn std::error::Error, "a tick failed");
-                    watermark = 0;
-                    false
+                    None
                 }
             };
+            let again = more.is_some();
+            // When all is done the next look starts over: what was pushed back may lie below the mark.
+            watermark = more.unwrap_or_default();
             if !again {
                 tokio::select! {
                     () = tokio::time::sleep(POLL) => {}
@@ -58,19 +60,19 @@ impl Engine {
     }
 
     /// Claims a batch of customers of whom something is due, and does it.
-    pub async fn tick(&self, watermark: i64) -> Result<Ticked, Fault> {
+    pub async fn tick(&self, watermark: &Place) -> Result<Ticked, Fault> {
         let started = Instant::now();
         let now = self.clock.now();
         let horizon = Horizon { time: now, stepping: false };
         let mut tx = self.store.begin().await?;
         let claim = due::claim(&mut tx, now.unix_seconds(), watermark, BATCH).await?;
-        let mut ticked =
-            Ticked { customers: claim.customers.len(), more: claim.more, earliest: claim.earliest, refused: 0 };
+        let mut ticked = Ticked { customers: claim.customers.len(), more: None, refused: 0 };
         if claim.customers.is_empty() {
             drop(tx);
             self.finish_guests(now.unix_seconds()).await?;
             return Ok(ticked);
         }
+        ticked.more = claim.earliest;
         let work: Vec<Work> = claim.customers.iter().map(|customer| Work::of(customer)).collect();
         let rounds = match round(self, &mut tx, &work, Some(horizon)).await {
             Ok(round) => {

@@ -17,6 +17,7 @@ use crate::billing::{
     noun::{Cell, Kind, Part},
     price::{self, Price},
     product::{self, Product},
+    test_clock,
     webhook_endpoint::{self, WebhookEndpoint},
 };
 
@@ -80,12 +81,16 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
         openings.iter().filter_map(|opening| Some(opening.customer.as_ref()?.as_str())).collect();
     let mut loaded = Loaded::default();
     if !customers.is_empty() {
-        let rows =
-            sqlx::query("select id, body from customers where id = any($1) and not deleted order by id for update")
-                .bind(&customers)
-                .fetch_all(&mut *connection)
-                .await?;
+        let rows = sqlx::query(
+            "select id, test_clock, body from customers where id = any($1) and not deleted order by id for update",
+        )
+        .bind(&customers)
+        .fetch_all(&mut *connection)
+        .await?;
         for row in rows {
+            if let Some(clock) = row.get::<Option<String>, _>("test_clock") {
+                loaded.on_clocks.entry(clock).or_default().push(row.get("id"));
+            }
             loaded.owned.push((row.get("id"), customer::NOUN.object.to_owned(), row.get("body")));
         }
     }
@@ -99,6 +104,8 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
 struct Loaded {
     /// Owner, object name, body.
     owned: Vec<(String, String, String)>,
+    /// The customers on each test clock.
+    on_clocks: BTreeMap<String, Vec<String>>,
     /// The ids of the standing set: their customers' locks cover them.
     standing: HashSet<String>,
     /// By place of the opening that needs it: object name, body.
@@ -110,6 +117,9 @@ struct Loaded {
 /// The standing set: what is alive about the customers, the prices it refers to, and who listens.
 /// What may be large (events, old invoices) is never in it.
 const STANDING: &str = "
+    with wanted as materialized (
+        select unnest($2::text[]) as price union select price from subscription_items where customer = any($1)
+    )
     select 'subscription' as object, id, customer as owner, body from subscriptions where customer = any($1) and standing
     union all
     select 'invoice', id, customer, body from invoices where customer = any($1) and standing
@@ -122,17 +132,12 @@ const STANDING: &str = "
     union all
     select 'payment_method', id, customer, body from payment_methods where customer = any($1)
     union all
-    select 'test_helpers.test_clock', t.id, c.id, t.body
-    from customers c join test_clocks t on t.id = c.test_clock where c.id = any($1)
+    select 'test_helpers.test_clock', id, '', body from test_clocks where id = any($3)
     union all
-    select 'price', id, '', body from prices
-    where id in (select unnest($2::text[]) union select price from subscription_items where customer = any($1))
+    select 'price', id, '', body from prices where id in (select price from wanted)
     union all
     select 'product', id, '', body from products
-    where id in (
-        select product from prices
-        where id in (select unnest($2::text[]) union select price from subscription_items where customer = any($1))
-    )
+    where id in (select product from prices where id in (select price from wanted))
     union all
     select 'webhook_endpoint', id, '', body from webhook_endpoints where enabled";
 
@@ -142,7 +147,8 @@ async fn load_standing(
     prices: &[&str],
     loaded: &mut Loaded,
 ) -> Result<(), Fault> {
-    let rows = sqlx::query(STANDING).bind(customers).bind(prices).fetch_all(connection).await?;
+    let clocks: Vec<&String> = loaded.on_clocks.keys().collect();
+    let rows = sqlx::query(STANDING).bind(customers).bind(prices).bind(clocks).fetch_all(connection).await?;
     for row in rows {
         let (object, owner, body): (&str, String, String) = (row.get("object"), row.get("owner"), row.get("body"));
         if object == price::NOUN.object {
@@ -152,6 +158,11 @@ async fn load_standing(
             loaded.catalogue.products.insert(product.id.clone(), product);
         } else if object == webhook_endpoint::NOUN.object {
             loaded.endpoints.push(serde_json::from_str(&body)?);
+        } else if object == test_clock::NOUN.object {
+            let id: String = row.get("id");
+            let customers = loaded.on_clocks.get(&id).into_iter().flatten();
+            loaded.owned.extend(customers.map(|customer| (customer.clone(), object.to_owned(), body.clone())));
+            loaded.standing.insert(id);
         } else {
             loaded.standing.insert(row.get("id"));
             loaded.owned.push((owner, object.to_owned(), body));

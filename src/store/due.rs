@@ -11,44 +11,74 @@ const TABLES: [&str; 3] = ["subscriptions", "invoices", "payment_intents"];
 /// How many refusals in a row park a customer.
 pub const PARKED_AFTER: i16 = 10;
 
+/// A place in the agenda: what is due at one second is taken in the order of its customers.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub due_at: i64,
+    pub customer: String,
+}
+
 /// Customers that were claimed: their rows are locked by this transaction.
 #[derive(Debug, Default)]
 pub struct Claim {
     pub customers: Vec<String>,
-    /// The earliest due time seen: nothing earlier is left behind.
-    pub earliest: Option<i64>,
-    /// There may be more.
-    pub more: bool,
+    /// The earliest place at which something was found due, whoever has it now; there is more to come.
+    pub earliest: Option<Place>,
 }
 
 /// Locks up to `limit` live customers of whom something is due at wall time, earliest first, skipping
 /// those that somebody else is at. `from` is a watermark: a lower bound that spares the claim the dead
 /// entries at the front of the index.
-pub async fn claim(connection: &mut Connection, now: i64, from: i64, limit: i64) -> Result<Claim, Fault> {
-    // The window is wider than the batch, so that a second worker finds what the first left.
+pub async fn claim(connection: &mut Connection, now: i64, from: &Place, limit: i64) -> Result<Claim, Fault> {
+    // Wider than the batch, so that the next worker mostly finds what the first left at once.
     let window = limit.saturating_mul(2);
+    let mut from = from.clone();
+    let mut earliest = None;
+    loop {
+        let due = due_from(connection, now, &from, window).await?;
+        let Some(last) = due.last().cloned() else { return Ok(Claim::default()) };
+        earliest = earliest.or_else(|| due.first().cloned());
+        let mut ids: Vec<&str> = due.iter().map(|place| place.customer.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let customers: Vec<String> = sqlx::query_scalar(
+            "select id from customers where id = any($1) and not deleted order by id limit $2 for update skip locked",
+        )
+        .bind(&ids)
+        .bind(limit)
+        .fetch_all(&mut *connection)
+        .await?;
+        let is_all = i64::try_from(due.len()).unwrap_or(i64::MAX) < window;
+        if is_all && customers.len() == ids.len() {
+            earliest = None;
+        }
+        // A window that others hold whole is stepped over.
+        if is_all || !customers.is_empty() {
+            return Ok(Claim { customers, earliest });
+        }
+        from = last;
+    }
+}
+
+/// The first places in the agenda from `from` on, by time, then by customer.
+async fn due_from(connection: &mut Connection, now: i64, from: &Place, limit: i64) -> Result<Vec<Place>, Fault> {
     let branches = TABLES.map(|table| {
         format!(
-            "(select customer, due_at from {table}
-              where due_at is not null and test_clock is null and due_at between $2 and $1 and customer is not null
-              order by due_at limit $3)"
+            "(select due_at, customer from {table}
+              where due_at is not null and test_clock is null and customer is not null
+                and due_at <= $1 and (due_at, customer) >= ($2, $3)
+              order by due_at, customer limit $4)"
         )
     });
-    let sql = format!(
-        "with due as materialized (select customer, min(due_at) as due_at from ({}) u group by customer order by 2 limit $3)
-         select c.id, (select min(due_at) from due) as earliest, (select count(*) from due) as found
-         from customers c where c.id in (select customer from due) and not c.deleted
-         order by c.id limit $4 for update skip locked",
-        branches.join(" union all ")
-    );
-    let rows =
-        sqlx::query(AssertSqlSafe(sql)).bind(now).bind(from).bind(window).bind(limit).fetch_all(connection).await?;
-    let claimed = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    Ok(Claim {
-        earliest: rows.first().and_then(|row| row.get("earliest")),
-        more: rows.first().is_some_and(|row| row.get::<i64, _>("found") > claimed) || claimed == limit,
-        customers: rows.into_iter().map(|row| row.get("id")).collect(),
-    })
+    let sql = format!("{} order by due_at, customer limit $4", branches.join(" union all "));
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(now)
+        .bind(from.due_at)
+        .bind(&from.customer)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| Place { due_at: row.get("due_at"), customer: row.get("customer") }).collect())
 }
 
 /// Locks up to `limit` customers on a test clock of whom something is due at the clock's time.
@@ -57,7 +87,7 @@ pub async fn claim_on_clock(
     clock: &str,
     horizon: i64,
     limit: i64,
-) -> Result<Claim, Fault> {
+) -> Result<Vec<String>, Fault> {
     let branches = TABLES.map(|table| {
         format!("select customer from {table} where test_clock = $1 and due_at is not null and due_at <= $2 and customer is not null")
     });
@@ -66,7 +96,7 @@ pub async fn claim_on_clock(
         branches.join(" union ")
     );
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(clock).bind(horizon).bind(limit).fetch_all(connection).await?;
-    Ok(Claim { customers: rows.into_iter().map(|row| row.get("id")).collect(), earliest: None, more: false })
+    Ok(rows.into_iter().map(|row| row.get("id")).collect())
 }
 
 /// Payment intents of nobody whose open attempt has been left alone too long.
