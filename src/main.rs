@@ -124,7 +124,7 @@ async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluste
         listen: config.listen,
         public_url: config.public_url.clone(),
         // While one waits for its commit, another decides.
-        workers: config.workers.unwrap_or(cores + cores / 2).max(1),
+        workers: config.workers.unwrap_or(2 * cores).max(1),
         clock: Clock::shifted(config.testing.clock_offset),
         gateway: Arc::new(TestCards::new(faults)),
         migrate: true,

@@ -18,7 +18,7 @@
 //! | `LIMITS_DIR` | its folder, with `schema_base.sql`, `schema_write.sql` and `pgbench/`; needs `psql` and `pgbench` |
 //! | `BENCH_ROUNDS` | rounds of each measurement, the median of which counts (3) |
 //! | `BENCH_SUBSCRIPTIONS`, `BENCH_DUE` | of `month-end` and `growth` (100000, 10000) |
-//! | `BENCH_WORKERS` | how many do what is due, in `month-end` and `growth` (3) |
+//! | `BENCH_WORKERS` | how many do what is due, in `month-end` and `growth` (4) |
 //! | `BENCH_GROWN` | the larger house of `growth` (1000000) |
 //! | `BENCH_SECONDS` | how long each of the `calls` is made (3) |
 //! | `BENCH_DATA` | where the databases go (a folder below the system's temporary one) |
@@ -43,6 +43,10 @@ mod start;
 use std::{error::Error, ffi::OsString, path::Path, process::ExitCode};
 
 use dunlin::store::postgres;
+
+/// The server's own, as engine and server run inside this program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What a bench may fail with: it is printed and ends the run.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;

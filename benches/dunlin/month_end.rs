@@ -19,7 +19,7 @@ use crate::{
 const DRAFT_SECONDS: i64 = 3600;
 /// As many as the server starts on two cores, if not set otherwise.
 fn workers() -> usize {
-    setting("BENCH_WORKERS", 3)
+    setting("BENCH_WORKERS", 4)
 }
 /// One for each core is what the limit is highest with.
 const LIMIT_WORKERS: usize = 2;

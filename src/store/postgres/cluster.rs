@@ -269,11 +269,27 @@ fn configuration(durable: bool) -> Vec<String> {
         "wal_compression=lz4",
     ];
     let by_use: &[&str] = if durable {
-        &["fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=100", "shared_buffers=256MB"]
+        &["fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=100"]
     } else {
-        &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "shared_buffers=128MB"]
+        &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300"]
     };
-    always.iter().chain(by_use).flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect()
+    let shared_buffers =
+        format!("shared_buffers={}MB", if durable { shared_megabytes(memory_megabytes()) } else { 128 });
+    let settings = always.iter().chain(by_use).map(|setting| (*setting).to_owned()).chain([shared_buffers]);
+    settings.flat_map(|setting| ["-c".to_owned(), setting]).collect()
+}
+
+/// An eighth of the memory, for we are not alone on the machine; what is not used is not taken.
+fn shared_megabytes(memory: Option<u64>) -> u64 {
+    memory.map_or(256, |memory| (memory / 8).clamp(128, 2048))
+}
+
+/// What Linux says that it has.
+fn memory_megabytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes / 1024)
 }
 
 /// Backends of a killed postmaster hold the shared memory until they notice its death.
@@ -307,5 +323,12 @@ mod tests {
         assert!(configuration(true).contains(&"fsync=on".to_owned()));
         assert!(!configuration(true).iter().any(|s| s.ends_with("commit=off") || s == "fsync=off"));
         assert!(configuration(false).contains(&"max_connections=300".to_owned()));
+    }
+
+    #[test]
+    fn postgres_shares_an_eighth_of_the_memory() {
+        for (memory, shared) in [(None, 256), (Some(512), 128), (Some(8192), 1024), (Some(1 << 20), 2048)] {
+            assert_eq!(shared_megabytes(memory), shared);
+        }
     }
 }
