@@ -1,5 +1,5 @@
-//! `/v1/test_helpers/payment_intents/{id}/authenticate`: what the customer does on the page of a
-//! `next_action`, for programs.
+//! `/v1/test_helpers/{payment_intents,setup_intents}/{id}/authenticate`: what the customer does on the page
+//! of a `next_action`, for programs.
 
 use axum::{Router, routing::post};
 use serde::Deserialize;
@@ -10,12 +10,14 @@ use super::{
     reply::Reply,
 };
 use crate::{
-    billing::{Id, Refusal, next_action::Authentication, payment_intent},
+    billing::{Id, Refusal, next_action::Authentication, payment_intent, setup_intent},
     engine::authenticate,
 };
 
 pub fn routes() -> Router<House> {
-    Router::new().route("/v1/test_helpers/payment_intents/{id}/authenticate", post(payment))
+    Router::new()
+        .route("/v1/test_helpers/payment_intents/{id}/authenticate", post(payment))
+        .route("/v1/test_helpers/setup_intents/{id}/authenticate", post(setup))
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -37,4 +39,12 @@ async fn payment(At(id): At<String>, call: Call) -> Reply {
     let verb = authenticate::payment(&mut reader, &Id::given(id), outcome).await?;
     drop(reader);
     call.run(&payment_intent::NOUN, verb).await
+}
+
+async fn setup(At(id): At<String>, call: Call) -> Reply {
+    let outcome = outcome(&call)?;
+    let mut reader = call.house.engine.store.reader().await?;
+    let verb = authenticate::setup(&mut reader, &Id::given(id), outcome).await?;
+    drop(reader);
+    call.run(&setup_intent::NOUN, verb).await
 }

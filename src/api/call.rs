@@ -16,7 +16,7 @@ use super::{
     reply::{Problem, Reply, Said},
 };
 use crate::{
-    billing::{Noun, Refusal, payment_intent},
+    billing::{Noun, Refusal, payment_intent, setup_intent},
     dialect::{error, expand, filter, form::Form, params, speak, version},
     engine::{Answered, Failure, Render, Subject, Verb, request},
     store::{
@@ -311,7 +311,7 @@ impl Call {
 /// An id in the path that names nothing.
 pub fn not_found(noun: &Noun, id: &str) -> Refusal {
     let param = match noun.object {
-        "payment_intent" => "intent",
+        "payment_intent" | "setup_intent" => "intent",
         "subscription" | "event" | "charge" | "payment_method" => "id",
         "test_helpers.test_clock" => "test_clock",
         other => other,
@@ -411,8 +411,8 @@ impl Render for Voice {
 }
 
 /// What a publishable key may see of an intent.
-fn redacted(noun: &Noun, value: Value) -> Value {
-    const SHOWN: [&str; 24] = [
+pub fn redacted(noun: &Noun, value: Value) -> Value {
+    const SHOWN: [&str; 26] = [
         "id",
         "object",
         "amount",
@@ -427,6 +427,7 @@ fn redacted(noun: &Noun, value: Value) -> Value {
         "currency",
         "description",
         "last_payment_error",
+        "last_setup_error",
         "livemode",
         "next_action",
         "payment_method",
@@ -437,9 +438,10 @@ fn redacted(noun: &Noun, value: Value) -> Value {
         "shipping",
         "source",
         "status",
+        "usage",
     ];
     match value {
-        Value::Object(members) if noun.object == payment_intent::NOUN.object => {
+        Value::Object(members) if [payment_intent::NOUN.object, setup_intent::NOUN.object].contains(&noun.object) => {
             Value::Object(members.into_iter().filter(|(key, _)| SHOWN.contains(&key.as_str())).collect())
         }
         other => other,

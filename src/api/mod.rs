@@ -16,6 +16,7 @@ pub mod payment_methods;
 pub mod prices;
 pub mod products;
 pub mod reply;
+pub mod setup_intents;
 pub mod sources;
 pub mod subscription_items;
 pub mod subscriptions;
@@ -76,6 +77,7 @@ pub fn router(house: House, pages: Router) -> Router {
         .merge(payment_methods::routes())
         .merge(prices::routes())
         .merge(products::routes())
+        .merge(setup_intents::routes())
         .merge(subscription_items::routes())
         .merge(subscriptions::routes())
         .merge(test_clocks::routes())

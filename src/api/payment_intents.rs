@@ -40,9 +40,19 @@ pub fn routes() -> Router<House> {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct AutomaticMethods {
+pub struct AutomaticMethods {
     enabled: bool,
     allow_redirects: Option<AllowRedirects>,
+}
+
+impl AutomaticMethods {
+    /// What it is when nothing is said about it.
+    pub const DEFAULT: AutomaticMethods = AutomaticMethods { enabled: true, allow_redirects: None };
+
+    pub fn spoken(&self) -> AutomaticPaymentMethods {
+        let allow_redirects = self.allow_redirects.unwrap_or(AllowRedirects::Always);
+        AutomaticPaymentMethods { allow_redirects, enabled: self.enabled }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,7 +99,7 @@ struct Create {
 }
 
 /// `payment_method_types` cannot be written any more.
-fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
+pub fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
     if types.is_none() {
         return Ok(());
     }
@@ -100,7 +110,7 @@ fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
 
 /// Where to send a customer who has to authenticate; a client with Stripe's own library opens the page
 /// itself.
-fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Result<Option<String>, Refusal> {
+pub fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Result<Option<String>, Refusal> {
     if let Some(url) = &return_url {
         check_return_url(url)?;
     }
@@ -108,7 +118,7 @@ fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Resu
 }
 
 /// The payment method that a call gives, one way or the other.
-async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -> Result<Option<Source>, Problem> {
+pub async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -> Result<Option<Source>, Problem> {
     Ok(match (id, data) {
         (Some(id), None) => Some(sources::named(call, id).await?),
         (None, Some(data)) => Some(sources::described(call, data, Metadata::new()).await?),
@@ -138,14 +148,9 @@ async fn create(call: Call) -> Reply {
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();
     source.iter().for_each(|source| source.needs(&mut needs));
-    let automatic =
-        params.automatic_payment_methods.unwrap_or(AutomaticMethods { enabled: true, allow_redirects: None });
     let new = NewIntent {
         amount: params.amount,
-        automatic_payment_methods: Some(AutomaticPaymentMethods {
-            allow_redirects: automatic.allow_redirects.unwrap_or(AllowRedirects::Always),
-            enabled: automatic.enabled,
-        }),
+        automatic_payment_methods: Some(params.automatic_payment_methods.unwrap_or(AutomaticMethods::DEFAULT).spoken()),
         capture_method: params.capture_method.unwrap_or(CaptureMethod::AutomaticAsync),
         confirmation_method: params.confirmation_method.unwrap_or(ConfirmationMethod::Automatic),
         currency: params.currency,

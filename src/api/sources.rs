@@ -6,6 +6,7 @@ use super::{call::Call, reply::Problem};
 use crate::{
     billing::{
         Books, Id, Metadata, Moment, Refusal,
+        answer::Decline,
         attach::{self, NewMethod},
         id::Bucket,
         payment_method::{self, AllowRedisplay, BillingDetails, Kind, PaymentMethod},
@@ -146,8 +147,16 @@ pub async fn described(call: &Call, data: MethodData, metadata: Metadata) -> Res
     })))
 }
 
-/// Asks the processor whether the card may be kept for later: some are refused from the start.
+/// Asks the processor whether the card may be kept for later; refuses if not.
 pub async fn verify(call: &Call, source: &Source) -> Result<(), Problem> {
+    match refused(call, source).await? {
+        Some(decline) => Err(decline.refusal().into()),
+        None => Ok(()),
+    }
+}
+
+/// Why the processor does not want the card to be kept for later: some are refused from the start.
+pub async fn refused(call: &Call, source: &Source) -> Result<Option<Decline>, Problem> {
     let token = match source {
         Source::New(new) => Some(new.token.clone()),
         Source::Existing(id) => {
@@ -158,8 +167,8 @@ pub async fn verify(call: &Call, source: &Source) -> Result<(), Problem> {
             method.map(|method| method.internal.token)
         }
     };
-    if let Some(token) = token {
-        call.house.engine.gateway.verify(&token).await.map_err(|decline| decline.refusal())?;
+    match token {
+        Some(token) => Ok(call.house.engine.gateway.verify(&token).await.err()),
+        None => Ok(None),
     }
-    Ok(())
 }

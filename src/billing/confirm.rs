@@ -3,6 +3,7 @@
 use super::{
     Amount, Books, Id, Moment, Refusal,
     cancel::busy,
+    customer::Customer,
     payment_intent::{Action, Asker, Attempt, CancellationReason, PaymentIntent, Status},
     payment_method::PaymentMethod,
     receive,
@@ -56,7 +57,7 @@ pub fn confirm(
         ));
     };
     let method = books.find(method, "payment_method")?.clone();
-    check_owner(&intent, &method)?;
+    check_owner(&method, intent.customer.as_ref(), "PaymentIntent")?;
     let asker = Asker { automatic: false, off_session: confirmation.off_session };
     let attempt = intent.charge_to(&method, intent.amount, asker, at.now);
     let attempt = Attempt { return_url: confirmation.return_url, ..attempt };
@@ -66,19 +67,20 @@ pub fn confirm(
 }
 
 /// A payment method that belongs to a customer can pay for that customer only.
-pub fn check_owner(intent: &PaymentIntent, method: &PaymentMethod) -> Result<(), Refusal> {
+/// `what` is asked for: a `PaymentIntent`, a `SetupIntent`.
+pub fn check_owner(method: &PaymentMethod, customer: Option<&Id<Customer>>, what: &str) -> Result<(), Refusal> {
     if method.internal.spent {
         let message = "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, or was \
                        detached from a Customer. It may not be used again.";
         return Err(Refusal::invalid(message).code("payment_method_unexpected_state").param("payment_method"));
     }
-    match (&method.customer, &intent.customer) {
+    match (&method.customer, customer) {
         (Some(owner), Some(customer)) if owner == customer => Ok(()),
         (None, _) => Ok(()),
         (Some(owner), _) => {
             let message = format!(
                 "The provided PaymentMethod belongs to the Customer {owner}. Please include the Customer in the `customer` \
-                 parameter on the PaymentIntent."
+                 parameter on the {what}."
             );
             Err(Refusal::invalid(message).param("payment_method"))
         }

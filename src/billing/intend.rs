@@ -124,7 +124,7 @@ pub fn blank(new: NewIntent, bucket: Bucket, internal: Internal, at: &mut Moment
 pub fn choose_method(books: &mut Books, id: &Id<PaymentIntent>, method: &Id<PaymentMethod>) -> Result<(), Refusal> {
     let intent = books.find(id, "intent")?.clone();
     let method = books.find(method, "payment_method")?;
-    check_owner(&intent, method)?;
+    check_owner(method, intent.customer.as_ref(), "PaymentIntent")?;
     let status = match intent.status {
         Status::RequiresPaymentMethod | Status::RequiresConfirmation => Status::RequiresConfirmation,
         other => other,

@@ -34,6 +34,7 @@ pub mod payment_intent;
 pub mod payment_method;
 pub mod price;
 pub mod product;
+pub mod setup_intent;
 pub mod subscription;
 pub mod test_clock;
 pub mod webhook_endpoint;
@@ -60,6 +61,7 @@ pub mod receive;
 pub mod renew;
 pub mod send;
 pub mod settle;
+pub mod setup;
 pub mod subscribe;
 
 pub use amount::Amount;
@@ -73,7 +75,7 @@ pub use refusal::Refusal;
 
 /// The noun that an object name means.
 pub fn noun_of(object: &str) -> Option<&'static Noun> {
-    const NOUNS: [&Noun; 13] = [
+    const NOUNS: [&Noun; 14] = [
         &charge::NOUN,
         &customer::NOUN,
         &event::NOUN,
@@ -84,6 +86,7 @@ pub fn noun_of(object: &str) -> Option<&'static Noun> {
         &payment_method::NOUN,
         &price::NOUN,
         &product::NOUN,
+        &setup_intent::NOUN,
         &subscription::NOUN,
         &test_clock::NOUN,
         &webhook_endpoint::NOUN,

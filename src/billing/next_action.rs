@@ -53,8 +53,8 @@ impl NextAction {
     }
 
     /// Where the customer wants to be afterwards.
-    pub fn return_url(&self) -> Option<&str> {
-        self.redirect_to_url.as_ref()?.return_url.as_deref()
+    pub fn into_return_url(self) -> Option<String> {
+        self.redirect_to_url?.return_url
     }
 }
 
@@ -89,11 +89,12 @@ mod tests {
         let page = format!("{}/authenticate/pi_1?client_secret=s", at.address);
         let redirect = NextAction::authenticate("pi_1", "s", Some("https://shop.test/done"), &at);
         assert_eq!(redirect.kind, NextActionType::RedirectToUrl);
-        assert_eq!(redirect.return_url(), Some("https://shop.test/done"));
-        assert_eq!(redirect.redirect_to_url.unwrap().url, page);
+        assert_eq!(redirect.redirect_to_url.as_ref().unwrap().url, page);
+        assert_eq!(redirect.into_return_url().unwrap(), "https://shop.test/done");
         let sdk = NextAction::authenticate("pi_1", "s", None, &at);
-        assert_eq!((sdk.kind, sdk.return_url()), (NextActionType::UseStripeSdk, None));
-        assert_eq!(sdk.use_stripe_sdk.unwrap().stripe_js, page);
+        assert_eq!(sdk.kind, NextActionType::UseStripeSdk);
+        assert_eq!(sdk.use_stripe_sdk.as_ref().unwrap().stripe_js, page);
+        assert_eq!(sdk.into_return_url(), None);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Refusal {
     pub charge: Option<String>,
     /// The payment intent that a card error is about, as the caller sees it.
     pub payment_intent: Option<Box<Value>>,
+    /// The setup intent that the error is about, as the caller sees it.
+    pub setup_intent: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -48,6 +50,7 @@ impl Refusal {
             decline_code: None,
             charge: None,
             payment_intent: None,
+            setup_intent: None,
         }
     }
 

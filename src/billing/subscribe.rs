@@ -12,6 +12,7 @@ use super::{
     period::{Cycle, OutOfCalendar, Period},
     price::Price,
     product::Product,
+    setup,
     shape::{Inlined, Nothing, Null},
     subscription::{
         AutomaticTax, BillingMode, CancellationDetails, CollectionMethod, EndBehavior, Internal, InvoiceSettings, Item,
@@ -237,7 +238,7 @@ fn blank(
             save_default_payment_method: wanted.save_default_payment_method,
         },
         pending_invoice_item_interval: Null,
-        pending_setup_intent: Null,
+        pending_setup_intent: None,
         pending_update: Null,
         schedule: Null,
         start_date: at.now,
@@ -305,6 +306,10 @@ fn start(
     }
     subscription.internal.unannounced = false;
     books.put(subscription).tell("customer.subscription.created", at);
+    if paid {
+        setup::pending_for(books, id, at)?;
+        books.retell(id, "customer.subscription.created");
+    }
     Ok(())
 }
 

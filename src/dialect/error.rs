@@ -26,6 +26,9 @@ pub fn body(refusal: &Refusal) -> Value {
     if let Some(intent) = &refusal.payment_intent {
         error.insert("payment_intent".into(), Value::clone(intent));
     }
+    if let Some(intent) = &refusal.setup_intent {
+        error.insert("setup_intent".into(), Value::clone(intent));
+    }
     error.insert("type".into(), refusal.kind.as_str().into());
     json!({ "error": error })
 }

@@ -5,7 +5,9 @@ use super::{
     verb::{Decision, Verb},
 };
 use crate::{
-    billing::{Id, authenticate, next_action::Authentication, payment_intent::PaymentIntent},
+    billing::{
+        Id, authenticate, next_action::Authentication, payment_intent::PaymentIntent, setup, setup_intent::SetupIntent,
+    },
     store::{
         Connection, Fault,
         books::{self, Needs},
@@ -23,6 +25,24 @@ pub async fn payment(
     Ok(Decision::new(Owner::of(&id), needs, move |books, at| {
         books.at_path(&id)?;
         authenticate::authenticate(books, &id, outcome, at)?;
+        Ok(Subject::document(&id))
+    }))
+}
+
+/// The customer has authenticated a card that is being set up, or has not.
+pub async fn setup(
+    connection: &mut Connection,
+    id: &Id<SetupIntent>,
+    outcome: Authentication,
+) -> Result<impl Verb + use<>, Fault> {
+    let mut needs = Needs::default();
+    if let Some(intent) = books::peek(connection, id).await? {
+        intent.payment_method.iter().for_each(|method| needs.document(method));
+    }
+    let id = id.clone();
+    Ok(Decision::new(Owner::of(&id), needs, move |books, at| {
+        books.at_path(&id)?;
+        setup::authenticate(books, &id, outcome, at)?;
         Ok(Subject::document(&id))
     }))
 }

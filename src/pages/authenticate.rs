@@ -14,9 +14,10 @@ use futures_util::future::BoxFuture;
 use super::{escape, page};
 use crate::{
     billing::{
-        Refusal, id,
-        next_action::Authentication,
-        payment_intent::{NOUN, PaymentIntent, Status},
+        Id, Noun, Refusal, id,
+        next_action::{Authentication, NextAction},
+        payment_intent::{self, PaymentIntent},
+        setup_intent::{self, SetupIntent},
     },
     dialect::form::Form,
     engine::{Answered, Engine, Failure, Render, Request as EngineRequest, Subject, authenticate},
@@ -38,15 +39,115 @@ enum Failed {
     Broken(Fault),
 }
 
-async fn show(State(engine): State<Engine>, Path(id): Path<String>, request: Request) -> Response {
-    let found = find(&engine, &id, request).await;
-    answer(found.map(|(intent, _)| {
-        if intent.status == Status::RequiresAction {
-            html(StatusCode::OK, page("Authenticate this payment", &buttons(&intent)))
+/// A payment or a setup, as far as the page cares.
+struct Shown {
+    noun: &'static Noun,
+    id: String,
+    client_secret: String,
+    /// What is to be authenticated.
+    what: String,
+    return_url: Option<String>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Authenticated,
+    Processing,
+    Succeeded,
+    Failed,
+    Canceled,
+}
+
+impl Shown {
+    fn read(noun: &'static Noun, body: &str) -> serde_json::Result<Shown> {
+        if noun.object == setup_intent::NOUN.object {
+            serde_json::from_str(body).map(Shown::setup)
         } else {
-            done(&intent)
+            serde_json::from_str(body).map(Shown::payment)
         }
-    }))
+    }
+
+    fn payment(intent: PaymentIntent) -> Shown {
+        use payment_intent::Status;
+        let amount = escape(&intent.currency.readable(intent.amount));
+        Shown {
+            noun: &payment_intent::NOUN,
+            id: intent.id.to_string(),
+            client_secret: intent.client_secret,
+            what: format!("A payment of <strong>{amount}</strong>"),
+            return_url: intent.next_action.and_then(NextAction::into_return_url),
+            stage: match intent.status {
+                Status::RequiresAction => Stage::Waiting,
+                Status::RequiresConfirmation => Stage::Authenticated,
+                Status::Processing => Stage::Processing,
+                Status::RequiresCapture | Status::Succeeded => Stage::Succeeded,
+                Status::RequiresPaymentMethod => Stage::Failed,
+                Status::Canceled => Stage::Canceled,
+            },
+        }
+    }
+
+    fn setup(intent: SetupIntent) -> Shown {
+        use setup_intent::Status;
+        Shown {
+            noun: &setup_intent::NOUN,
+            id: intent.id.to_string(),
+            client_secret: intent.client_secret,
+            what: "Keeping a card for later payments".to_owned(),
+            return_url: intent.next_action.and_then(NextAction::into_return_url),
+            stage: match intent.status {
+                Status::RequiresAction => Stage::Waiting,
+                Status::RequiresConfirmation => Stage::Authenticated,
+                Status::Processing => Stage::Processing,
+                Status::Succeeded => Stage::Succeeded,
+                Status::RequiresPaymentMethod => Stage::Failed,
+                Status::Canceled => Stage::Canceled,
+            },
+        }
+    }
+
+    fn page(&self) -> Response {
+        let message = match self.stage {
+            Stage::Waiting => return html(StatusCode::OK, &page("Authenticate this card", &self.buttons())),
+            Stage::Authenticated => "You have been authenticated. You can close this page.",
+            Stage::Processing => "It is being processed. You can close this page.",
+            Stage::Succeeded => "It has succeeded. You can close this page.",
+            Stage::Failed => "It has failed. Please try another card.",
+            Stage::Canceled => "It was canceled.",
+        };
+        html(StatusCode::OK, &page("Authentication", &format!("<p>{message}</p>")))
+    }
+
+    fn buttons(&self) -> String {
+        format!(
+            "<p>{} must be authenticated by the holder of the card.</p>\n<p>This is a test: nobody is asked, and no money \
+             moves.</p>\n<form method=\"post\">\n<button name=\"outcome\" value=\"succeed\">Complete authentication</button>\n\
+             <button name=\"outcome\" value=\"fail\">Fail authentication</button>\n</form>",
+            self.what
+        )
+    }
+
+    /// Where the customer wanted to be afterwards, told what became of it.
+    fn back(&self, return_url: &str) -> String {
+        let status = match self.stage {
+            Stage::Authenticated | Stage::Succeeded => "succeeded",
+            Stage::Processing => "pending",
+            Stage::Waiting | Stage::Failed | Stage::Canceled => "failed",
+        };
+        let (address, fragment) = match return_url.split_once('#') {
+            Some((address, fragment)) => (address, format!("#{fragment}")),
+            None => (return_url, String::new()),
+        };
+        let join = if address.contains('?') { '&' } else { '?' };
+        let (object, id, secret) = (self.noun.object, &self.id, &self.client_secret);
+        format!("{address}{join}{object}={id}&{object}_client_secret={secret}&redirect_status={status}{fragment}")
+    }
+}
+
+async fn show(State(engine): State<Engine>, Path(id): Path<String>, request: Request) -> Response {
+    answer(find(&engine, &id, request).await.map(|(shown, _)| shown.page()))
 }
 
 async fn act(State(engine): State<Engine>, Path(id): Path<String>, request: Request) -> Response {
@@ -54,33 +155,36 @@ async fn act(State(engine): State<Engine>, Path(id): Path<String>, request: Requ
 }
 
 async fn authenticated(engine: &Engine, id: &str, request: Request) -> Result<Response, Failed> {
-    let (intent, form) = find(engine, id, request).await?;
+    let (shown, form) = find(engine, id, request).await?;
     let outcome = match form.get("outcome") {
         Some(Form::Text(word)) if word == Authentication::Succeed.word() => Authentication::Succeed,
         Some(Form::Text(word)) if word == Authentication::Fail.word() => Authentication::Fail,
         _ => return Err(Failed::Refused(Refusal::missing("outcome"))),
     };
-    if intent.status != Status::RequiresAction {
-        return Ok(done(&intent));
+    if shown.stage != Stage::Waiting {
+        return Ok(shown.page());
     }
+    let request = id::request_id(&mut engine.new_moment()?.ids);
+    let request = EngineRequest { id: request, livemode: false, idempotency: None };
     let mut reader = engine.store.reader().await?;
-    let verb = authenticate::payment(&mut reader, &intent.id, outcome).await?;
-    drop(reader);
-    let request = EngineRequest {
-        id: id::request_id(&mut engine.new_moment()?.ids),
-        livemode: intent.livemode,
-        idempotency: None,
+    let answered = if shown.noun.object == setup_intent::NOUN.object {
+        let verb = authenticate::setup(&mut reader, &Id::given(id), outcome).await?;
+        drop(reader);
+        engine.perform(&request, verb, &AsItRests).await?
+    } else {
+        let verb = authenticate::payment(&mut reader, &Id::given(id), outcome).await?;
+        drop(reader);
+        engine.perform(&request, verb, &AsItRests).await?
     };
-    let answered = engine.perform(&request, verb, &AsItRests).await?;
-    let after: PaymentIntent = serde_json::from_str(&answered.body).map_err(Fault::from)?;
-    Ok(match intent.next_action.as_ref().and_then(|action| action.return_url()) {
-        Some(url) => redirect(&back(url, &after)),
-        None => done(&after),
+    let after = Shown::read(shown.noun, &answered.body).map_err(Fault::from)?;
+    Ok(match &shown.return_url {
+        Some(url) => redirect(&after.back(url)),
+        None => after.page(),
     })
 }
 
-/// The intent that the address names, if its secret is in it; and the form that was sent.
-async fn find(engine: &Engine, id: &str, request: Request) -> Result<(PaymentIntent, Form), Failed> {
+/// What the address names, if its secret is in it; and the form that was sent.
+async fn find(engine: &Engine, id: &str, request: Request) -> Result<(Shown, Form), Failed> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAXIMUM_BODY).await.map_err(|_| Failed::NotFound)?;
     let form = Form::parse(&[parts.uri.query().unwrap_or_default().as_bytes(), &body]).map_err(Failed::Refused)?;
@@ -89,48 +193,12 @@ async fn find(engine: &Engine, id: &str, request: Request) -> Result<(PaymentInt
     if id.contains('\0') {
         return Err(Failed::NotFound);
     }
+    let setup = id.starts_with(setup_intent::NOUN.prefix);
+    let noun = if setup { &setup_intent::NOUN } else { &payment_intent::NOUN };
     let mut reader = engine.store.reader().await?;
-    let found = read::find(&mut reader, &NOUN, id, false).await?;
-    let intent: PaymentIntent = serde_json::from_str(&found.ok_or(Failed::NotFound)?).map_err(Fault::from)?;
-    if intent.client_secret == *secret { Ok((intent, form)) } else { Err(Failed::NotFound) }
-}
-
-fn buttons(intent: &PaymentIntent) -> String {
-    let amount = escape(&intent.currency.readable(intent.amount));
-    format!(
-        "<p>A payment of <strong>{amount}</strong> must be authenticated by the holder of the card.</p>\n<p>This is a test: \
-         nobody is asked, and no money moves.</p>\n<form method=\"post\">\n<button name=\"outcome\" value=\"succeed\">Complete \
-         authentication</button>\n<button name=\"outcome\" value=\"fail\">Fail authentication</button>\n</form>"
-    )
-}
-
-fn done(intent: &PaymentIntent) -> Response {
-    let message = match intent.status {
-        Status::Succeeded | Status::RequiresCapture => "The payment has succeeded. You can close this page.",
-        Status::Processing => "The payment is being processed. You can close this page.",
-        Status::RequiresConfirmation => "You have been authenticated. You can close this page.",
-        Status::Canceled => "The payment was canceled.",
-        Status::RequiresAction | Status::RequiresPaymentMethod => "The payment has failed. Please try another card.",
-    };
-    html(StatusCode::OK, page("Authentication", &format!("<p>{message}</p>")))
-}
-
-/// Where the customer wanted to be afterwards, told what became of the payment.
-fn back(return_url: &str, intent: &PaymentIntent) -> String {
-    let status = match intent.status {
-        Status::Succeeded | Status::RequiresCapture | Status::RequiresConfirmation => "succeeded",
-        Status::Processing => "pending",
-        Status::RequiresAction | Status::RequiresPaymentMethod | Status::Canceled => "failed",
-    };
-    let (address, fragment) = match return_url.split_once('#') {
-        Some((address, fragment)) => (address, format!("#{fragment}")),
-        None => (return_url, String::new()),
-    };
-    let join = if address.contains('?') { '&' } else { '?' };
-    format!(
-        "{address}{join}payment_intent={}&payment_intent_client_secret={}&redirect_status={status}{fragment}",
-        intent.id, intent.client_secret
-    )
+    let body = read::find(&mut reader, noun, id, false).await?.ok_or(Failed::NotFound)?;
+    let shown = Shown::read(noun, &body).map_err(Fault::from)?;
+    if shown.client_secret == *secret { Ok((shown, form)) } else { Err(Failed::NotFound) }
 }
 
 fn redirect(url: &str) -> Response {
@@ -140,9 +208,9 @@ fn redirect(url: &str) -> Response {
     (StatusCode::SEE_OTHER, guarded(), [(header::LOCATION, location)], Body::empty()).into_response()
 }
 
-fn html(status: StatusCode, text: String) -> Response {
+fn html(status: StatusCode, text: &str) -> Response {
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    (status, guarded(), [kind], text).into_response()
+    (status, guarded(), [kind], text.to_owned()).into_response()
 }
 
 /// The address holds a secret: it must not leak to other pages, and nobody may frame this one.
@@ -166,7 +234,7 @@ fn answer(result: Result<Response, Failed>) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong. Please try again.".to_owned())
         }
     };
-    html(status, page("Authentication", &format!("<p>{}</p>", escape(&message))))
+    html(status, &page("Authentication", &format!("<p>{}</p>", escape(&message))))
 }
 
 /// The document, not put into words for anybody.

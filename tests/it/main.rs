@@ -14,6 +14,7 @@ mod pausing;
 mod payments;
 mod processing;
 mod sequences;
+mod setup_intents;
 mod states;
 mod subscriptions;
 mod support;
