@@ -204,8 +204,8 @@ impl Call {
             return Err(not_found(noun, id).in_mode(noun.name, self.livemode()).into());
         };
         let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
-        let value = voice.speak(&mut reader, noun, body).await?;
-        Ok(Said(Answered { status: 200, body: speak::text(&value)?, repeats: None }))
+        let body = voice.text(&mut reader, noun, body).await?;
+        Ok(Said(Answered { status: 200, body, repeats: None }))
     }
 
     /// Answers with a page of a noun's list.
@@ -233,6 +233,10 @@ impl Call {
             oldest_first: false,
         };
         let Page { bodies, has_more } = list::list(&mut reader, &query).await?;
+        if paths.is_empty() && speak::as_it_rests(noun) {
+            let body = speak::list_as_it_rests(&bodies, has_more, &self.path)?;
+            return Ok(Said(Answered { status: 200, body, repeats: None }));
+        }
         let mut data = speak::speak(&mut reader, noun, &bodies, self.livemode()).await?;
         expand::expand(&mut reader, noun, &mut data, &bodies, &paths, self.livemode()).await?;
         self.envelope(&data, has_more)
@@ -335,6 +339,14 @@ impl Voice {
         Ok(if self.redact { redacted(noun, value) } else { value })
     }
 
+    /// The same as text.
+    async fn text(&self, connection: &mut Connection, noun: &'static Noun, body: String) -> Result<String, Failure> {
+        if self.paths.is_empty() && !self.redact && speak::as_it_rests(noun) {
+            return Ok(speak::text_as_it_rests(&body));
+        }
+        Ok(speak::text(&self.speak(connection, noun, body).await?)?)
+    }
+
     /// A line or an item, out of the document that it lives in.
     async fn part(
         &self,
@@ -395,14 +407,18 @@ impl Render for Voice {
             if let Some((noun, id)) = &subject.part {
                 return self.part(connection, subject, noun, id).await;
             }
-            let mut value = if subject.deleted {
-                json!({"id": subject.id, "object": subject.noun.object, "deleted": true})
-            } else {
-                let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
-                let body = body.ok_or_else(|| not_found(subject.noun, &subject.id))?;
-                self.speak(connection, subject.noun, body).await?
+            if subject.deleted {
+                let stub = json!({"id": subject.id, "object": subject.noun.object, "deleted": true});
+                return Ok(Answered { status: 200, body: speak::text(&stub)?, repeats: None });
+            }
+            let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
+            let body = body.ok_or_else(|| not_found(subject.noun, &subject.id))?;
+            let Some((name, once)) = &subject.shown_once else {
+                let body = self.text(connection, subject.noun, body).await?;
+                return Ok(Answered { status: 200, body, repeats: None });
             };
-            if let (Some((name, once)), Some(members)) = (&subject.shown_once, value.as_object_mut()) {
+            let mut value = self.speak(connection, subject.noun, body).await?;
+            if let Some(members) = value.as_object_mut() {
                 members.insert((*name).to_owned(), once.as_str().into());
             }
             Ok(Answered { status: 200, body: speak::text(&value)?, repeats: None })

@@ -4,6 +4,7 @@ pub mod error;
 pub mod expand;
 pub mod filter;
 pub mod form;
+mod indent;
 pub mod params;
 pub mod speak;
 pub mod version;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::indent::indent;
 use crate::{
     billing::{Noun, event, price, webhook_endpoint, wire},
     store::{Connection, Fault, events, read},
@@ -53,6 +54,34 @@ pub fn kept(body: &str, name: &str) -> Result<Option<Value>, Fault> {
     Ok(document.get(wire::INTERNAL).and_then(|internal| internal.get(name)).cloned())
 }
 
+/// Whether the documents of a noun are said just as they rest, but for what they keep to themselves.
+pub fn as_it_rests(noun: &Noun) -> bool {
+    noun.inlines.is_empty() && noun.previews.is_empty() && noun.object != event::NOUN.object
+}
+
+/// A stored body of such a noun, pretty-printed.
+pub fn text_as_it_rests(body: &str) -> String {
+    let mut text = String::with_capacity(body.len() * 3 / 2);
+    indent(body, 0, &mut text);
+    text
+}
+
+/// A page of such bodies, pretty-printed.
+pub fn list_as_it_rests(bodies: &[String], has_more: bool, url: &str) -> Result<String, Fault> {
+    let length: usize = bodies.iter().map(String::len).sum();
+    let mut text = String::with_capacity(length * 2 + 200);
+    text.push_str("{\n  \"object\": \"list\",\n  \"data\": [");
+    for (place, body) in bodies.iter().enumerate() {
+        text.push_str(if place == 0 { "\n    " } else { ",\n    " });
+        indent(body, 2, &mut text);
+    }
+    text.push_str(if bodies.is_empty() { "],\n" } else { "\n  ],\n" });
+    let url = serde_json::to_string(url)?;
+    let has_more = if has_more { "true" } else { "false" };
+    text.extend(["  \"has_more\": ", has_more, ",\n  \"url\": ", &url, "\n}"]);
+    Ok(text)
+}
+
 /// Pretty-printed, as answers are.
 pub fn text(value: &Value) -> Result<String, Fault> {
     Ok(serde_json::to_string_pretty(value)?)
@@ -64,4 +93,20 @@ pub const SECRET: &str = "secret";
 /// Whether a noun's documents hold secrets that only their creation shows.
 pub fn has_secret(noun: &Noun) -> bool {
     noun.object == webhook_endpoint::NOUN.object
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_reads_the_same_however_it_is_said() {
+        for bodies in [vec![], vec![json!({"id": "cus_1", "list": []}), json!({"id": "cus_2", "nested": {"a": 1}})]] {
+            let texts: Vec<String> = bodies.iter().map(Value::to_string).collect();
+            let list = json!({"object": "list", "data": bodies, "has_more": true, "url": "/v1/customers"});
+            assert_eq!(list_as_it_rests(&texts, true, "/v1/customers").unwrap(), text(&list).unwrap());
+        }
+    }
 }

@@ -1,0 +1,132 @@
+//! A stored document as an answer shows it, without taking it apart: most of what is read and listed
+//! rests in the very shape that is said, and only lacks line breaks.
+
+use crate::billing::wire::INTERNAL;
+
+/// Appends a compact JSON text, indented as `serde_json` indents, at a depth. The member `internal` of
+/// the document itself is left out; it never is the first.
+pub fn indent(compact: &str, depth: usize, into: &mut String) {
+    let hidden = format!(",\"{INTERNAL}\":");
+    let mut level = depth;
+    let mut rest = compact;
+    // Everything between two of these bytes is copied as it is.
+    while let Some(place) = rest.find(['"', '{', '[', '}', ']', ',', ':']) {
+        into.push_str(&rest[..place]);
+        let (sign, after) = (rest.as_bytes()[place], &rest[place + 1..]);
+        rest = after;
+        match sign {
+            b'"' => {
+                let length = string_length(after);
+                into.push('"');
+                into.push_str(&after[..length]);
+                rest = &after[length..];
+            }
+            b'{' | b'[' => {
+                into.push(char::from(sign));
+                if let Some(after) = after.strip_prefix(['}', ']']) {
+                    into.push(if sign == b'{' { '}' } else { ']' });
+                    rest = after;
+                } else {
+                    level += 1;
+                    new_line(level, into);
+                }
+            }
+            b'}' | b']' => {
+                level = level.saturating_sub(1);
+                new_line(level, into);
+                into.push(char::from(sign));
+            }
+            b':' => into.push_str(": "),
+            _ => {
+                let whole = &compact[compact.len() - after.len() - 1..];
+                if level == depth + 1 && whole.starts_with(&hidden) {
+                    rest = &whole[hidden.len() + value_length(&whole[hidden.len()..])..];
+                } else {
+                    into.push(',');
+                    new_line(level, into);
+                }
+            }
+        }
+    }
+    into.push_str(rest);
+}
+
+fn new_line(level: usize, into: &mut String) {
+    into.push('\n');
+    for _ in 0..level {
+        into.push_str("  ");
+    }
+}
+
+/// The length of what is left of a string, with the quote that ends it.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 1)
+}
+
+/// The length of the value that a text begins with.
+fn value_length(text: &str) -> usize {
+    let (mut level, mut place) = (0_usize, 0);
+    while let Some(byte) = text.as_bytes().get(place) {
+        match byte {
+            b'"' => place += string_length(&text[place + 1..]),
+            b'{' | b'[' => level += 1,
+            b'}' | b']' | b',' if level == 0 => break,
+            b'}' | b']' => level -= 1,
+            _ => {}
+        }
+        place += 1;
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn indented(document: &Value) -> String {
+        let mut text = String::new();
+        indent(&document.to_string(), 0, &mut text);
+        text
+    }
+
+    #[test]
+    fn what_is_internal_stays_inside() {
+        let document = json!({"id": "a\"\\", "internal2": {}, "list": [{"internal": [1, "]"]}, []], "internal": {"x": ["}", 1]}, "z": null});
+        let shown = json!({"id": "a\"\\", "internal2": {}, "list": [{"internal": [1, "]"]}, []], "z": null});
+        assert_eq!(indented(&document), serde_json::to_string_pretty(&shown).unwrap());
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-z{}\\[\\]:,\"\\\\é\n]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("[a-z\"\\\\,]{0,6}", inner), 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_indents_as_serde_json_does(first in values(), hidden in values(), last in values()) {
+            let whole = json!({"first": first, "internal": hidden, "last": last});
+            let shown = json!({"first": first, "last": last});
+            prop_assert_eq!(indented(&whole), serde_json::to_string_pretty(&shown).unwrap());
+        }
+    }
+}
