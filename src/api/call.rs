@@ -374,7 +374,8 @@ impl Voice {
         let of = |key: &str| {
             value.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned)
         };
-        let refusal = if let ("requires_payment_method", Some(message)) = (status, of("message")) {
+        // An intent that was closed with what it was to pay failed before.
+        let refusal = if let ("requires_payment_method" | "canceled", Some(message)) = (status, of("message")) {
             let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
             (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
             refusal
@@ -382,6 +383,10 @@ impl Voice {
             let message = "This payment requires additional user action before it can be completed successfully. Payment can be \
                            completed using the PaymentIntent associated with the invoice.";
             Refusal::card("invoice_payment_intent_requires_action", message)
+        } else if status == "canceled" && subject.noun.object == "subscription" {
+            let message = "Payment for this subscription requires additional user action before it can be completed successfully. \
+                           Create the subscription with another payment_behavior to let the customer complete it.";
+            Refusal::card("subscription_payment_intent_requires_action", message)
         } else {
             return Ok(None);
         };

@@ -78,8 +78,7 @@ pub struct RecurringParams {
     usage_type: Option<UsageType>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     meter: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
-    trial_period_days: Option<Unsupported>,
+    trial_period_days: Option<i64>,
 }
 
 /// `default_price_data` of a new product.
@@ -109,11 +108,15 @@ impl RecurringParams {
             );
             return Err(Refusal::invalid(message).param(format!("{param}[interval_count]")));
         }
+        if self.trial_period_days.is_some_and(|days| !(1..=730).contains(&days)) {
+            let message = "Invalid trial_period_days: a trial lasts at least one day and at most 730 days.";
+            return Err(Refusal::invalid(message).param(format!("{param}[trial_period_days]")));
+        }
         Ok(Recurring {
             interval: self.interval,
             interval_count: count,
             meter: Null,
-            trial_period_days: Null,
+            trial_period_days: self.trial_period_days,
             usage_type: self.usage_type.unwrap_or(UsageType::Licensed),
         })
     }

@@ -7,6 +7,7 @@ use super::{
     payment_intent::PaymentIntent,
     processing, renew,
     subscription::{CancellationReason, Status, Subscription},
+    trial,
 };
 
 /// Something that must be touched at its time.
@@ -63,7 +64,11 @@ fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -
         _ if subscription.cancel_at.is_some_and(|cancel_at| Some(cancel_at) == subscription.due()) => {
             cancel::end(books, id, CancellationReason::CancellationRequested, at)
         }
-        Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => renew::renew(books, id, at),
+        Status::Trialing if subscription.trial_notice_at().is_some_and(|time| Some(time) == subscription.due()) => {
+            trial::give_notice(books, id, at)
+        }
+        Status::Trialing => trial::end(books, id, at),
+        Status::Active | Status::PastDue | Status::Unpaid => renew::renew(books, id, at),
         Status::Canceled | Status::IncompleteExpired | Status::Paused => Ok(()),
     }
 }

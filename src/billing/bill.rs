@@ -2,6 +2,7 @@
 
 use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
+    anchor::{Span, Terms},
     customer::Customer,
     invoice::{
         AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status,
@@ -15,16 +16,19 @@ use super::{
     period::{Interval, Period},
     price::Price,
     shape::{Inlined, Nothing, Null},
-    subscription::{CollectionMethod, Item, Subscription},
+    subscription::{BillingModeType, CollectionMethod, Item, Subscription},
 };
 
 /// How long a draft of the billing cycle can be edited before it is finalised.
 pub const DRAFT_SECONDS: i64 = 3600;
+const DAY_SECONDS: i64 = 86_400;
 
 /// What a new invoice is for.
 pub struct Bill<'a> {
     pub reason: BillingReason,
     pub subscription: Option<&'a Subscription>,
+    /// What of its items is billed, in their order.
+    pub spans: Vec<Span>,
     /// The period that the invoice shows: the one just ended for a renewal.
     pub period: Period,
     /// The start of the period that a renewal bills.
@@ -46,10 +50,12 @@ pub fn draft(books: &mut Books, bill: &Bill<'_>, at: &mut Moment) -> Result<Id<I
             books.put(InvoiceItem { invoice: Some(id.clone()), ..item });
         }
     }
-    // Newest first, as the order of lines has it.
-    for item in bill.subscription.into_iter().flat_map(|subscription| subscription.items.data.iter().rev()) {
-        if let Some(subscription) = bill.subscription {
-            lines.push(line_of_subscription_item(books, subscription, item, &id, at)?);
+    if let Some(subscription) = bill.subscription {
+        // The items newest first, as the order of lines has it; what is billed of each, oldest first.
+        for item in subscription.items.data.iter().rev() {
+            for span in bill.spans.iter().filter(|span| span.item == item.id) {
+                lines.push(line_of_span(books, subscription, item, span, &id, at)?);
+            }
         }
     }
     let invoice = blank(id.clone(), &customer, bill, lines, at)?;
@@ -105,21 +111,28 @@ pub fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut 
     }
 }
 
-fn line_of_subscription_item(
+fn line_of_span(
     books: &Books,
     subscription: &Subscription,
     item: &Item,
+    span: &Span,
     invoice: &Id<Invoice>,
     at: &mut Moment,
 ) -> Result<Line, Refusal> {
     let price = books
         .price(&item.price)
         .ok_or_else(|| Refusal::internal(format!("The price {} of {} is not at hand.", item.price, item.id)))?;
-    let amount = price.amount(item.quantity)?;
     let name = books.product(&price.product).map_or("", |product| &product.name);
+    let (amount, description) = match span.terms {
+        Terms::Whole => (price.amount(item.quantity)?, describe(price, item.quantity, name)),
+        Terms::Part(ratio) => {
+            (price.amount_of(item.quantity, ratio)?, describe_part(span.period, item.quantity, name)?)
+        }
+        Terms::Trial => (Amount::ZERO, describe_trial(subscription.billing_mode.kind, item.quantity, name)),
+    };
     let details = SubscriptionItemDetails {
         invoice_item: Null,
-        proration: false,
+        proration: matches!(span.terms, Terms::Part(_)),
         proration_details: Null,
         subscription: subscription.id.clone(),
         subscription_item: item.id.clone(),
@@ -129,7 +142,7 @@ fn line_of_subscription_item(
         object: LineTag::LineItem,
         amount,
         currency: price.currency,
-        description: Some(describe(price, item.quantity, name)),
+        description: Some(description),
         discount_amounts: Nothing,
         discountable: true,
         discounts: Nothing,
@@ -141,7 +154,7 @@ fn line_of_subscription_item(
             subscription_item_details: Some(details),
             kind: LineParentType::SubscriptionItemDetails,
         },
-        period: Period { start: item.current_period_start, end: item.current_period_end },
+        period: span.period,
         pretax_credit_amounts: Nothing,
         pricing: Some(Pricing::of(price)),
         quantity: item.quantity,
@@ -150,6 +163,20 @@ fn line_of_subscription_item(
         subtotal: amount,
         taxes: Nothing,
     })
+}
+
+/// `Time on Basic from 17 Nov 2026 until 01 Dec 2026`; more than one are counted.
+fn describe_part(period: Period, quantity: i64, product: &str) -> Result<String, Refusal> {
+    let (from, until) = (period.start.day()?, period.end.day()?);
+    let times = if quantity == 1 { String::new() } else { format!("{quantity} × ") };
+    Ok(format!("Time on {times}{product} from {from} until {until}"))
+}
+
+fn describe_trial(mode: BillingModeType, quantity: i64, product: &str) -> String {
+    match mode {
+        BillingModeType::Classic => format!("Trial period for {product}"),
+        BillingModeType::Flexible => format!("Free trial for {quantity} × {product}"),
+    }
 }
 
 /// `1 × Basic (at $20.00 / month)`, `2 × Pro (at $5.00 / every 3 months)`.
@@ -178,6 +205,13 @@ pub fn blank(
     let total = Amount::sum(lines.iter().map(|line| line.amount))?;
     let due = due_after_balance(total, customer.balance)?.due;
     let finalizes_at = bill.auto_advance.then(|| at.now.plus_seconds(DRAFT_SECONDS));
+    // What a caller makes has terms of its own.
+    let terms = bill.subscription.filter(|_| bill.reason != BillingReason::Manual);
+    let collection_method =
+        terms.map_or(CollectionMethod::ChargeAutomatically, |subscription| subscription.collection_method);
+    let due_date = terms
+        .and_then(|subscription| subscription.days_until_due)
+        .map(|days| at.now.plus_seconds(days.saturating_mul(DAY_SECONDS)));
     let parent = bill.subscription.map(|subscription| Parent {
         quote_details: Null,
         subscription_details: Some(SubscriptionDetails {
@@ -204,7 +238,7 @@ pub fn blank(
         automatic_tax: AutomaticTax::default(),
         automatically_finalizes_at: finalizes_at,
         billing_reason: bill.reason,
-        collection_method: CollectionMethod::ChargeAutomatically,
+        collection_method,
         created: at.now,
         currency: bill.currency,
         custom_fields: None,
@@ -222,7 +256,7 @@ pub fn blank(
         default_tax_rates: Nothing,
         description: None,
         discounts: Nothing,
-        due_date: None,
+        due_date,
         effective_at: None,
         ending_balance: None,
         footer: customer.invoice_settings.footer.clone(),
@@ -235,7 +269,7 @@ pub fn blank(
         lines: Inlined::new(format!("/v1/invoices/{id}/lines"), lines),
         livemode: customer.livemode,
         metadata: Metadata::new(),
-        next_payment_attempt: finalizes_at,
+        next_payment_attempt: finalizes_at.filter(|_| collection_method == CollectionMethod::ChargeAutomatically),
         number: None,
         on_behalf_of: Null,
         parent,

@@ -3,6 +3,8 @@
 //! Rules read and change Books in memory and call each other; nothing is written until the engine
 //! closes them. A preview opens Books and never closes them.
 
+mod withheld;
+
 use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 
 use serde_json::{
@@ -30,6 +32,8 @@ use super::{
     webhook_endpoint::WebhookEndpoint,
     wire,
 };
+
+pub use withheld::Withheld;
 
 /// Prices and products that are referred to: read-only, shared by all books of a batch.
 #[derive(Debug, Default)]

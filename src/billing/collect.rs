@@ -9,7 +9,7 @@ use super::{
     payment_intent::{Asker, PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
     send, settle,
-    subscription::CollectionMethod,
+    subscription::{CollectionMethod, Subscription},
 };
 
 /// Who asks, and with what.
@@ -23,15 +23,30 @@ pub struct Collection {
 
 /// The payment method an invoice is charged to; the first level that names one wins, and there is no
 /// falling through to the next level when that one fails (which payment method is used).
-pub fn resolve_payment_method<'a>(books: &'a Books, invoice: &Invoice) -> Option<&'a PaymentMethod> {
+pub fn resolve_payment_method<'a>(books: &'a Books, invoice: &'a Invoice) -> Option<&'a PaymentMethod> {
     let subscription = invoice.subscription().and_then(|id| books.get(id));
-    let customer = books.get::<Customer>(&invoice.customer);
     let named = invoice
         .default_payment_method
         .as_ref()
-        .or_else(|| subscription.and_then(|subscription| subscription.default_payment_method.as_ref()))
-        .or_else(|| customer.and_then(|customer| customer.invoice_settings.default_payment_method.as_ref()))?;
-    books.get(named).filter(|method| method.customer.as_ref() == Some(&invoice.customer))
+        .or_else(|| subscription.and_then(|subscription| subscription.default_payment_method.as_ref()));
+    attached(books, named, &invoice.customer)
+}
+
+/// The one that the next invoice of a subscription will be charged to.
+pub fn resolve_for_subscription<'a>(books: &'a Books, subscription: &'a Subscription) -> Option<&'a PaymentMethod> {
+    attached(books, subscription.default_payment_method.as_ref(), &subscription.customer)
+}
+
+/// The one that is named, or else the customer's default; whichever it is must be attached.
+fn attached<'a>(
+    books: &'a Books,
+    named: Option<&'a Id<PaymentMethod>>,
+    owner: &Id<Customer>,
+) -> Option<&'a PaymentMethod> {
+    let customer = books.get(owner);
+    let named =
+        named.or_else(|| customer.and_then(|customer| customer.invoice_settings.default_payment_method.as_ref()))?;
+    books.get(named).filter(|method| method.customer.as_ref() == Some(owner))
 }
 
 /// The payment intent of an open invoice.

@@ -64,6 +64,7 @@ pub fn create(books: &mut Books, new: NewInvoice, at: &mut Moment) -> Result<Id<
     let bill = Bill {
         reason: BillingReason::Manual,
         subscription: subscription.as_ref(),
+        spans: Vec::new(),
         period: Period { start: at.now, end: at.now },
         cycle: None,
         auto_advance: false,

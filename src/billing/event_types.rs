@@ -97,6 +97,11 @@ pub fn exists(name: &str) -> bool {
     ALL.binary_search(&name).is_ok()
 }
 
+/// An event type that exists, as it is known here.
+pub fn known(name: &str) -> Option<&'static str> {
+    ALL.binary_search(&name).ok().map(|place| ALL[place])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +109,7 @@ mod tests {
     #[test]
     fn the_names_are_in_order() {
         assert!(ALL.is_sorted_by(|a, b| a < b));
+        assert_eq!(known("invoice.paid"), Some("invoice.paid"));
         assert!(exists("invoice.paid") && !exists("invoice.*") && !exists("no.such"));
     }
 }

@@ -21,7 +21,7 @@ pub fn settled(
     if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) {
         let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
         let saved = method.filter(|_| saves && !subscription.status.is_terminal());
-        let status = after_settling(subscription.status);
+        let status = after_settling(&subscription, at);
         let default_payment_method = saved.or(subscription.default_payment_method.as_ref()).cloned();
         // An ordinary payment changes nothing here, and so writes nothing.
         if status != subscription.status || default_payment_method != subscription.default_payment_method {
@@ -35,10 +35,11 @@ pub fn settled(
 }
 
 /// Recovery, from whatever state a debt had led to.
-const fn after_settling(status: Status) -> Status {
-    match status {
-        Status::Incomplete | Status::PastDue | Status::Unpaid => Status::Active,
-        Status::Active | Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing => status,
+fn after_settling(subscription: &Subscription, at: &Moment) -> Status {
+    match subscription.status {
+        Status::Incomplete | Status::PastDue | Status::Unpaid => subscription.settled_status(at.now),
+        status
+        @ (Status::Active | Status::Canceled | Status::IncompleteExpired | Status::Paused | Status::Trialing) => status,
     }
 }
 

@@ -41,18 +41,25 @@ pub mod webhook_endpoint;
 
 // A rule each.
 pub mod advance;
+pub mod anchor;
+pub mod announce;
 pub mod attach;
 pub mod authenticate;
+pub mod begin;
 pub mod bill;
 pub mod cancel;
 pub mod collect;
 pub mod confirm;
 pub mod draft;
 pub mod dunning;
+pub mod end_date;
+pub mod erase;
+pub mod extra;
 pub mod finalize;
 pub mod follow;
 pub mod intend;
 pub mod itemize;
+pub mod items;
 pub mod lines;
 pub mod pause_collection;
 pub mod processing;
@@ -63,6 +70,7 @@ pub mod send;
 pub mod settle;
 pub mod setup;
 pub mod subscribe;
+pub mod trial;
 
 pub use amount::Amount;
 pub use books::Books;

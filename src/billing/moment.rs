@@ -3,14 +3,17 @@
 
 use std::{fmt, sync::Arc};
 
+use chrono::{DateTime, Datelike as _};
 use serde::{Deserialize, Serialize};
 
-use super::id::Ids;
+use super::{Refusal, id::Ids};
 
 /// Unix seconds, UTC. There is no `now()` here: time is always an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 impl Timestamp {
     pub const fn new(unix_seconds: i64) -> Self {
@@ -19,6 +22,14 @@ impl Timestamp {
 
     pub const fn unix_seconds(self) -> i64 {
         self.0
+    }
+
+    /// The day it falls on in UTC, as descriptions say it: `05 Nov 2026`.
+    pub fn day(self) -> Result<String, Refusal> {
+        let time = DateTime::from_timestamp(self.0, 0);
+        let time = time.ok_or_else(|| Refusal::invalid("A time lies outside the calendar."))?;
+        let month = MONTHS[usize::try_from(time.month0()).unwrap_or(0) % 12];
+        Ok(format!("{:02} {month} {}", time.day(), time.year()))
     }
 
     /// Later by some seconds; stops at the end of time rather than wrapping.

@@ -9,6 +9,7 @@ use super::{
     charge::{self, Charge},
     customer::{self, Customer},
     invoice::Invoice,
+    invoice_item::InvoiceItem,
     next_action::NextAction,
     noun::{By, Cell, boolean, filter, integer, null, one, text},
     payment_method::{self, PaymentMethod},
@@ -113,6 +114,9 @@ pub struct Internal {
     /// The invoice that it was attached to, and pays a part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached_to: Option<Id<Invoice>>,
+    /// What waits again for an invoice should this payment fail, and its invoice with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invoice_items: Vec<Id<InvoiceItem>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<Id<TestClock>>,
     /// What the processor calls the payment, for captures and releases.

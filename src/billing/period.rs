@@ -77,6 +77,18 @@ impl Cycle {
 
     /// The first boundary strictly later than `time`.
     pub fn next_boundary(self, anchor: Timestamp, time: Timestamp) -> Result<Timestamp, OutOfCalendar> {
+        self.boundary(anchor, self.next_place(anchor, time)?)
+    }
+
+    /// The period between two boundaries that `time` lies in.
+    pub fn period_at(self, anchor: Timestamp, time: Timestamp) -> Result<Period, OutOfCalendar> {
+        let next = self.next_place(anchor, time)?;
+        let start = self.boundary(anchor, next.checked_sub(1).ok_or(OutOfCalendar)?)?;
+        Ok(Period { start, end: self.boundary(anchor, next)? })
+    }
+
+    /// Which boundary is the first strictly later than `time`.
+    fn next_place(self, anchor: Timestamp, time: Timestamp) -> Result<i64, OutOfCalendar> {
         // Counting too long intervals forwards, and too short ones backwards, starts at or before the answer.
         let (shortest, longest) = match self.interval {
             Interval::Day => (86_400, 86_400),
@@ -87,12 +99,25 @@ impl Cycle {
         let distance = i128::from(time.unix_seconds()) - i128::from(anchor.unix_seconds());
         let stride = i128::from(if distance < 0 { shortest } else { longest }) * i128::from(self.count);
         let mut k = i64::try_from(distance.div_euclid(stride)).map_err(|_| OutOfCalendar)?;
-        loop {
-            let boundary = self.boundary(anchor, k)?;
-            if boundary > time {
-                return Ok(boundary);
-            }
+        while self.boundary(anchor, k)? <= time {
             k += 1;
+        }
+        Ok(k)
+    }
+
+    /// Whether this is a whole number of the other: days and weeks, or months and years.
+    pub fn is_multiple_of(self, other: Cycle) -> bool {
+        let (this, that) = (self.in_units(), other.in_units());
+        this.0 == that.0 && that.1 > 0 && this.1 % that.1 == 0
+    }
+
+    /// Its length in the smallest unit of its calendar: days, or months.
+    fn in_units(self) -> (Interval, i64) {
+        match self.interval {
+            Interval::Day => (Interval::Day, self.count),
+            Interval::Week => (Interval::Day, 7 * self.count),
+            Interval::Month => (Interval::Month, self.count),
+            Interval::Year => (Interval::Month, 12 * self.count),
         }
     }
 }
@@ -162,6 +187,27 @@ mod tests {
         walk("2026-12-31T23:59:59Z", Interval::Day, 1, &["2027-01-01T23:59:59Z", "2027-01-02T23:59:59Z"]);
     }
 
+    /// Which intervals may be mixed: whole multiples of the shortest.
+    #[test]
+    fn intervals_of_one_calendar_divide_each_other() {
+        use Interval::{Day, Month, Week, Year};
+        for (longer, shorter, fits) in [
+            ((Month, 3), (Month, 1), true),
+            ((Year, 1), (Month, 1), true),
+            ((Week, 1), (Day, 1), true),
+            ((Week, 4), (Week, 2), true),
+            ((Month, 6), (Month, 2), true),
+            ((Month, 3), (Month, 2), false),
+            ((Month, 6), (Month, 4), false),
+            ((Month, 1), (Week, 1), false),
+            ((Week, 1), (Day, 2), false),
+            ((Year, 1), (Month, 5), false),
+        ] {
+            let of = |(interval, count)| Cycle { interval, count };
+            assert_eq!(of(longer).is_multiple_of(of(shorter)), fits, "{longer:?} of {shorter:?}");
+        }
+    }
+
     #[test]
     fn the_calendar_ends_without_a_panic() {
         let cycle = Cycle { interval: Interval::Year, count: 3 };
@@ -190,6 +236,9 @@ mod tests {
             let (anchor, time) = (Timestamp::new(anchor), Timestamp::new(time));
             let next = cycle.next_boundary(anchor, time).unwrap();
             prop_assert!(next > time);
+            let period = cycle.period_at(anchor, time).unwrap();
+            prop_assert!(period.start <= time && period.end == next);
+            prop_assert_eq!(cycle.next_boundary(anchor, period.start).unwrap(), next);
             // Some k names it, and k - 1 is not later than the time.
             let k = (-4000_i64..60_000).find(|k| cycle.boundary(anchor, *k).unwrap() == next);
             if let Some(k) = k {

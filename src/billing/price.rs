@@ -10,6 +10,7 @@ use super::{
     noun::{By, Cell, boolean, filter, integer, null, one, text},
     period::{Cycle, Interval},
     product::{self, Product},
+    prorate::Ratio,
     shape::Null,
 };
 use crate::words;
@@ -82,7 +83,8 @@ pub struct Recurring {
     pub interval: Interval,
     pub interval_count: i64,
     pub meter: Null,
-    pub trial_period_days: Null,
+    /// How long a trial is when one is asked for by `trial_from_plan`.
+    pub trial_period_days: Option<i64>,
     pub usage_type: UsageType,
 }
 
@@ -92,9 +94,18 @@ words!(Kind { OneTime = "one_time", Recurring = "recurring" });
 words!(TaxBehavior { Exclusive = "exclusive", Inclusive = "inclusive", Unspecified = "unspecified" });
 
 impl Price {
+    /// What a quantity costs for a part of a period: rounded once, per line.
+    pub fn amount_of(&self, quantity: i64, ratio: Ratio) -> Result<Amount, Overflow> {
+        ratio.of_price(self.unit_amount_decimal, quantity)
+    }
+
     /// What a quantity costs for one period: rounded once, per line.
     pub fn amount(&self, quantity: i64) -> Result<Amount, Overflow> {
         self.unit_amount_decimal.times(quantity)
+    }
+
+    pub fn trial_period_days(&self) -> Option<i64> {
+        self.recurring.as_ref()?.trial_period_days
     }
 
     pub fn cycle(&self) -> Option<Cycle> {

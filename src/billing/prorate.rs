@@ -1,6 +1,7 @@
 //! A part of a period costs the same part of its price: to the second, rounded once.
 
 use super::{Amount, Timestamp, amount::Overflow, decimal::Decimal, period::Period};
+use crate::words;
 
 /// How much of a period, in seconds of seconds. Never a decimal number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,16 @@ impl Ratio {
         Ratio::of(period.end.unix_seconds() - time.unix_seconds(), period.seconds())
     }
 
+    /// Both together, exactly.
+    #[must_use]
+    pub fn plus(self, other: Ratio) -> Ratio {
+        let whole = i128::from(self.whole) * i128::from(other.whole);
+        let part = i128::from(self.part) * i128::from(other.whole) + i128::from(other.part) * i128::from(self.whole);
+        let common = greatest_common_divisor(part, whole);
+        let narrow = |number: i128| i64::try_from(number / common).unwrap_or(i64::MAX);
+        Ratio::of(narrow(part), narrow(whole))
+    }
+
     /// This part of an amount, rounded half away from zero.
     pub fn of_amount(self, amount: Amount) -> Result<Amount, Overflow> {
         self.of_price(Decimal::from_amount(amount), 1)
@@ -33,6 +44,19 @@ impl Ratio {
         unit.times_part(quantity, self.part, self.whole)
     }
 }
+
+fn greatest_common_divisor(a: i128, b: i128) -> i128 {
+    if b == 0 { a.abs().max(1) } else { greatest_common_divisor(b, a % b) }
+}
+
+words!(
+    /// What to do about the parts of periods that a change leaves behind.
+    ProrationBehavior {
+        AlwaysInvoice = "always_invoice",
+        CreateProrations = "create_prorations",
+        None = "none",
+    }
+);
 
 #[cfg(test)]
 mod tests {
@@ -90,6 +114,13 @@ mod tests {
             Ratio::of(i64::MAX, 1).of_amount(Amount::new(i64::MAX)).is_err(),
             "too large is an error, never a panic"
         );
+    }
+
+    #[test]
+    fn sums_are_exact() {
+        assert_eq!(Ratio::ONE.plus(Ratio::of(1_155_600, 2_592_000)), Ratio::of(347, 240));
+        assert_eq!(Ratio::of(0, 5).plus(Ratio::of(3, 9)), Ratio::of(1, 3));
+        assert_eq!(Ratio::of(1, 3).plus(Ratio::of(1, 6)).plus(Ratio::of(1, 2)), Ratio::ONE);
     }
 
     proptest! {

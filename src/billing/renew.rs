@@ -2,12 +2,12 @@
 
 use super::{
     Books, Id, Moment, Refusal,
+    anchor::Span,
     bill::{self, Bill},
     cancel,
     invoice::BillingReason,
     pause_collection,
-    subscribe::next_boundary,
-    subscription::{CancellationReason, Item, Status, Subscription},
+    subscription::{CancellationReason, Status, Subscription},
 };
 
 /// Moves a subscription into its next period and drafts the invoice for it, or ends it there when
@@ -18,10 +18,11 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
     if subscription.cancel_at.is_some_and(|cancel_at| cancel_at <= ended.end) {
         return cancel::end(books, id, CancellationReason::CancellationRequested, at);
     }
-    let renewed = roll_over(books, subscription)?;
+    let (renewed, spans) = roll_over(books, subscription)?;
     let bill = Bill {
         reason: BillingReason::SubscriptionCycle,
         subscription: Some(&renewed),
+        spans,
         period: ended,
         cycle: Some(ended.end),
         // An unpaid subscription keeps its drafts: nothing is collected until somebody asks.
@@ -36,20 +37,19 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
     Ok(())
 }
 
-/// Every item that has reached its end moves on to the next boundary of the anchor's grid.
-fn roll_over(books: &Books, mut subscription: Subscription) -> Result<Subscription, Refusal> {
-    let anchor = subscription.billing_cycle_anchor;
-    let end = subscription.period().map(|period| period.end);
-    for item in &mut subscription.items.data {
-        if Some(item.current_period_end) != end {
-            continue;
-        }
-        let cycle = books
-            .price(&item.price)
-            .and_then(super::price::Price::cycle)
-            .ok_or_else(|| Refusal::internal(format!("The price {} of {} is not at hand.", item.price, item.id)))?;
-        let next = next_boundary(cycle, anchor, item.current_period_end)?;
-        *item = Item { current_period_start: item.current_period_end, current_period_end: next, ..item.clone() };
+/// Every item that has reached its end moves on to the next boundary of the grid. A trial that ends there
+/// is over.
+fn roll_over(books: &Books, mut subscription: Subscription) -> Result<(Subscription, Vec<Span>), Refusal> {
+    let Some(end) = subscription.period().map(|period| period.end) else { return Ok((subscription, Vec::new())) };
+    if subscription.status == Status::Trialing {
+        subscription.status = subscription.settled_status(end);
     }
-    Ok(subscription)
+    let due = subscription.items.data.iter().filter(|item| item.current_period_end == end);
+    let spans = due.map(|item| subscription.span_from(books, item, end)).collect::<Result<Vec<Span>, Refusal>>()?;
+    for item in &mut subscription.items.data {
+        if let Some(span) = spans.iter().find(|span| span.item == item.id) {
+            (item.current_period_start, item.current_period_end) = (span.period.start, span.period.end);
+        }
+    }
+    Ok((subscription, spans))
 }

@@ -2,16 +2,15 @@
 //! subscription and the customer.
 
 use super::{
-    Amount, Books, Id, Moment, Refusal,
+    Amount, Books, Id, Moment, Refusal, announce,
     answer::{Answer, Decline},
     authenticate,
     charge::{Charge, RiskLevel, Verdict},
-    follow,
+    erase, follow,
     invoice::Invoice,
     payment_intent::{Action, Attempt, CaptureMethod, Internal, PaymentError, PaymentIntent, SetupFutureUsage, Status},
     payment_method::{self, PaymentMethod},
     processing, receive,
-    subscription::{SaveDefault, Status as SubscriptionStatus, Subscription},
 };
 
 /// Settles the open attempt of an intent. An answer to a question that is no longer open changes
@@ -29,10 +28,13 @@ pub fn settle(
     };
     let internal = Internal { attempt: None, authenticated: None, ..intent.internal };
     let intent = PaymentIntent { internal, ..intent };
-    announce(books, &intent, &attempt, answer, at);
+    let alone = intent.internal.invoice.is_none();
+    let erased = erase::is_called_for(books, &intent, answer);
+    let intent = if erased { erase::erase(books, intent, at)? } else { intent };
+    announce::first_payment_answered(books, &intent, &attempt, answer, at)?;
     match (answer, attempt.action) {
         (Answer::Declined(decline), _) => declined(books, intent, &attempt, decline, true, at),
-        (Answer::NeedsAction, _) if intent.internal.invoice.is_none() && attempt.off_session => {
+        (Answer::NeedsAction, _) if alone && attempt.off_session => {
             // The issuer was never asked, so there is no charge.
             declined(books, intent, &attempt, &Decline::authentication_required(), false, at)
         }
@@ -51,28 +53,8 @@ pub fn settle(
         (Answer::Provisional { reference, .. }, Action::Sale | Action::Authorize | Action::Inquire) => {
             approved(books, intent, &attempt, Verdict::Succeeded { reference, risk: RiskLevel::Normal }, at)
         }
-    }
-}
-
-/// The first payment inside the creating request has an outcome: now the subscription is told of, in
-/// the status it ends the request with, and never as a passing `incomplete`.
-fn announce(books: &mut Books, intent: &PaymentIntent, attempt: &Attempt, answer: &Answer, at: &mut Moment) {
-    let Some(subscription) =
-        subscription_of(books, intent).filter(|subscription| subscription.internal.unannounced).cloned()
-    else {
-        return;
-    };
-    let mut told = subscription;
-    told.internal.unannounced = false;
-    if matches!(answer, Answer::Approved { .. } | Answer::Provisional { .. })
-        && told.status == SubscriptionStatus::Incomplete
-    {
-        told.status = SubscriptionStatus::Active;
-        if told.payment_settings.save_default_payment_method == SaveDefault::OnSubscription {
-            told.default_payment_method = Some(attempt.payment_method.clone());
-        }
-    }
-    books.put(told).tell("customer.subscription.created", at);
+    }?;
+    if erased { erase::close_intent(books, id, at) } else { Ok(()) }
 }
 
 fn approved(
@@ -236,9 +218,4 @@ pub fn not_collected(
         books.tell(&id, event, at);
     }
     follow::failed(books, &id, attempted, at)
-}
-
-fn subscription_of<'a>(books: &'a Books, intent: &PaymentIntent) -> Option<&'a Subscription> {
-    let invoice = books.get(intent.internal.invoice.as_ref()?)?;
-    books.get(invoice.subscription()?)
 }

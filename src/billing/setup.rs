@@ -4,6 +4,7 @@
 use super::{
     Books, Id, Metadata, Moment, Refusal,
     answer::Decline,
+    collect,
     confirm::check_owner,
     customer::Customer,
     id::Bucket,
@@ -259,7 +260,7 @@ pub fn cancel(
 /// there is a card for them that nobody must authenticate any more (`pending_setup_intent`).
 pub fn pending_for(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
     let subscription = books.find(id, "subscription")?.clone();
-    let method = card_for_later(books, &subscription).cloned();
+    let method = collect::resolve_for_subscription(books, &subscription).cloned();
     if method.as_ref().is_some_and(|method| !method.internal.authenticates || method.internal.set_up) {
         return Ok(());
     }
@@ -278,14 +279,6 @@ pub fn pending_for(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) ->
     }
     books.put(Subscription { pending_setup_intent: Some(setup), ..subscription });
     Ok(())
-}
-
-/// What the first real invoice of a subscription will be charged to.
-fn card_for_later<'a>(books: &'a Books, subscription: &Subscription) -> Option<&'a PaymentMethod> {
-    let customer = books.get(&subscription.customer)?;
-    let named =
-        subscription.default_payment_method.as_ref().or(customer.invoice_settings.default_payment_method.as_ref())?;
-    books.get(named).filter(|method| method.customer.as_ref() == Some(&subscription.customer))
 }
 
 /// An error of a wrong state shows the setup as it is.

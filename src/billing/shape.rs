@@ -4,6 +4,8 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::Timestamp;
+
 /// A field that is always null: something Stripe shows and this server does not do (yet).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Null;
@@ -108,6 +110,26 @@ impl<T> Patch<T> {
 
     pub fn given(self) -> Option<T> {
         self.over(None)
+    }
+}
+
+/// A time, or a word in its place (`now`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeOr<W> {
+    Time(Timestamp),
+    Word(W),
+}
+
+impl<'de, W: Deserialize<'de>> Deserialize<'de> for TimeOr<W> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if let Ok(seconds) = text.parse() {
+            return Ok(TimeOr::Time(Timestamp::new(seconds)));
+        }
+        let invalid = || de::Error::custom(format_args!("Invalid timestamp: {text}"));
+        W::deserialize(de::value::StrDeserializer::<de::value::Error>::new(&text))
+            .map(TimeOr::Word)
+            .map_err(|_| invalid())
     }
 }
 

@@ -2,39 +2,53 @@
 
 use super::{
     Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
+    anchor::Span,
+    announce,
+    begin::{self, Beginning, When},
     bill::{self, Bill},
     collect::{self, Collection},
     customer::Customer,
+    end_date::{self, CancelAt},
+    extra::{self, NewExtra},
     finalize,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
+    invoice_item::InvoiceItem,
+    items,
     payment_intent::{PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
     period::{Cycle, OutOfCalendar, Period},
     price::Price,
-    product::Product,
     setup,
     shape::{Inlined, Nothing, Null},
     subscription::{
-        AutomaticTax, BillingMode, CancellationDetails, CollectionMethod, EndBehavior, Internal, InvoiceSettings, Item,
-        ItemTag, MissingPaymentMethod, PaymentSettings, SaveDefault, Status, Subscription, Tag, TrialSettings,
+        AutomaticTax, BillingMode, BillingModeType, CancellationDetails, CollectionMethod, Internal, InvoiceSettings,
+        Item, ItemTag, PaymentSettings, SaveDefault, Status, Subscription, Tag, TrialSettings,
     },
+    trial::TrialWanted,
 };
-use crate::{billing::cancel, words};
+use crate::words;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct NewSubscription {
     pub customer: Id<Customer>,
     pub items: Vec<NewItem>,
+    pub extras: Vec<NewExtra>,
     pub billing_mode: BillingMode,
-    pub cancel_at_period_end: bool,
+    pub cancel_at: Option<CancelAt>,
+    pub collection_method: CollectionMethod,
     pub currency: Option<Currency>,
+    pub days_until_due: Option<i64>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
     pub description: Option<String>,
     pub metadata: Metadata,
     pub off_session: bool,
     pub payment_behavior: PaymentBehavior,
     pub save_default_payment_method: SaveDefault,
+    pub trial: TrialWanted,
+    pub trial_settings: TrialSettings,
+    /// Its trial's end and the end of the subscription come from the two above.
+    pub when: When,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +56,31 @@ pub struct NewItem {
     pub metadata: Metadata,
     pub price: Id<Price>,
     pub quantity: i64,
+}
+
+impl NewSubscription {
+    /// The same as a call that names nothing but the customer and the items.
+    pub fn of(customer: Id<Customer>, items: Vec<NewItem>) -> NewSubscription {
+        NewSubscription {
+            customer,
+            items,
+            extras: Vec::new(),
+            billing_mode: BillingMode::flexible(),
+            cancel_at: None,
+            collection_method: CollectionMethod::ChargeAutomatically,
+            currency: None,
+            days_until_due: None,
+            default_payment_method: None,
+            description: None,
+            metadata: Metadata::new(),
+            off_session: false,
+            payment_behavior: PaymentBehavior::AllowIncomplete,
+            save_default_payment_method: SaveDefault::Off,
+            trial: TrialWanted::default(),
+            trial_settings: TrialSettings::default(),
+            when: When::default(),
+        }
+    }
 }
 
 words!(
@@ -58,38 +97,84 @@ words!(
     }
 );
 
-const MAXIMUM_ITEMS: usize = 20;
 const MAXIMUM_SUBSCRIPTIONS: usize = 500;
+/// A hundred years.
+const MAXIMUM_DAYS_UNTIL_DUE: i64 = 36_500;
 
 /// Subscribes a customer (what one `POST /v1/subscriptions` does, in order).
 pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -> Result<Id<Subscription>, Refusal> {
     let customer = books.customer()?.clone();
-    if books.all::<Subscription>().filter(|subscription| !subscription.status.is_terminal()).count()
-        >= MAXIMUM_SUBSCRIPTIONS
-    {
+    check_customer(books, &customer, wanted)?;
+    let (cycles, currency) = items::check(books, &customer, &wanted.items, wanted.billing_mode.kind)?;
+    if wanted.currency.is_some_and(|given| given != currency) {
+        let message = format!("The prices are in {currency}, not in the given currency.");
+        return Err(Refusal::invalid(message).param("currency"));
+    }
+    let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
+    let mut subscription = blank(&customer, wanted, &begun, currency, at);
+    end_date::set_on_new(&mut subscription, wanted.cancel_at, at.now)?;
+    (subscription.internal.only_if_paid, subscription.internal.set_currency) =
+        (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete, customer.currency.is_none());
+    let id = subscription.id.clone();
+    books.put(subscription.clone());
+    for (index, extra) in wanted.extras.iter().enumerate() {
+        extra::add(books, &subscription, extra, index, at)?;
+    }
+    let invoice = first_invoice(books, &subscription, &begun, wanted, at)?;
+    let asked = match &invoice {
+        Some(invoice) => start(books, &id, invoice, wanted, at)?,
+        None => settle(books, &id, at)?,
+    };
+    if customer.currency.is_none() {
+        let customer = books.customer()?.clone();
+        books.put(Customer { currency: Some(currency), ..customer }).tell("customer.updated", at);
+    }
+    announce::withhold(books, &id)?;
+    if !asked {
+        announce::announce(books, &id, at)?;
+    }
+    Ok(id)
+}
+
+fn check_customer(books: &Books, customer: &Customer, wanted: &NewSubscription) -> Result<(), Refusal> {
+    let live = books.all::<Subscription>().filter(|subscription| !subscription.status.is_terminal()).count();
+    if live >= MAXIMUM_SUBSCRIPTIONS {
         let message = format!(
             "The customer {} already has {MAXIMUM_SUBSCRIPTIONS} subscriptions, the most there can be.",
             customer.id
         );
         return Err(Refusal::invalid(message).code("customer_max_subscriptions"));
     }
-    let (cycle, currency) = check_items(books, &customer, wanted)?;
-    if let Some(method) = &wanted.default_payment_method {
-        check_payment_method(books, method, &customer.id, "default_payment_method")?;
+    if wanted.payment_behavior == PaymentBehavior::PendingIfIncomplete {
+        let message = "The payment_behavior 'pending_if_incomplete' can only be used when updating a subscription.";
+        return Err(Refusal::invalid(message).param("payment_behavior"));
     }
-    let subscription = blank(&customer, wanted, cycle, currency, at)?;
-    let id = subscription.id.clone();
-    books.put(subscription.clone());
-    let invoice = first_invoice(books, &subscription, at)?;
-    start(books, &id, &invoice, wanted, at)?;
-    if wanted.cancel_at_period_end {
-        cancel::at_period_end(books, &id, true, at)?;
+    check_days_until_due(wanted.collection_method, wanted.days_until_due)?;
+    if wanted.collection_method == CollectionMethod::SendInvoice && customer.email.is_none() {
+        let message = "Missing email. In order to create invoices that are sent to the customer, the customer must have an email.";
+        return Err(Refusal::invalid(message).param("customer"));
     }
-    if customer.currency.is_none() {
-        let customer = books.customer()?.clone();
-        books.put(Customer { currency: Some(currency), ..customer }).tell("customer.updated", at);
+    match &wanted.default_payment_method {
+        Some(method) => check_payment_method(books, method, &customer.id, "default_payment_method"),
+        None => Ok(()),
     }
-    Ok(id)
+}
+
+/// Whoever is sent invoices has days to pay them; whoever is charged has none.
+pub fn check_days_until_due(method: CollectionMethod, days: Option<i64>) -> Result<(), Refusal> {
+    let message = match (method, days) {
+        (CollectionMethod::SendInvoice, None) => {
+            "If you're using collection_method=send_invoice, you must provide days_until_due."
+        }
+        (CollectionMethod::ChargeAutomatically, Some(_)) => {
+            "You can only set days_until_due if collection_method=send_invoice."
+        }
+        (CollectionMethod::SendInvoice, Some(days)) if !(0..=MAXIMUM_DAYS_UNTIL_DUE).contains(&days) => {
+            "Invalid days_until_due: it must be between 0 and 36500."
+        }
+        (CollectionMethod::SendInvoice, Some(_)) | (CollectionMethod::ChargeAutomatically, None) => return Ok(()),
+    };
+    Err(Refusal::invalid(message).param("days_until_due"))
 }
 
 /// A payment method named in a parameter must be attached to the customer.
@@ -109,86 +194,33 @@ pub fn check_payment_method(
     Err(Refusal::invalid(message).code("resource_missing").param(param))
 }
 
-/// Every price active, recurring, of one currency and one interval.
-fn check_items(books: &Books, customer: &Customer, wanted: &NewSubscription) -> Result<(Cycle, Currency), Refusal> {
-    if wanted.items.is_empty() {
-        return Err(Refusal::missing("items"));
-    }
-    if wanted.items.len() > MAXIMUM_ITEMS {
-        let message = format!("Array items exceeded maximum {MAXIMUM_ITEMS} allowed elements.");
-        return Err(Refusal::invalid(message).param("items"));
-    }
-    let mut common: Option<(Cycle, Currency)> = None;
-    for (index, item) in wanted.items.iter().enumerate() {
-        let param = format!("items[{index}][price]");
-        let price =
-            books.price(&item.price).ok_or_else(|| Refusal::no_such("price", item.price.as_str()).param(&param))?;
-        let product_active = books.product(&price.product).is_none_or(|product: &Product| product.active);
-        if !price.active || !product_active {
-            return Err(Refusal::invalid("The price specified is inactive. This field only accepts active prices.")
-                .param(param));
-        }
-        let Some(cycle) = price.cycle() else {
-            let message = "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.";
-            return Err(Refusal::invalid(message).param(param));
-        };
-        if item.quantity < 0 {
-            let message = "This value must be greater than or equal to 0.";
-            return Err(Refusal::invalid(message)
-                .code("parameter_invalid_integer")
-                .param(format!("items[{index}][quantity]")));
-        }
-        if wanted.items[..index].iter().any(|earlier| earlier.price == item.price) {
-            let message = format!("Subscription Item with price {} already exists in this subscription.", item.price);
-            return Err(Refusal::invalid(message).param(param));
-        }
-        match common {
-            None => common = Some((cycle, price.currency)),
-            Some((_, currency)) if currency != price.currency => {
-                return Err(Refusal::invalid("All prices on a subscription must have the same currency.").param(param));
-            }
-            Some((first, _)) if first != cycle => {
-                let message =
-                    "Prices with different intervals on one subscription are not supported by this server yet.";
-                return Err(Refusal::invalid(message).param(param));
-            }
-            Some(_) => {}
-        }
-    }
-    let (cycle, currency) = common.ok_or_else(|| Refusal::missing("items"))?;
-    if wanted.currency.is_some_and(|given| given != currency) {
-        return Err(
-            Refusal::invalid(format!("The prices are in {currency}, not in the given currency.")).param("currency")
-        );
-    }
-    if customer.currency.is_some_and(|locked| locked != currency) {
-        let message = format!(
-            "You cannot combine currencies on a single customer. This customer has had a subscription, coupon, or invoice item \
-             with currency {}.",
-            customer.currency.map_or("", Currency::code)
-        );
-        return Err(Refusal::invalid(message));
-    }
-    Ok((cycle, currency))
+/// What is asked for about time, all together.
+fn when(books: &Books, wanted: &NewSubscription, now: Timestamp) -> Result<When, Refusal> {
+    let prices = wanted.items.iter().filter_map(|item| books.price(&item.price));
+    Ok(When {
+        trial_end: wanted.trial.end(prices, now)?,
+        cancel_at: wanted.cancel_at.and_then(CancelAt::time),
+        line_per_period: wanted.billing_mode.kind == BillingModeType::Flexible,
+        ..wanted.when.clone()
+    })
 }
 
 fn blank(
     customer: &Customer,
     wanted: &NewSubscription,
-    cycle: Cycle,
+    begun: &Beginning,
     currency: Currency,
     at: &mut Moment,
-) -> Result<Subscription, Refusal> {
+) -> Subscription {
     let bucket = customer.id.bucket();
     let id: Id<Subscription> = Id::new(&mut at.ids, bucket);
-    let end = next_boundary(cycle, at.now, at.now)?;
-    let items = wanted.items.iter().map(|item| Item {
+    let items = wanted.items.iter().zip(&begun.items).map(|(item, first)| Item {
         id: Id::given(at.ids.next(super::subscription::ITEM_NOUN.prefix, bucket)),
         object: ItemTag::SubscriptionItem,
         billing_thresholds: Null,
         created: at.now,
-        current_period_end: end,
-        current_period_start: at.now,
+        current_period_end: first.period.end,
+        current_period_start: first.period.start,
         current_trial: Null,
         discounts: Nothing,
         metadata: item.metadata.clone(),
@@ -197,13 +229,13 @@ fn blank(
         subscription: id.clone(),
         tax_rates: Nothing,
     });
-    Ok(Subscription {
+    Subscription {
         object: Tag::Subscription,
         application: Null,
         application_fee_percent: Null,
         automatic_tax: AutomaticTax::default(),
-        billing_cycle_anchor: at.now,
-        billing_cycle_anchor_config: Null,
+        billing_cycle_anchor: begun.anchor,
+        billing_cycle_anchor_config: begun.anchor_config,
         billing_mode: wanted.billing_mode.clone(),
         billing_schedules: Nothing,
         billing_thresholds: Null,
@@ -211,12 +243,12 @@ fn blank(
         cancel_at_period_end: false,
         canceled_at: None,
         cancellation_details: CancellationDetails::default(),
-        collection_method: CollectionMethod::ChargeAutomatically,
+        collection_method: wanted.collection_method,
         created: at.now,
         currency,
         customer: customer.id.clone(),
         customer_account: Null,
-        days_until_due: Null,
+        days_until_due: wanted.days_until_due,
         default_payment_method: wanted.default_payment_method.clone(),
         default_source: Null,
         default_tax_rates: Nothing,
@@ -241,21 +273,17 @@ fn blank(
         pending_setup_intent: None,
         pending_update: Null,
         schedule: Null,
-        start_date: at.now,
+        start_date: begun.start_date,
         status: Status::Incomplete,
         test_clock: customer.test_clock.clone(),
         transfer_data: Null,
-        trial_end: Null,
-        trial_settings: TrialSettings {
-            end_behavior: EndBehavior {
-                billing_cycle_anchor: Null,
-                missing_payment_method: MissingPaymentMethod::CreateInvoice,
-            },
-        },
-        trial_start: Null,
-        internal: Internal { unannounced: true },
+        trial_end: begun.trial.map(|trial| trial.end),
+        trial_settings: wanted.trial_settings,
+        trial_start: begun.trial.map(|trial| trial.start),
+        // Nobody hears of it before it is known what becomes of it.
+        internal: Internal { unannounced: true, ..Internal::default() },
         id,
-    })
+    }
 }
 
 /// [`Cycle::next_boundary`], refused as an internal error where the calendar ends.
@@ -263,54 +291,93 @@ pub fn next_boundary(cycle: Cycle, anchor: Timestamp, time: Timestamp) -> Result
     cycle.next_boundary(anchor, time).map_err(|error: OutOfCalendar| Refusal::invalid(error.to_string()))
 }
 
-/// The first invoice is finalised inside the request: no hour as a draft.
-fn first_invoice(books: &mut Books, subscription: &Subscription, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
+/// The invoice for what is billed at the beginning; none when that is nothing at all. An automatically
+/// charged one is finalised inside the request; one that is sent stays a draft for its hour.
+fn first_invoice(
+    books: &mut Books,
+    subscription: &Subscription,
+    begun: &Beginning,
+    wanted: &NewSubscription,
+    at: &mut Moment,
+) -> Result<Option<Id<Invoice>>, Refusal> {
+    let billed = subscription.items.data.iter().zip(&begun.items);
+    let spans: Vec<Span> = billed
+        .flat_map(|(item, first)| first.billed.iter().map(|(period, terms)| (item.id.clone(), *period, *terms)))
+        .map(|(item, period, terms)| Span { item, period, terms })
+        .collect();
+    if spans.is_empty() && wanted.extras.is_empty() {
+        return Ok(None);
+    }
+    let sent = wanted.collection_method == CollectionMethod::SendInvoice;
     let bill = Bill {
         reason: BillingReason::SubscriptionCreate,
         subscription: Some(subscription),
+        spans,
         period: Period { start: at.now, end: at.now },
         cycle: subscription.period().map(|period| period.start),
-        auto_advance: false,
+        auto_advance: sent,
         currency: subscription.currency,
         include_pending_items: true,
     };
     let invoice = bill::draft(books, &bill, at)?;
     books.put(Subscription { latest_invoice: Some(invoice.clone()), ..subscription.clone() });
-    finalize::finalize(books, &invoice, at)?;
-    Ok(invoice)
+    // A trial's invoice over nothing is paid at once, however invoices are collected.
+    let free_trial = begun.trial.is_some() && books.find(&invoice, "invoice")?.total.is_zero();
+    if !sent || free_trial {
+        finalize::finalize(books, &invoice, at)?;
+    }
+    let intent = collect::intent_of(books, &invoice).cloned().filter(|_| subscription.internal.only_if_paid);
+    if let Some(mut intent) = intent {
+        let taken = books.all::<InvoiceItem>().filter(|item| item.invoice.as_ref() == Some(&invoice));
+        intent.internal.invoice_items = taken.map(|item| item.id.clone()).collect();
+        books.put(intent);
+    }
+    Ok(Some(invoice))
 }
 
-/// What becomes of the new subscription now (`payment_behavior` on creation).
+/// What becomes of the new subscription now (`payment_behavior` on creation). Whether the processor is
+/// to be asked first.
 fn start(
     books: &mut Books,
     id: &Id<Subscription>,
     invoice: &Id<Invoice>,
     wanted: &NewSubscription,
     at: &mut Moment,
-) -> Result<(), Refusal> {
-    let mut subscription = books.find(id, "subscription")?.clone();
-    let paid = books.find(invoice, "invoice")?.status == InvoiceStatus::Paid;
+) -> Result<bool, Refusal> {
+    // Who is sent invoices has service whether or not they are paid.
+    let owes = books.find(invoice, "invoice")?.status != InvoiceStatus::Paid;
+    if !owes || wanted.collection_method == CollectionMethod::SendInvoice {
+        return settle(books, id, at);
+    }
     match wanted.payment_behavior {
-        _ if paid => subscription.status = Status::Active,
-        PaymentBehavior::AllowIncomplete => {
+        PaymentBehavior::AllowIncomplete | PaymentBehavior::ErrorIfIncomplete => {
             let collection = Collection { automatic: false, off_session: wanted.off_session, payment_method: None };
-            // Told when the processor has answered.
-            return collect::collect(books, invoice, &collection, at);
+            collect::collect(books, invoice, &collection, at)?;
+            Ok(true)
         }
-        PaymentBehavior::DefaultIncomplete => wait_for_client(books, invoice)?,
-        PaymentBehavior::ErrorIfIncomplete => return Err(Refusal::not_supported_yet("payment_behavior")),
-        PaymentBehavior::PendingIfIncomplete => {
-            let message = "The payment_behavior 'pending_if_incomplete' can only be used when updating a subscription.";
-            return Err(Refusal::invalid(message).param("payment_behavior"));
+        PaymentBehavior::DefaultIncomplete | PaymentBehavior::PendingIfIncomplete => {
+            wait_for_client(books, invoice)?;
+            Ok(false)
         }
     }
-    subscription.internal.unannounced = false;
-    books.put(subscription).tell("customer.subscription.created", at);
-    if paid {
+}
+
+/// The intent that collects the first invoice of a new subscription.
+pub fn first_intent(books: &Books, id: &Id<Subscription>) -> Option<Id<PaymentIntent>> {
+    let invoice = books.get(id)?.latest_invoice.as_ref()?;
+    collect::intent_of(books, invoice).map(|intent| intent.id.clone())
+}
+
+/// Nothing is owed for the beginning.
+fn settle(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<bool, Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    let charged = subscription.collection_method == CollectionMethod::ChargeAutomatically;
+    let status = subscription.settled_status(at.now);
+    books.put(Subscription { status, ..subscription });
+    if charged {
         setup::pending_for(books, id, at)?;
-        books.retell(id, "customer.subscription.created");
     }
-    Ok(())
+    Ok(false)
 }
 
 /// No attempt now; the intent waits for the client, with the default payment method if there is one.

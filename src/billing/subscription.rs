@@ -1,9 +1,13 @@
 //! Something bought again and again. An aggregate: its items live in it.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
+    anchor::AnchorConfig,
+    books::Withheld,
     customer::{self, Customer},
     invoice::{self, Invoice},
     noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, null, one, text},
@@ -108,7 +112,7 @@ pub struct Subscription {
     pub application_fee_percent: Null,
     pub automatic_tax: AutomaticTax,
     pub billing_cycle_anchor: Timestamp,
-    pub billing_cycle_anchor_config: Null,
+    pub billing_cycle_anchor_config: Option<AnchorConfig>,
     pub billing_mode: BillingMode,
     pub billing_schedules: Nothing,
     pub billing_thresholds: Null,
@@ -121,7 +125,7 @@ pub struct Subscription {
     pub currency: Currency,
     pub customer: Id<Customer>,
     pub customer_account: Null,
-    pub days_until_due: Null,
+    pub days_until_due: Option<i64>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
     pub default_source: Null,
     pub default_tax_rates: Nothing,
@@ -146,9 +150,9 @@ pub struct Subscription {
     pub status: Status,
     pub test_clock: Option<Id<TestClock>>,
     pub transfer_data: Null,
-    pub trial_end: Null,
+    pub trial_end: Option<Timestamp>,
     pub trial_settings: TrialSettings,
-    pub trial_start: Null,
+    pub trial_start: Option<Timestamp>,
     pub internal: Internal,
 }
 
@@ -165,6 +169,18 @@ pub struct Internal {
     /// is told when its outcome is known, so that nobody sees a passing `incomplete`.
     #[serde(default)]
     pub unannounced: bool,
+    /// What else is told only then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
+    /// Without its first payment it shall not have existed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_if_paid: bool,
+    /// The first currency of its customer came with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_currency: bool,
+    /// The end of trial of which `customer.subscription.trial_will_end` has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_trial_end: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -202,6 +218,14 @@ pub struct BillingMode {
     pub flexible: Option<Flexible>,
     #[serde(rename = "type")]
     pub kind: BillingModeType,
+}
+
+impl BillingMode {
+    /// The default of the newest API version.
+    pub const fn flexible() -> BillingMode {
+        let proration_discounts = ProrationDiscounts::Included;
+        BillingMode { flexible: Some(Flexible { proration_discounts }), kind: BillingModeType::Flexible }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -255,18 +279,22 @@ pub struct PaymentSettings {
 
 words!(SaveDefault { Off = "off", OnSubscription = "on_subscription" });
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialSettings {
     pub end_behavior: EndBehavior,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndBehavior {
-    pub billing_cycle_anchor: Null,
+    pub billing_cycle_anchor: Option<TrialEndAnchor>,
     pub missing_payment_method: MissingPaymentMethod,
 }
 
-words!(MissingPaymentMethod { CreateInvoice = "create_invoice" });
+words!(TrialEndAnchor { Now = "now", Unchanged = "unchanged" });
+words!(
+    /// What becomes of a trial that ends without a payment method.
+    MissingPaymentMethod { Cancel = "cancel", CreateInvoice = "create_invoice", Pause = "pause" }
+);
 
 words!(
     /// The states of a subscription (status machine).
@@ -294,7 +322,9 @@ impl Status {
 impl Subscription {
     /// The period of the next renewal: the item that ends first.
     pub fn period(&self) -> Option<Period> {
-        let first = self.items.data.iter().min_by_key(|item| item.current_period_end)?;
+        let items = self.items.data.iter();
+        // Of several that end together the one that began last.
+        let first = items.min_by_key(|item| (item.current_period_end, Reverse(item.current_period_start)))?;
         Some(Period { start: first.current_period_start, end: first.current_period_end })
     }
 
@@ -353,7 +383,10 @@ impl Resource for Subscription {
         let renewal = self.period().map(|period| period.end);
         match self.status {
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
-                [renewal, self.cancel_at, self.collection_resumes_at()].into_iter().flatten().min()
+                [renewal, self.cancel_at, self.collection_resumes_at(), self.trial_notice_at()]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
             Status::Incomplete => Some(self.created.plus_seconds(INCOMPLETE_WINDOW_SECONDS)),
             Status::Paused => [self.cancel_at, self.collection_resumes_at()].into_iter().flatten().min(),

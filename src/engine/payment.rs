@@ -11,6 +11,7 @@ use crate::{
         charge::Charge,
         customer::Customer,
         invoice::Invoice,
+        invoice_item::InvoiceItem,
         payment_intent::{Attempt, PaymentIntent},
     },
     gateway::Question,
@@ -29,6 +30,7 @@ pub struct Open {
     pub question: Question,
     invoice: Option<Id<Invoice>>,
     charge: Option<Id<Charge>>,
+    invoice_items: Vec<Id<InvoiceItem>>,
 }
 
 /// An attempt and what the processor said.
@@ -57,6 +59,7 @@ impl Open {
             attempt,
             invoice: intent.internal.invoice.clone().or_else(|| intent.internal.attached_to.clone()),
             charge: intent.latest_charge.clone(),
+            invoice_items: intent.internal.invoice_items.clone(),
         })
     }
 
@@ -78,6 +81,7 @@ impl Open {
         needs.document(&self.attempt.payment_method);
         self.invoice.iter().for_each(|invoice| needs.document(invoice));
         self.charge.iter().for_each(|charge| needs.document(charge));
+        self.invoice_items.iter().for_each(|item| needs.document(item));
         Opening { customer: self.customer.clone(), needs }
     }
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     billing::{
         Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, payment_intent::PaymentIntent, settle,
+        test_clock::TestClock,
     },
     store::{
         Connection, Fault, Tx,
@@ -70,7 +71,7 @@ pub async fn round(engine: &Engine, tx: &mut Tx, work: &[Work], horizon: Option<
     let mut result = Round::default();
     let mut decided = Vec::with_capacity(work.len());
     for (mut books, work) in opened.books.into_iter().zip(work) {
-        let mut at = engine.moment(wall)?;
+        let mut at = engine.moment(time_in(&books).unwrap_or(wall))?;
         let verdict = settle_into(&mut books, &work.settled, wall, &mut at)
             .and_then(|()| go_on(&mut books, horizon, &mut at))
             .and_then(|left| books.soundness().map(|()| left));
@@ -86,6 +87,11 @@ pub async fn round(engine: &Engine, tx: &mut Tx, work: &[Work], horizon: Option<
     result.decided = decided.len();
     result.closed = close(tx, decided, &opened.endpoints, &Cause::default(), wall).await?;
     Ok(result)
+}
+
+/// Customers on a test clock live at its frozen time, however far from wall time that is.
+fn time_in(books: &Books) -> Option<Timestamp> {
+    books.all::<TestClock>().next().map(|clock| clock.frozen_time)
 }
 
 /// Advances, and says which attempts must be asked about now: new ones and those left alone.

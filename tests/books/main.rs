@@ -14,8 +14,8 @@ use dunlin::billing::{
     invoice_payment::InvoicePayment,
     payment_intent::PaymentIntent,
     settle,
-    subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
-    subscription::{BillingMode, BillingModeType, SaveDefault, Subscription},
+    subscribe::{self, NewItem, NewSubscription},
+    subscription::Subscription,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -63,19 +63,8 @@ fn open(interval: &str, count: i64, cents: i64) -> Books {
 }
 
 fn subscribe(books: &mut Books, at: &mut Moment) -> Id<Subscription> {
-    let wanted = NewSubscription {
-        customer: Id::given(CUSTOMER),
-        items: vec![NewItem { metadata: [].into(), price: Id::given("price_1"), quantity: 2 }],
-        billing_mode: BillingMode { flexible: None, kind: BillingModeType::Classic },
-        cancel_at_period_end: false,
-        currency: None,
-        default_payment_method: None,
-        description: None,
-        metadata: [].into(),
-        off_session: true,
-        payment_behavior: PaymentBehavior::AllowIncomplete,
-        save_default_payment_method: SaveDefault::Off,
-    };
+    let items = vec![NewItem { metadata: [].into(), price: Id::given("price_1"), quantity: 2 }];
+    let wanted = NewSubscription { off_session: true, ..NewSubscription::of(Id::given(CUSTOMER), items) };
     subscribe::subscribe(books, &wanted, at).unwrap()
 }
 

@@ -83,7 +83,7 @@ const REFUSED: &[Refused<'_>] = &[
     ("/v1/subscriptions", "customer=CUS&items=x", None, "items", "Invalid array"),
     ("/v1/subscriptions", "customer=CUS&items[0][price]=PRICE&cancel_at_period_end=yes", None, "cancel_at_period_end", "Invalid boolean: yes"),
     ("/v1/subscriptions", "customer=CUS&items[0][price]=PRICE&payment_behavior=x", None, "payment_behavior", "Invalid payment_behavior: must be one of allow_incomplete, default_incomplete, error_if_incomplete, or pending_if_incomplete"),
-    ("/v1/subscriptions", "customer=CUS&items[0][price]=PRICE&trial_period_days=7", None, "trial_period_days", "This parameter is not supported by this server yet."),
+    ("/v1/subscriptions", "customer=CUS&items[0][price]=PRICE&discounts[0][coupon]=x", None, "discounts", "This parameter is not supported by this server yet."),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

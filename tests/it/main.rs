@@ -4,6 +4,7 @@ mod authentication;
 mod catalogue;
 mod clocks;
 mod crashes;
+mod creation;
 mod dialect;
 mod drafts;
 mod hostile;

@@ -184,16 +184,6 @@ async fn default_incomplete_waits_for_the_customer_to_confirm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn error_if_incomplete_is_refused_until_it_is_supported() {
-    let house = House::open().await;
-    let price = house.monthly_price(2000).await;
-    let customer = house.customer("pm_card_visa", None).await;
-    let error = subscribe(&house, &customer, &price, &[("payment_behavior", "error_if_incomplete")]).await.error(400);
-    assert_eq!(error["param"], "payment_behavior");
-    nothing_is_left(&house, &customer).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn without_a_payment_method_only_what_costs_nothing_begins() {
     let (house, price, _) = start("pm_card_visa").await;
     let (free, customer) = (house.monthly_price(0).await, id(&house.post("/v1/customers", &[]).await.ok()));
@@ -281,7 +271,7 @@ async fn items_that_do_not_fit_are_refused() {
         // This one is for updates only (1.2).
         ("payment_behavior", "pending_if_incomplete"),
         // For later issues: refused, not ignored.
-        ("collection_method", "send_invoice"),
+        ("default_tax_rates[0]", "txr_1"),
         ("discounts[0][coupon]", "x"),
     ] {
         assert_eq!(subscribe(&house, &customer, &price, &[more]).await.error(400)["type"], "invalid_request_error");

@@ -2,22 +2,29 @@
 
 use serde::Deserialize;
 
-use super::PaymentSettingsParams;
+use super::{PaymentSettingsParams, TrialSettingsParams, extras::ExtraParams};
 use crate::{
     api::{call::Call, reply::Reply},
     billing::{
-        Currency, Id, MetadataPatch, Refusal,
+        Currency, Id, MetadataPatch, Refusal, Timestamp,
+        anchor::AnchorConfig,
+        begin::When,
         customer::Customer,
+        end_date::CancelAt,
         payment_method::PaymentMethod,
         price::Price,
-        shape::{Text, Unsupported},
+        prorate::ProrationBehavior,
+        shape::{Text, TimeOr, Unsupported},
         subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
         subscription::{
             BillingMode, BillingModeType, CollectionMethod, Flexible, NOUN, ProrationDiscounts, SaveDefault,
+            TrialSettings,
         },
+        trial::{TrialEnd, TrialWanted},
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
+    words,
 };
 
 #[derive(Clone, Debug, Deserialize)]
@@ -26,10 +33,17 @@ struct Create {
     customer: Option<Id<Customer>>,
     #[serde(default)]
     items: Vec<ItemParams>,
+    #[serde(default)]
+    add_invoice_items: Vec<ExtraParams>,
+    backdate_start_date: Option<Timestamp>,
+    billing_cycle_anchor: Option<Timestamp>,
+    billing_cycle_anchor_config: Option<AnchorConfigParams>,
     billing_mode: Option<BillingModeParams>,
+    cancel_at: Option<TimeOr<CancelAtWord>>,
     cancel_at_period_end: Option<bool>,
     collection_method: Option<CollectionMethod>,
     currency: Option<Currency>,
+    days_until_due: Option<i64>,
     default_payment_method: Option<Id<PaymentMethod>>,
     description: Option<Text<500>>,
     #[serde(default)]
@@ -37,31 +51,32 @@ struct Create {
     off_session: Option<bool>,
     payment_behavior: Option<PaymentBehavior>,
     payment_settings: Option<PaymentSettingsParams>,
+    proration_behavior: Option<ProrationBehavior>,
+    trial_end: Option<TimeOr<NowWord>>,
+    trial_from_plan: Option<bool>,
+    trial_period_days: Option<i64>,
+    trial_settings: Option<TrialSettingsParams>,
     // Known, and refused rather than ignored.
-    add_invoice_items: Option<Unsupported>,
     application_fee_percent: Option<Unsupported>,
     automatic_tax: Option<Unsupported>,
-    backdate_start_date: Option<Unsupported>,
-    billing_cycle_anchor: Option<Unsupported>,
-    billing_cycle_anchor_config: Option<Unsupported>,
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
-    cancel_at: Option<Unsupported>,
     customer_account: Option<Unsupported>,
-    days_until_due: Option<Unsupported>,
     default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
     invoice_settings: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
     pending_invoice_item_interval: Option<Unsupported>,
-    proration_behavior: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
-    trial_end: Option<Unsupported>,
-    trial_from_plan: Option<Unsupported>,
-    trial_period_days: Option<Unsupported>,
-    trial_settings: Option<Unsupported>,
 }
+
+words!(NowWord { Now = "now" });
+words!(CancelAtWord {
+    MaxBilledUntil = "max_billed_until",
+    MaxPeriodEnd = "max_period_end",
+    MinPeriodEnd = "min_period_end",
+});
 
 #[derive(Clone, Debug, Deserialize)]
 struct ItemParams {
@@ -73,11 +88,22 @@ struct ItemParams {
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     billing_thresholds: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    current_trial: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     discounts: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     price_data: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     tax_rates: Option<Unsupported>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct AnchorConfigParams {
+    day_of_month: i64,
+    hour: Option<i64>,
+    minute: Option<i64>,
+    month: Option<i64>,
+    second: Option<i64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -91,6 +117,7 @@ struct BillingModeParams {
 struct FlexibleParams {
     proration_discounts: Option<ProrationDiscounts>,
 }
+
 impl BillingModeParams {
     fn mode(self) -> BillingMode {
         let discounts = self.flexible.and_then(|flexible| flexible.proration_discounts);
@@ -104,42 +131,99 @@ impl BillingModeParams {
     }
 }
 
+impl AnchorConfigParams {
+    /// What is out of range stays so, and is refused by the rule.
+    fn config(self) -> AnchorConfig {
+        let narrow = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        AnchorConfig {
+            day_of_month: narrow(self.day_of_month),
+            hour: self.hour.map(narrow),
+            minute: self.minute.map(narrow),
+            month: self.month.map(narrow),
+            second: self.second.map(narrow),
+        }
+    }
+}
+
 fn new_item(index: usize, item: ItemParams) -> Result<NewItem, Refusal> {
     let price = item.price.or(item.plan).ok_or_else(|| Refusal::missing(format!("items[{index}][price]")))?;
     Ok(NewItem { metadata: item.metadata.initial()?, price, quantity: item.quantity.unwrap_or(1) })
 }
 
+impl Create {
+    fn cancel_at(&self) -> Result<Option<CancelAt>, Refusal> {
+        match (self.cancel_at, self.cancel_at_period_end) {
+            (Some(_), Some(true)) => {
+                let message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end.";
+                Err(Refusal::invalid(message).code("parameters_exclusive").param("cancel_at"))
+            }
+            (Some(TimeOr::Time(time)), _) => Ok(Some(CancelAt::Time(time))),
+            (Some(TimeOr::Word(CancelAtWord::MaxBilledUntil)), _) => Ok(Some(CancelAt::MaxBilledUntil)),
+            (Some(TimeOr::Word(CancelAtWord::MaxPeriodEnd)), _) => Ok(Some(CancelAt::MaxPeriodEnd)),
+            (Some(TimeOr::Word(CancelAtWord::MinPeriodEnd)), _) => Ok(Some(CancelAt::MinPeriodEnd)),
+            (None, Some(true)) => Ok(Some(CancelAt::PeriodEnd)),
+            (None, Some(false) | None) => Ok(None),
+        }
+    }
+
+    fn wanted(self, customer: Id<Customer>) -> Result<NewSubscription, Refusal> {
+        let cancel_at = self.cancel_at()?;
+        let items = self.items.into_iter().enumerate().map(|(index, item)| new_item(index, item));
+        let extras = self.add_invoice_items.into_iter().enumerate().map(|(index, extra)| extra.wanted(index));
+        let settings = self.payment_settings;
+        Ok(NewSubscription {
+            customer,
+            items: items.collect::<Result<_, Refusal>>()?,
+            extras: extras.collect::<Result<_, Refusal>>()?,
+            billing_mode: self.billing_mode.map_or_else(BillingMode::flexible, BillingModeParams::mode),
+            cancel_at,
+            collection_method: self.collection_method.unwrap_or(CollectionMethod::ChargeAutomatically),
+            currency: self.currency,
+            days_until_due: self.days_until_due,
+            default_payment_method: self.default_payment_method,
+            description: self.description.map(String::from),
+            metadata: self.metadata.initial()?,
+            off_session: self.off_session.unwrap_or(false),
+            payment_behavior: self.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
+            save_default_payment_method: settings
+                .and_then(|settings| settings.save_default_payment_method)
+                .unwrap_or(SaveDefault::Off),
+            trial: TrialWanted {
+                end: self.trial_end.map(|end| match end {
+                    TimeOr::Time(time) => TrialEnd::At(time),
+                    TimeOr::Word(NowWord::Now) => TrialEnd::Now,
+                }),
+                days: self.trial_period_days,
+                from_plan: self.trial_from_plan.unwrap_or(false),
+            },
+            trial_settings: self
+                .trial_settings
+                .map_or_else(TrialSettings::default, |settings| settings.over(TrialSettings::default())),
+            when: When {
+                backdated_to: self.backdate_start_date,
+                anchor: self.billing_cycle_anchor,
+                anchor_config: self.billing_cycle_anchor_config.map(AnchorConfigParams::config),
+                free_of_prorations: self.proration_behavior == Some(ProrationBehavior::None),
+                ..When::default()
+            },
+        })
+    }
+}
+
 pub(super) async fn create(call: Call) -> Reply {
     let params: Create = call.params()?;
-    let customer = params.customer.ok_or_else(|| Refusal::missing("customer"))?;
-    if params.collection_method == Some(CollectionMethod::SendInvoice) {
-        return Err(Refusal::not_supported_yet("collection_method=send_invoice").param("collection_method").into());
-    }
-    let flexible = BillingModeParams { kind: BillingModeType::Flexible, flexible: None };
-    let items: Result<Vec<NewItem>, Refusal> =
-        params.items.into_iter().enumerate().map(|(index, item)| new_item(index, item)).collect();
-    let wanted = NewSubscription {
-        customer: customer.clone(),
-        items: items?,
-        billing_mode: params.billing_mode.unwrap_or(flexible).mode(),
-        cancel_at_period_end: params.cancel_at_period_end.unwrap_or(false),
-        currency: params.currency,
-        default_payment_method: params.default_payment_method,
-        description: params.description.map(String::from),
-        metadata: params.metadata.initial()?,
-        off_session: params.off_session.unwrap_or(false),
-        payment_behavior: params.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
-        save_default_payment_method: params
-            .payment_settings
-            .and_then(|settings| settings.save_default_payment_method)
-            .unwrap_or(SaveDefault::Off),
-    };
+    let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
+    let wanted = params.wanted(customer.clone())?;
     let mut needs = Needs::default();
     needs.prices.extend(wanted.items.iter().map(|item| item.price.clone()));
+    needs.prices.extend(wanted.extras.iter().map(|extra| extra.item.price.clone()));
     let verb = Decision::new(Owner::Customer(customer.clone()), needs, move |books, at| {
         books.find(&customer, "customer")?;
         let id = subscribe::subscribe(books, &wanted, at)?;
-        Ok(Subject::document(&id))
+        let first = (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete)
+            .then(|| subscribe::first_intent(books, &id))
+            .flatten();
+        Ok(Subject::document(&id).unless_declined(first))
     });
     call.run(&NOUN, verb).await
 }

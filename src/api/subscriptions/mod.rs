@@ -2,6 +2,7 @@
 
 mod cancel;
 mod create;
+mod extras;
 mod update;
 
 use axum::{Router, routing::get};
@@ -14,7 +15,10 @@ use super::{
 };
 use crate::billing::{
     shape::{Patch, Unsupported},
-    subscription::{CancellationDetails, Feedback, NOUN, SaveDefault},
+    subscription::{
+        CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN, SaveDefault, TrialEndAnchor,
+        TrialSettings,
+    },
 };
 
 pub fn routes() -> Router<House> {
@@ -34,6 +38,29 @@ struct PaymentSettingsParams {
     payment_method_options: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     payment_method_types: Option<Unsupported>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct TrialSettingsParams {
+    end_behavior: EndBehaviorParams,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct EndBehaviorParams {
+    billing_cycle_anchor: Option<TrialEndAnchor>,
+    missing_payment_method: Option<MissingPaymentMethod>,
+}
+
+impl TrialSettingsParams {
+    fn over(self, current: TrialSettings) -> TrialSettings {
+        let (given, kept) = (self.end_behavior, current.end_behavior);
+        TrialSettings {
+            end_behavior: EndBehavior {
+                billing_cycle_anchor: given.billing_cycle_anchor.or(kept.billing_cycle_anchor),
+                missing_payment_method: given.missing_payment_method.unwrap_or(kept.missing_payment_method),
+            },
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

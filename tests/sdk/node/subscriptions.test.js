@@ -296,7 +296,7 @@ test('an incomplete subscription ends with its voided invoice', async () => {
   assert.equal(intent.cancellation_reason, 'void_invoice');
 });
 
-test('error_if_incomplete leaves nothing behind', { todo: 'the life of a subscription (issue 3)' }, async () => {
+test('error_if_incomplete leaves nothing behind', async () => {
   const { price } = await priced();
   const { customer } = await customerWith('pm_card_chargeCustomerFail');
   await refused(

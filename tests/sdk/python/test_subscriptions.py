@@ -172,7 +172,6 @@ class Subscriptions(Case):
         self.assertEqual(v1.invoices.void_invoice(made.invoice.id).status, "void")
         self.assertEqual(v1.subscriptions.retrieve(made.subscription.id).status, "incomplete_expired")
 
-    @unittest.expectedFailure  # Not served yet: the life of a subscription (issue 3).
     def test_error_if_incomplete_leaves_nothing_behind(self):
         _, price = priced()
         customer, _ = customer_with("pm_card_chargeCustomerFail")

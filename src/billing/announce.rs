@@ -1,0 +1,60 @@
+//! Telling of a new subscription: once, in the status that the creating request ends with.
+
+use super::{
+    Books, Id, Moment, Refusal,
+    answer::Answer,
+    payment_intent::{Attempt, PaymentIntent},
+    subscription::{SaveDefault, Status, Subscription},
+    trial,
+};
+
+/// Keeps back what the creation has told so far, so that `customer.subscription.created` comes first and
+/// shows what has become of it.
+pub fn withhold(books: &mut Books, id: &Id<Subscription>) -> Result<(), Refusal> {
+    let mut subscription = books.find(id, "subscription")?.clone();
+    subscription.internal.withheld = books.withhold();
+    books.put(subscription);
+    Ok(())
+}
+
+/// Tells of a subscription that nobody has heard of yet, and then what was kept back.
+pub fn announce(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    let mut subscription = books.find(id, "subscription")?.clone();
+    if !subscription.internal.unannounced {
+        return Ok(());
+    }
+    let withheld = std::mem::take(&mut subscription.internal.withheld);
+    (subscription.internal.unannounced, subscription.internal.only_if_paid) = (false, false);
+    books.put(subscription).tell("customer.subscription.created", at);
+    books.release(withheld, at);
+    trial::give_notice_if_due(books, id, at)
+}
+
+/// The first payment inside the creating request has an outcome: now the subscription is told of, and
+/// never as a passing `incomplete`.
+pub fn first_payment_answered(
+    books: &mut Books,
+    intent: &PaymentIntent,
+    attempt: &Attempt,
+    answer: &Answer,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let Some(mut subscription) = unannounced(books, intent).cloned() else { return Ok(()) };
+    let id = subscription.id.clone();
+    if matches!(answer, Answer::Approved { .. } | Answer::Provisional { .. })
+        && subscription.status == Status::Incomplete
+    {
+        subscription.status = subscription.settled_status(at.now);
+        if subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription {
+            subscription.default_payment_method = Some(attempt.payment_method.clone());
+        }
+        books.put(subscription);
+    }
+    announce(books, &id, at)
+}
+
+/// The subscription whose first payment an intent is, as long as nobody has heard of it.
+pub fn unannounced<'a>(books: &'a Books, intent: &PaymentIntent) -> Option<&'a Subscription> {
+    let invoice = books.get(intent.internal.invoice.as_ref()?)?;
+    books.get(invoice.subscription()?).filter(|subscription| subscription.internal.unannounced)
+}

@@ -1,0 +1,104 @@
+//! `add_invoice_items`: one-off prices on the first invoice of a subscription.
+
+use super::{
+    Books, Id, Metadata, Moment, Refusal, Timestamp,
+    invoice_item::{InvoiceItem, Parent, ParentType, SubscriptionDetails, Tag},
+    invoice_line::Pricing,
+    items,
+    period::Period,
+    shape::{Nothing, Null},
+    subscribe::NewItem,
+    subscription::Subscription,
+};
+
+pub const MAXIMUM_EXTRAS: usize = 20;
+
+/// A one-off item that comes with a subscription.
+#[derive(Clone, Debug)]
+pub struct NewExtra {
+    pub item: NewItem,
+    pub discountable: bool,
+    pub start: ExtraStart,
+    pub end: ExtraEnd,
+}
+
+/// Where the period of a one-off item starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtraStart {
+    MaxItemPeriodStart,
+    Now,
+    Time(Timestamp),
+}
+
+/// Where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtraEnd {
+    MinItemPeriodEnd,
+    Time(Timestamp),
+}
+
+/// Adds a one-off item that waits for the next invoice of a subscription.
+pub fn add(
+    books: &mut Books,
+    subscription: &Subscription,
+    extra: &NewExtra,
+    index: usize,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let param = format!("add_invoice_items[{index}]");
+    if index >= MAXIMUM_EXTRAS {
+        let message = format!("Array add_invoice_items exceeded maximum {MAXIMUM_EXTRAS} allowed elements.");
+        return Err(Refusal::invalid(message).param("add_invoice_items"));
+    }
+    let price = items::one_time(books, &extra.item, subscription.currency, &param)?;
+    let (quantity, amount) = (extra.item.quantity, price.amount(extra.item.quantity)?);
+    let item = InvoiceItem {
+        id: Id::new(&mut at.ids, subscription.id.bucket()),
+        object: Tag::InvoiceItem,
+        amount,
+        currency: price.currency,
+        customer: subscription.customer.clone(),
+        customer_account: Null,
+        date: at.now,
+        description: books.product(&price.product).map(|product| product.name.clone()),
+        discountable: extra.discountable,
+        discounts: Nothing,
+        invoice: None,
+        livemode: subscription.livemode,
+        metadata: Metadata::clone(&extra.item.metadata),
+        net_amount: amount,
+        parent: Some(Parent {
+            subscription_details: Some(SubscriptionDetails { subscription: subscription.id.clone() }),
+            kind: ParentType::SubscriptionDetails,
+        }),
+        period: period(extra, subscription, &param, at.now)?,
+        pricing: Some(Pricing::of(price)),
+        proration: false,
+        quantity,
+        quantity_decimal: quantity.to_string(),
+        tax_rates: Nothing,
+        test_clock: subscription.test_clock.clone(),
+    };
+    books.put(item).tell("invoiceitem.created", at);
+    Ok(())
+}
+
+fn period(extra: &NewExtra, subscription: &Subscription, param: &str, now: Timestamp) -> Result<Period, Refusal> {
+    let items = &subscription.items.data;
+    let latest_start = items.iter().map(|item| item.current_period_start).max().unwrap_or(now);
+    let earliest_end = items.iter().map(|item| item.current_period_end).min().unwrap_or(now);
+    let start = match extra.start {
+        ExtraStart::MaxItemPeriodStart => latest_start,
+        ExtraStart::Now => now,
+        ExtraStart::Time(time) => time,
+    };
+    let end = match extra.end {
+        ExtraEnd::MinItemPeriodEnd => earliest_end,
+        ExtraEnd::Time(time) => time,
+    };
+    if start > end {
+        let message = "The period must not end before it starts.";
+        return Err(Refusal::invalid(message).param(format!("{param}[period][end]")));
+    }
+    Ok(Period { end, start })
+}

@@ -1,0 +1,155 @@
+//! Which prices may stand together on one subscription.
+
+use super::{
+    Books, Currency, Refusal,
+    customer::Customer,
+    period::Cycle,
+    price::{Kind, Price},
+    product::Product,
+    subscribe::NewItem,
+    subscription::BillingModeType,
+};
+
+pub const MAXIMUM_ITEMS: usize = 20;
+
+/// Every price active, recurring and of one currency, with intervals that go together. Gives the cycle
+/// of each item, in their order.
+pub fn check(
+    books: &Books,
+    customer: &Customer,
+    items: &[NewItem],
+    mode: BillingModeType,
+) -> Result<(Vec<Cycle>, Currency), Refusal> {
+    if items.len() > MAXIMUM_ITEMS {
+        let message = format!("Array items exceeded maximum {MAXIMUM_ITEMS} allowed elements.");
+        return Err(Refusal::invalid(message).param("items"));
+    }
+    let mut cycles = Vec::new();
+    let mut common = None;
+    for (index, item) in items.iter().enumerate() {
+        let param = format!("items[{index}][price]");
+        let price = usable(books, item, &param)?;
+        let Some(cycle) = price.cycle() else {
+            let message = "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.";
+            return Err(Refusal::invalid(message).param(param));
+        };
+        check_quantity(item.quantity, &format!("items[{index}][quantity]"))?;
+        if items[..index].iter().any(|earlier| earlier.price == item.price) {
+            let message = format!("Subscription Item with price {} already exists in this subscription.", item.price);
+            return Err(Refusal::invalid(message).param(param));
+        }
+        if *common.get_or_insert(price.currency) != price.currency {
+            return Err(Refusal::invalid("All prices on a subscription must have the same currency.").param(param));
+        }
+        cycles.push(cycle);
+    }
+    let currency = common.ok_or_else(|| Refusal::missing("items"))?;
+    check_intervals(&cycles, mode)?;
+    check_currency(customer, currency)?;
+    Ok((cycles, currency))
+}
+
+/// A price that exists and is active, as its product is.
+fn usable<'a>(books: &'a Books, item: &NewItem, param: &str) -> Result<&'a Price, Refusal> {
+    let price = books.price(&item.price).ok_or_else(|| Refusal::no_such("price", item.price.as_str()).param(param))?;
+    let product_active = books.product(&price.product).is_none_or(|product: &Product| product.active);
+    if price.active && product_active {
+        return Ok(price);
+    }
+    Err(Refusal::invalid("The price specified is inactive. This field only accepts active prices.").param(param))
+}
+
+/// The price of an invoice item: one that does not recur, in the subscription's currency.
+pub fn one_time<'a>(books: &'a Books, item: &NewItem, currency: Currency, param: &str) -> Result<&'a Price, Refusal> {
+    let price = usable(books, item, &format!("{param}[price]"))?;
+    check_quantity(item.quantity, &format!("{param}[quantity]"))?;
+    if price.kind != Kind::OneTime {
+        let message =
+            "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.";
+        return Err(Refusal::invalid(message).param(format!("{param}[price]")));
+    }
+    if price.currency != currency {
+        let message = "All prices on a subscription must have the same currency.";
+        return Err(Refusal::invalid(message).param(format!("{param}[price]")));
+    }
+    Ok(price)
+}
+
+fn check_quantity(quantity: i64, param: &str) -> Result<(), Refusal> {
+    if quantity >= 0 {
+        return Ok(());
+    }
+    let message = "This value must be greater than or equal to 0.";
+    Err(Refusal::invalid(message).code("parameter_invalid_integer").param(param))
+}
+
+/// One interval for all in classic mode; in flexible mode each a multiple of the shortest.
+pub fn check_intervals(cycles: &[Cycle], mode: BillingModeType) -> Result<(), Refusal> {
+    let goes = |cycle: &Cycle| match mode {
+        BillingModeType::Classic => cycles.first() == Some(cycle),
+        BillingModeType::Flexible => cycles.iter().any(|shortest| {
+            cycle.is_multiple_of(*shortest) && cycles.iter().all(|other| other.is_multiple_of(*shortest))
+        }),
+    };
+    if cycles.iter().all(goes) {
+        return Ok(());
+    }
+    let message = match mode {
+        BillingModeType::Classic => {
+            "All prices of a subscription with classic billing mode must recur at the same interval."
+        }
+        BillingModeType::Flexible => {
+            "The intervals of all prices of a subscription must be whole multiples of the shortest of them."
+        }
+    };
+    Err(Refusal::invalid(message).param("items"))
+}
+
+/// The first currency of a customer is its only one.
+fn check_currency(customer: &Customer, currency: Currency) -> Result<(), Refusal> {
+    match customer.currency {
+        Some(locked) if locked != currency => Err(Refusal::invalid(format!(
+            "You cannot combine currencies on a single customer. This customer has had a subscription, coupon, or invoice item \
+             with currency {locked}."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::billing::period::Interval::{self, Day, Month, Week, Year};
+
+    /// Mixed intervals: the table of what goes together, and what does not.
+    #[test]
+    fn intervals_go_together() {
+        use BillingModeType::{Classic, Flexible};
+        let check = |mode, cycles: &[(Interval, i64)]| {
+            let cycles: Vec<Cycle> =
+                cycles.iter().map(|(interval, count)| Cycle { interval: *interval, count: *count }).collect();
+            check_intervals(&cycles, mode).is_ok()
+        };
+        for good in [
+            &[(Month, 1), (Month, 3)][..],
+            &[(Month, 1), (Year, 1)],
+            &[(Day, 1), (Week, 1)],
+            &[(Week, 2), (Week, 4)],
+            &[(Month, 4), (Month, 2), (Month, 6)],
+            &[(Year, 1), (Month, 12)],
+        ] {
+            assert!(check(Flexible, good), "{good:?}");
+            assert!(!check(Classic, good), "{good:?}");
+        }
+        for bad in [
+            [(Month, 2), (Month, 3)],
+            [(Month, 4), (Month, 6)],
+            [(Week, 1), (Month, 1)],
+            [(Day, 2), (Week, 1)],
+            [(Month, 5), (Year, 1)],
+        ] {
+            assert!(!check(Flexible, &bad), "{bad:?}");
+        }
+        assert!(check(Classic, &[(Month, 3), (Month, 3)]));
+    }
+}

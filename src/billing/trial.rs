@@ -1,0 +1,146 @@
+//! Trials: how long they last, what is told before they end, and what becomes of the subscription then.
+
+use super::{
+    Books, Id, Moment, Refusal, Timestamp, cancel, collect,
+    price::Price,
+    renew,
+    subscription::{
+        CancellationReason, CollectionMethod, EndBehavior, MissingPaymentMethod, Status, Subscription, TrialSettings,
+    },
+};
+
+/// How long before its end `customer.subscription.trial_will_end` is told.
+const NOTICE_SECONDS: i64 = 3 * 86_400;
+const DAY_SECONDS: i64 = 86_400;
+
+/// A trial as it is asked for; at most one of the three ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrialWanted {
+    pub end: Option<TrialEnd>,
+    pub days: Option<i64>,
+    /// As long as the prices say.
+    pub from_plan: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrialEnd {
+    Now,
+    At(Timestamp),
+}
+
+impl Default for TrialSettings {
+    fn default() -> Self {
+        let missing_payment_method = MissingPaymentMethod::CreateInvoice;
+        TrialSettings { end_behavior: EndBehavior { billing_cycle_anchor: None, missing_payment_method } }
+    }
+}
+
+impl TrialWanted {
+    /// When the trial of a new subscription with these prices ends, if there is one.
+    pub fn end<'a>(
+        &self,
+        mut prices: impl Iterator<Item = &'a Price>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        let exclusive = |one: &str, other: &str| {
+            let message = format!("You may only specify one of these parameters: {one}, {other}.");
+            Err(Refusal::invalid(message).code("parameters_exclusive").param(one))
+        };
+        match (self.end, self.days) {
+            (Some(_), Some(_)) => exclusive("trial_end", "trial_period_days"),
+            (Some(_), None) if self.from_plan => exclusive("trial_end", "trial_from_plan"),
+            (Some(TrialEnd::At(end)), None) => Ok(Some(end)),
+            (None, Some(days)) => {
+                if !(1..=730).contains(&days) {
+                    let message = "Invalid trial_period_days: a trial lasts at least one day and at most 730 days.";
+                    return Err(Refusal::invalid(message).param("trial_period_days"));
+                }
+                Ok(Some(now.plus_seconds(days * DAY_SECONDS)))
+            }
+            (None, None) if self.from_plan => {
+                // The longest that any of the prices promises.
+                let longest = prices.by_ref().filter_map(Price::trial_period_days).max();
+                Ok(longest.map(|days| now.plus_seconds(days.saturating_mul(DAY_SECONDS))))
+            }
+            (Some(TrialEnd::Now) | None, None) => Ok(None),
+        }
+    }
+}
+
+impl Subscription {
+    /// What it is as long as nothing is owed.
+    pub fn settled_status(&self, now: Timestamp) -> Status {
+        if self.trial_end.is_some_and(|end| end > now) { Status::Trialing } else { Status::Active }
+    }
+
+    /// When the end of its trial is to be told of, unless that has been done.
+    pub fn trial_notice_at(&self) -> Option<Timestamp> {
+        let end = self.trial_end.filter(|_| self.status == Status::Trialing)?;
+        (self.internal.told_trial_end != Some(end)).then(|| end.plus_seconds(-NOTICE_SECONDS))
+    }
+}
+
+/// Tells that a trial ends soon, once for each end.
+pub fn give_notice(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    let mut subscription = books.find(id, "subscription")?.clone();
+    subscription.internal.told_trial_end = subscription.trial_end;
+    books.put(subscription).tell("customer.subscription.trial_will_end", at);
+    Ok(())
+}
+
+/// The same where it is late enough for it: a trial shorter than the notice is told of at its start.
+pub fn give_notice_if_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    match books.find(id, "subscription")?.trial_notice_at() {
+        Some(time) if time <= at.now => give_notice(books, id, at),
+        _ => Ok(()),
+    }
+}
+
+/// A trial has lasted its time. With a payment method (or an invoice to be sent) the first paid period
+/// begins; without one it goes as was asked for.
+pub fn end(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?;
+    let payable = subscription.collection_method == CollectionMethod::SendInvoice
+        || collect::resolve_for_subscription(books, subscription).is_some();
+    match subscription.trial_settings.end_behavior.missing_payment_method {
+        MissingPaymentMethod::Cancel if !payable => {
+            cancel::end(books, id, CancellationReason::CancellationRequested, at)
+        }
+        MissingPaymentMethod::Pause if !payable => {
+            let paused = Subscription { status: Status::Paused, ..subscription.clone() };
+            books.put(paused).tell("customer.subscription.updated", at);
+            books.tell(id, "customer.subscription.paused", at);
+            Ok(())
+        }
+        MissingPaymentMethod::Cancel | MissingPaymentMethod::CreateInvoice | MissingPaymentMethod::Pause => {
+            renew::renew(books, id, at)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ways to ask for a trial, and which exclude each other.
+    #[test]
+    fn one_way_to_ask_for_a_trial() {
+        let now = Timestamp::new(1_000_000);
+        let wanted = |end, days, from_plan| TrialWanted { end, days, from_plan }.end([].into_iter(), now);
+        assert_eq!(wanted(None, None, false), Ok(None));
+        assert_eq!(wanted(None, None, true), Ok(None), "prices without trials");
+        assert_eq!(wanted(None, Some(14), false), Ok(Some(Timestamp::new(1_000_000 + 14 * 86_400))));
+        assert_eq!(wanted(Some(TrialEnd::Now), None, false), Ok(None));
+        assert_eq!(wanted(Some(TrialEnd::At(now)), None, false), Ok(Some(now)));
+        // The number of days overrides what the prices say.
+        assert_eq!(wanted(None, Some(1), true), Ok(Some(Timestamp::new(1_086_400))));
+        for (refused, param) in [
+            (wanted(Some(TrialEnd::Now), Some(1), false), "trial_end"),
+            (wanted(Some(TrialEnd::At(now)), None, true), "trial_end"),
+            (wanted(None, Some(0), false), "trial_period_days"),
+            (wanted(None, Some(731), false), "trial_period_days"),
+        ] {
+            assert_eq!(refused.unwrap_err().param.as_deref(), Some(param));
+        }
+    }
+}
