@@ -58,11 +58,11 @@ async fn by_id(At(id): At<String>, call: Call) -> Reply {
     call.say(&document(&call.house.account))
 }
 
-/// What was captured, by currency. Nothing pends: payouts are the processor's matter.
+/// What was captured and not given back, by currency. Nothing pends: payouts are the processor's matter.
 async fn balance(call: Call) -> Reply {
     call.no_params()?;
     let mut reader = call.house.engine.store.reader().await?;
-    let captured = read::captured(&mut reader, call.livemode()).await?;
+    let captured = read::balance(&mut reader, call.livemode()).await?;
     drop(reader);
     let entry =
         |amount: i64, currency: &str| json!({"amount": amount, "currency": currency, "source_types": {"card": amount}});

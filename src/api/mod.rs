@@ -15,6 +15,7 @@ pub mod payment_intents;
 pub mod payment_methods;
 pub mod prices;
 pub mod products;
+pub mod refunds;
 pub mod reply;
 pub mod setup_intents;
 pub mod sources;
@@ -77,6 +78,7 @@ pub fn router(house: House, pages: Router) -> Router {
         .merge(payment_methods::routes())
         .merge(prices::routes())
         .merge(products::routes())
+        .merge(refunds::routes())
         .merge(setup_intents::routes())
         .merge(subscription_items::routes())
         .merge(subscriptions::routes())

@@ -26,6 +26,7 @@ use super::{
     plain::Plain,
     price::Price,
     product::Product,
+    refund::Refund,
     setup_intent::SetupIntent,
     subscription::Subscription,
     test_clock::TestClock,
@@ -197,6 +198,7 @@ shelves! {
     payment_intents: PaymentIntent,
     invoice_payments: InvoicePayment,
     charges: Charge,
+    refunds: Refund,
 }
 
 impl<R: Resource> Shelf<R> {
@@ -338,6 +340,13 @@ impl Books {
         let (livemode, about) = (page.document.livemode(), id.to_string());
         let id = at.ids.next(super::event::NOUN.prefix, id.bucket());
         self.told.push(Told { id, created: at.now, kind, livemode, about, object, previous });
+    }
+
+    /// Tells the latest news about a document once more, under another name.
+    pub fn echo<R: Shelved>(&mut self, id: &Id<R>, kind: &str, other: &'static str, at: &mut Moment) {
+        let news = self.told.iter().rfind(|told| told.kind == kind && told.about == id.as_str()).cloned();
+        let event = at.ids.next(super::event::NOUN.prefix, id.bucket());
+        self.told.extend(news.map(|told| Told { id: event, kind: other, ..told }));
     }
 
     fn previous_attributes<R: Shelved>(&self, id: &Id<R>) -> Option<Map<String, Value>> {

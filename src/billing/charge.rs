@@ -6,9 +6,10 @@ use super::{
     Amount, Currency, Id, Metadata, Moment, Noun, Resource, Timestamp,
     answer::Decline,
     customer::{self, Customer},
-    noun::{By, Cell, filter, integer, null, one, text},
+    noun::{By, Cell, Link, Target, filter, integer, null, one, text},
     payment_intent::{self, Attempt, CaptureMethod, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
+    refund,
     shape::{Null, Shipping},
 };
 use crate::words;
@@ -37,12 +38,15 @@ pub static NOUN: Noun = Noun {
     links: &[
         one("customer", &customer::NOUN),
         one("payment_intent", &payment_intent::NOUN),
+        Link {
+            path: "refunds",
+            to: Target::Many { noun: &refund::NOUN, column: "charge", query: "/v1/charges/{id}/refunds" },
+        },
         null("application"),
         null("application_fee"),
         null("balance_transaction"),
         null("failure_balance_transaction"),
         null("on_behalf_of"),
-        null("refunds"),
         null("review"),
         null("source_transfer"),
         null("transfer"),
@@ -341,6 +345,9 @@ impl Resource for Charge {
     fn check(&self) -> Result<(), &'static str> {
         if self.amount_captured > self.amount || self.amount_captured.is_negative() {
             return Err("charge: captured more than was charged");
+        }
+        if self.amount_refunded > self.amount || self.amount_refunded.is_negative() {
+            return Err("charge: more was given back than was charged");
         }
         Ok(())
     }

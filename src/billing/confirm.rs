@@ -161,6 +161,7 @@ fn follow_up(intent: &PaymentIntent, action: Action, amount: Amount, at: &Moment
         number: intent.internal.attempts + 1,
         off_session: true,
         payment_method: method.clone(),
+        refund: None,
         return_url: None,
         set_up: false,
         started_at: at.now,

@@ -34,6 +34,7 @@ pub mod payment_intent;
 pub mod payment_method;
 pub mod price;
 pub mod product;
+pub mod refund;
 pub mod setup_intent;
 pub mod subscription;
 pub mod test_clock;
@@ -66,6 +67,7 @@ pub mod processing;
 pub mod prorate;
 pub mod receive;
 pub mod renew;
+pub mod repay;
 pub mod send;
 pub mod settle;
 pub mod setup;
@@ -83,7 +85,7 @@ pub use refusal::Refusal;
 
 /// The noun that an object name means.
 pub fn noun_of(object: &str) -> Option<&'static Noun> {
-    const NOUNS: [&Noun; 14] = [
+    const NOUNS: [&Noun; 15] = [
         &charge::NOUN,
         &customer::NOUN,
         &event::NOUN,
@@ -94,6 +96,7 @@ pub fn noun_of(object: &str) -> Option<&'static Noun> {
         &payment_method::NOUN,
         &price::NOUN,
         &product::NOUN,
+        &refund::NOUN,
         &setup_intent::NOUN,
         &subscription::NOUN,
         &test_clock::NOUN,

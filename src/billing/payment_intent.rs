@@ -13,6 +13,7 @@ use super::{
     next_action::NextAction,
     noun::{By, Cell, boolean, filter, integer, null, one, text},
     payment_method::{self, PaymentMethod},
+    refund::Refund,
     shape::{Null, Shipping},
     test_clock::TestClock,
 };
@@ -149,6 +150,9 @@ pub struct Attempt {
     pub number: i64,
     pub off_session: bool,
     pub payment_method: Id<PaymentMethod>,
+    /// The refund that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund: Option<Id<Refund>>,
     /// Where to send the customer after authenticating, for clients that cannot open the page themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_url: Option<String>,
@@ -175,8 +179,12 @@ words!(
         /// Reserve the money, to be captured later.
         Authorize = "authorize",
         Capture = "capture",
-        /// Say what became of an earlier question.
+        /// Say what became of a payment.
         Inquire = "inquire",
+        /// Say what became of a refund.
+        InquireRefund = "inquire_refund",
+        /// Give money back.
+        Refund = "refund",
         /// Reserve and capture in one go.
         Sale = "sale",
         /// Let go of what was reserved.
@@ -320,6 +328,7 @@ impl PaymentIntent {
             number: self.internal.attempts + 1,
             off_session: asker.off_session,
             payment_method: method.id.clone(),
+            refund: None,
             return_url: None,
             set_up: method.internal.set_up,
             started_at: now,

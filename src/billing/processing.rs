@@ -74,7 +74,8 @@ pub fn inquire(books: &mut Books, id: &Id<PaymentIntent>, at: &mut Moment) -> Re
     let Some(wait) = intent.inquiry().cloned() else { return Ok(()) };
     intent.internal.waits.retain(|other| *other != wait);
     let number = intent.internal.attempts + 1;
-    let question = Attempt { action: Action::Inquire, number, started_at: at.now, ..wait.attempt };
+    let action = if wait.attempt.refund.is_some() { Action::InquireRefund } else { Action::Inquire };
+    let question = Attempt { action, number, started_at: at.now, ..wait.attempt };
     books.put(intent.ask(question)?);
     Ok(())
 }

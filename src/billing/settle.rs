@@ -10,7 +10,7 @@ use super::{
     invoice::Invoice,
     payment_intent::{Action, Attempt, CaptureMethod, Internal, PaymentError, PaymentIntent, SetupFutureUsage, Status},
     payment_method::{self, PaymentMethod},
-    processing, receive,
+    processing, receive, repay,
 };
 
 /// Settles the open attempt of an intent. An answer to a question that is no longer open changes
@@ -28,6 +28,9 @@ pub fn settle(
     };
     let internal = Internal { attempt: None, authenticated: None, ..intent.internal };
     let intent = PaymentIntent { internal, ..intent };
+    if let Some(refund) = &attempt.refund {
+        return repay::settle(books, intent, &attempt, refund, answer, at);
+    }
     let alone = intent.internal.invoice.is_none();
     let erased = erase::is_called_for(books, &intent, answer);
     let intent = if erased { erase::erase(books, intent, at)? } else { intent };
@@ -40,7 +43,8 @@ pub fn settle(
         }
         (Answer::NeedsAction, _) => authenticate::required(books, intent, &attempt, at),
         (_, Action::Capture) => captured(books, intent, &attempt, at),
-        (_, Action::Release) => {
+        // A question about a refund names the refund.
+        (_, Action::Release | Action::Refund | Action::InquireRefund) => {
             books.put(intent);
             Ok(())
         }

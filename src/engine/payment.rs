@@ -79,6 +79,7 @@ impl Open {
         let mut needs = Needs::default();
         needs.document(&self.intent);
         needs.document(&self.attempt.payment_method);
+        self.attempt.refund.iter().for_each(|refund| needs.document(refund));
         self.invoice.iter().for_each(|invoice| needs.document(invoice));
         self.charge.iter().for_each(|charge| needs.document(charge));
         self.invoice_items.iter().for_each(|item| needs.document(item));

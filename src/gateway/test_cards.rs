@@ -51,10 +51,15 @@ enum Behaviour {
     AuthenticatesOnSession,
     /// The outcome of a payment is known later.
     Delayed(Option<&'static str>),
+    /// Works; a refund takes its time.
+    RefundPends,
+    /// Works; a refund seems to, and comes back.
+    RefundFails,
 }
 
 use Behaviour::{
-    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, Refused, Risky, Works,
+    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, RefundFails, RefundPends,
+    Refused, Risky, Works,
 };
 
 const fn card(name: &'static str, number: &'static str, brand: &'static str, behaviour: Behaviour) -> TestCard {
@@ -125,6 +130,8 @@ const CARDS: &[TestCard] = &[
     checked("avsLine1Fail", "4000000000000028", [Some("fail"), Some("pass"), None]),
     checked("avsFail", "4000000000000010", [Some("fail"), Some("fail"), None]),
     checked("avsUnchecked", "4000000000000044", [Some("unavailable"), Some("unavailable"), None]),
+    card("pendingRefund", "4000000000007726", "visa", RefundPends),
+    card("refundFail", "4000000000005126", "visa", RefundFails),
     // Of this server only: nothing else of a card is ever `processing`.
     card("processing", "4000000000001109", "visa", Delayed(None)),
     card("processingFails", "4000000000001208", "visa", Delayed(Some("insufficient_funds"))),
@@ -162,6 +169,8 @@ impl TestCards {
         match question.action {
             Action::Sale | Action::Authorize => Self::charge(question),
             Action::Inquire => Self::outcome(question),
+            Action::Refund => Self::refund(question),
+            Action::InquireRefund => Self::refunded(question),
             Action::Capture | Action::Release => approved(question.token.clone(), RiskLevel::Normal),
         }
     }
@@ -180,17 +189,40 @@ impl TestCards {
             Refused(code) | ChargesFail(code) | Authenticates(Some(code)) => Answer::Declined(decline(code)),
             Delayed(_) => Answer::Processing { reference, ask_again_after: DELAY_SECONDS },
             Risky => approved(reference, RiskLevel::Elevated),
-            Works | Authenticates(None) | AuthenticatesUntilSetUp | AuthenticatesOnSession => {
-                approved(reference, RiskLevel::Normal)
-            }
+            Works
+            | Authenticates(None)
+            | AuthenticatesUntilSetUp
+            | AuthenticatesOnSession
+            | RefundPends
+            | RefundFails => approved(reference, RiskLevel::Normal),
         }
     }
 
     /// What became of a payment that was processing.
     fn outcome(question: &Question) -> Answer {
-        let name = question.token.rsplit_once('.').map(|(_, name)| name);
-        match CARDS.iter().find(|card| Some(card.name) == name).map(|card| card.behaviour) {
+        match behaviour_of(&question.token) {
             Some(Delayed(Some(code))) => Answer::Declined(decline(code)),
+            _ => approved(question.token.clone(), RiskLevel::Normal),
+        }
+    }
+
+    fn refund(question: &Question) -> Answer {
+        let reference = question.token.clone();
+        match behaviour_of(&reference) {
+            Some(RefundPends) => Answer::Processing { reference, ask_again_after: DELAY_SECONDS },
+            Some(RefundFails) => Answer::Provisional { reference, ask_again_after: DELAY_SECONDS },
+            _ => approved(reference, RiskLevel::Normal),
+        }
+    }
+
+    /// What became of a refund.
+    fn refunded(question: &Question) -> Answer {
+        match behaviour_of(&question.token) {
+            Some(RefundFails) => Answer::Declined(Decline {
+                code: "expired_or_canceled_card".to_owned(),
+                decline_code: None,
+                message: "The card was closed.".to_owned(),
+            }),
             _ => approved(question.token.clone(), RiskLevel::Normal),
         }
     }
@@ -199,11 +231,13 @@ impl TestCards {
     /// the process is killed: it is the processor's idempotency.
     fn remember(&self, question: &Question, answer: &Answer) -> std::io::Result<()> {
         let Some(ledger) = &self.faults.ledger else { return Ok(()) };
-        let moved = matches!(answer, Answer::Approved { .. })
-            && matches!(question.action, Action::Sale | Action::Capture | Action::Inquire);
         let path = ledger.join(&question.key);
         let draft = ledger.join(format!(".{}.{}", question.key, std::process::id()));
-        let verdict = if moved { "captured" } else { "refused" };
+        let verdict = match (answer, question.action) {
+            (Answer::Approved { .. }, Action::Sale | Action::Capture | Action::Inquire) => "captured",
+            (Answer::Approved { .. }, Action::Refund) => "refunded",
+            _ => "refused",
+        };
         fs::write(&draft, format!("{verdict} {} {}\n", question.amount, question.currency))?;
         let linked = fs::hard_link(&draft, &path);
         fs::remove_file(&draft)?;
@@ -214,6 +248,12 @@ impl TestCards {
             other => other,
         }
     }
+}
+
+/// The card that a payment was made with, by the payment's reference.
+fn behaviour_of(reference: &str) -> Option<Behaviour> {
+    let (_, name) = reference.rsplit_once('.')?;
+    CARDS.iter().find(|card| card.name == name).map(|card| card.behaviour)
 }
 
 /// Whether a card must be authenticated before it is kept for later.

@@ -14,6 +14,7 @@ mod invoices;
 mod pausing;
 mod payments;
 mod processing;
+mod refunds;
 mod sequences;
 mod setup_intents;
 mod states;

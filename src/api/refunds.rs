@@ -1,0 +1,153 @@
+//! `/v1/refunds`, also below `/v1/charges/{id}`.
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{
+    House,
+    call::{At, Call, not_found},
+    reply::{Problem, Reply},
+};
+use crate::{
+    billing::{
+        Amount, Books, Id, MetadataPatch, Moment, Refusal,
+        charge::{self, Charge},
+        payment_intent::PaymentIntent,
+        refund::{NOUN, Reason, Refund},
+        repay::{self, NewRefund},
+        shape::Unsupported,
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::{
+        books::{Needs, peek},
+        list::Condition,
+    },
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/refunds", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
+        .route("/v1/refunds/{id}", get(retrieve).post(update))
+        .route("/v1/refunds/{id}/cancel", post(cancel))
+        .route("/v1/charges/{id}/refund", post(create_of_charge))
+        .route("/v1/charges/{id}/refunds", get(list_of_charge).post(create_of_charge))
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Create {
+    amount: Option<Amount>,
+    charge: Option<Id<Charge>>,
+    metadata: MetadataPatch,
+    payment_intent: Option<Id<PaymentIntent>>,
+    reason: Option<Reason>,
+    // Known, and refused rather than ignored.
+    currency: Option<Unsupported>,
+    customer: Option<Unsupported>,
+    instructions_email: Option<Unsupported>,
+    origin: Option<Unsupported>,
+    refund_application_fee: Option<Unsupported>,
+    reverse_transfer: Option<Unsupported>,
+}
+
+async fn create(call: Call) -> Reply {
+    let params: Create = call.params()?;
+    let charge = params.charge.clone();
+    make(&call, params, charge).await
+}
+
+/// The charge stands in the path.
+async fn create_of_charge(At(id): At<String>, call: Call) -> Reply {
+    let params: Create = call.params()?;
+    let id: Id<Charge> = Id::given(id);
+    if params.charge.as_ref().is_some_and(|named| *named != id) {
+        return Err(Refusal::invalid("The charge is named by the path.").param("charge").into());
+    }
+    let known = peek(&mut *call.house.engine.store.reader().await?, &id).await?;
+    if known.is_none_or(|charge| charge.livemode != call.livemode()) {
+        return Err(not_found(&charge::NOUN, id.as_str()).into());
+    }
+    make(&call, params, Some(id)).await
+}
+
+async fn make(call: &Call, params: Create, charge: Option<Id<Charge>>) -> Reply {
+    call.secret_only()?;
+    let payment_intent = intent_of(call, charge.as_ref(), params.payment_intent).await?;
+    let mut needs = Needs::default();
+    needs.document(&payment_intent);
+    if let Some(intent) = peek(&mut *call.house.engine.store.reader().await?, &payment_intent).await? {
+        intent.latest_charge.iter().for_each(|charge| needs.document(charge));
+    }
+    charge.iter().for_each(|charge| needs.document(charge));
+    let new = NewRefund {
+        payment_intent: payment_intent.clone(),
+        charge,
+        amount: params.amount,
+        metadata: params.metadata.initial()?,
+        reason: params.reason,
+    };
+    let verb = Decision::new(Owner::of(&payment_intent), needs, move |books: &mut Books, at: &mut Moment| {
+        Ok(Subject::document(&repay::refund(books, new, at)?))
+    });
+    call.run(&NOUN, verb).await
+}
+
+/// The intent of the payment that is to be given back, by whichever name it was called.
+async fn intent_of(
+    call: &Call,
+    charge: Option<&Id<Charge>>,
+    intent: Option<Id<PaymentIntent>>,
+) -> Result<Id<PaymentIntent>, Problem> {
+    let Some(id) = charge else {
+        let message = "One of the following params should be provided for this request: payment_intent or charge.";
+        return Ok(intent.ok_or_else(|| Refusal::invalid(message).code("parameter_missing").param("payment_intent"))?);
+    };
+    let known = peek(&mut *call.house.engine.store.reader().await?, id).await?;
+    let known = known.filter(|charge| charge.livemode == call.livemode());
+    let charge = known.ok_or_else(|| Refusal::no_such(charge::NOUN.name, id.as_str()).param("charge"))?;
+    if intent.is_some_and(|intent| intent != charge.payment_intent) {
+        let message = "The charge does not belong to the payment_intent.";
+        return Err(Refusal::invalid(message).param("payment_intent").into());
+    }
+    Ok(charge.payment_intent)
+}
+
+async fn retrieve(At(id): At<String>, call: Call) -> Reply {
+    call.retrieve(&NOUN, &id).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    metadata: MetadataPatch,
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Update = call.params()?;
+    let id: Id<Refund> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        let refund = books.at_path(&id)?.clone();
+        let metadata = params.metadata.apply(refund.metadata)?;
+        repay::describe(books, Refund { metadata, ..refund }, at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
+async fn cancel(At(id): At<String>, call: Call) -> Reply {
+    call.no_params()?;
+    let id: Id<Refund> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, _| Err(repay::cancel(books.at_path(&id)?)));
+    call.run(&NOUN, verb).await
+}
+
+async fn list_of_charge(At(id): At<String>, call: Call) -> Reply {
+    let charge = Id::<Charge>::given(id);
+    if peek(&mut *call.house.engine.store.reader().await?, &charge).await?.is_none() {
+        return Err(not_found(&charge::NOUN, charge.as_str()).into());
+    }
+    call.list_where(&NOUN, vec![Condition::Text("charge", charge.to_string())]).await
+}
