@@ -1,5 +1,6 @@
 //! Behaviour, through real HTTP on a real Postgres. Every test has a database of its own.
 
+mod anchors;
 mod authentication;
 mod catalogue;
 mod clocks;
@@ -21,4 +22,5 @@ mod states;
 mod subscriptions;
 mod support;
 mod told;
+mod trials;
 mod webhooks;
