@@ -1,5 +1,6 @@
 //! Laws of the Books: whole histories decided in memory, without a database, a clock or a server.
 
+mod beginnings;
 mod states;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use dunlin::billing::{
     charge::{Charge, RiskLevel, Status as ChargeStatus},
     id::Ids,
     invoice::{Invoice, Status},
+    invoice_line::Line,
     invoice_payment::InvoicePayment,
     payment_intent::PaymentIntent,
     settle,
@@ -98,15 +100,20 @@ fn live(start: i64, (interval, count): (&str, i64), cents: i64, declining: u8, s
     let mut at = at(start);
     subscribe(&mut books, &mut at);
     settle_all(&mut books, 0, &mut at);
+    go_on(&mut books, declining, stops, &mut at);
+    books
+}
+
+/// Lives on to the last of these times, stopping at each.
+fn go_on(books: &mut Books, declining: u8, stops: &[i64], at: &mut Moment) {
     for stop in stops {
         loop {
-            advance::advance(&mut books, Timestamp::new(*stop), true, &mut at).unwrap();
-            if !settle_all(&mut books, declining, &mut at) {
+            advance::advance(books, Timestamp::new(*stop), true, at).unwrap();
+            if !settle_all(books, declining, at) {
                 break;
             }
         }
     }
-    books
 }
 
 /// What can be compared between two lives: everything but ids.
@@ -120,13 +127,19 @@ fn facts(books: Books) -> (Vec<Value>, Vec<(&'static str, Timestamp)>) {
             invoice.period_start,
             invoice.period_end,
             invoice.status_transitions,
-            invoice.lines.data[0].period,
+            invoice.total,
+            lines(invoice),
             invoice.attempt_count,
         ])
     });
     let invoices = invoices.collect();
     let (_, told) = books.into_changes().unwrap();
     (invoices, told.into_iter().map(|told| (told.kind, told.created)).collect())
+}
+
+fn lines(invoice: &Invoice) -> Vec<Value> {
+    let said = |line: &Line| json!([line.description, line.period, line.amount, line.quantity]);
+    invoice.lines.data.iter().map(said).collect()
 }
 
 fn any_cycle() -> impl Strategy<Value = (&'static str, i64)> {
