@@ -181,6 +181,18 @@ pub struct Part {
 }
 
 impl Cell {
+    pub fn as_text(&self) -> Option<&str> {
+        if let Cell::Text(value) = self { value.as_deref() } else { None }
+    }
+
+    pub const fn as_integer(&self) -> Option<i64> {
+        if let Cell::Integer(value) = self { *value } else { None }
+    }
+
+    pub const fn as_boolean(&self) -> Option<bool> {
+        if let Cell::Boolean(value) = self { Some(*value) } else { None }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "words are passed by value, ids by reference")]
     pub fn text(value: impl ToString) -> Cell {
         Cell::Text(Some(value.to_string()))

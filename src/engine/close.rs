@@ -12,7 +12,7 @@ use crate::{
     },
     store::{
         Connection, Fault,
-        books::{self, DeliveryRow, EventRow},
+        close::{self, DeliveryRow, EventRow},
     },
 };
 
@@ -56,7 +56,7 @@ pub async fn close(
             events.push(event_row(told, cause, deliveries.len() - before)?);
         }
     }
-    books::close(connection, merged.into_values().collect(), &events, &deliveries).await?;
+    close::close(connection, &merged.into_values().collect::<Vec<_>>(), &events, &deliveries).await?;
     Ok(Closed { events: events.len(), deliveries: deliveries.len() })
 }
 

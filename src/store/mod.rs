@@ -1,9 +1,10 @@
 //! What is remembered, in Postgres. The only floor that names `sqlx`.
 //!
-//! `books` opens and closes; `read` finds and lists; `due` claims what must be touched; the rest is
+//! `books` opens; `close` writes; `read` finds and lists; `due` claims what must be touched; the rest is
 //! the server's own machinery. One statement per function, lower case, time always a parameter.
 
 pub mod books;
+pub mod close;
 pub mod delivery;
 pub mod due;
 pub mod events;

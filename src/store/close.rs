@@ -1,0 +1,232 @@
+//! Closing books: all that changed in one statement, whatever the size. Every statement costs a round
+//! trip and the time to start it, which for one customer is most of what writing costs.
+
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Encode, Postgres, Type,
+    postgres::{PgArguments, PgHasArrayType},
+};
+
+use super::{Connection, Fault};
+use crate::billing::{
+    Noun, Timestamp,
+    books::{Changes, Row},
+    id::Bucket,
+    noun::{Cell, Kind, Part},
+};
+
+/// An event to be written.
+pub struct EventRow {
+    pub id: String,
+    pub livemode: bool,
+    pub created: i64,
+    pub kind: &'static str,
+    pub body: String,
+}
+
+/// A delivery to be written: due at once.
+pub struct DeliveryRow {
+    pub event: String,
+    pub endpoint: String,
+    pub due_at: i64,
+}
+
+/// Writes all that changed.
+pub async fn close(
+    connection: &mut Connection,
+    changes: &[Changes],
+    events: &[EventRow],
+    deliveries: &[DeliveryRow],
+) -> Result<(), Fault> {
+    let mut statement = Statement::default();
+    for change in changes {
+        insert(&mut statement, change.noun, &change.inserted)?;
+        update(&mut statement, change.noun, &change.updated)?;
+    }
+    insert_events(&mut statement, events)?;
+    insert_deliveries(&mut statement, deliveries)?;
+    statement.execute(connection).await?;
+    for change in changes {
+        remove(connection, change.noun, &change.removed).await?;
+        write_parts(connection, &change.inserted, &change.updated).await?;
+    }
+    Ok(())
+}
+
+/// Changes of several tables that are made by one statement.
+#[derive(Default)]
+struct Statement {
+    changes: Vec<String>,
+    arguments: PgArguments,
+    bound: usize,
+}
+
+impl Statement {
+    /// Binds a column of values, and answers the words for it.
+    fn column<'q, T>(&mut self, kind: &str, values: impl Iterator<Item = T>) -> Result<String, Fault>
+    where
+        Vec<T>: Encode<'q, Postgres> + Type<Postgres>,
+        T: PgHasArrayType + 'q,
+    {
+        self.arguments.add(values.collect::<Vec<T>>()).map_err(sqlx::Error::Encode)?;
+        self.bound += 1;
+        Ok(format!("${}::{kind}[]", self.bound))
+    }
+
+    async fn execute(mut self, connection: &mut Connection) -> Result<(), Fault> {
+        let Some(last) = self.changes.pop() else { return Ok(()) };
+        let others: Vec<String> =
+            self.changes.iter().enumerate().map(|(place, change)| format!("change_{place} as ({change})")).collect();
+        let sql = if others.is_empty() { last } else { format!("with {} {last}", others.join(", ")) };
+        sqlx::query_with(AssertSqlSafe(sql), self.arguments).execute(connection).await?;
+        Ok(())
+    }
+}
+
+fn insert(statement: &mut Statement, noun: &Noun, rows: &[Row]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (names, values) = columns(statement, noun, rows, true)?;
+    let change =
+        format!("insert into {} ({}) select * from unnest({})", noun.table, names.join(", "), values.join(", "));
+    statement.changes.push(change);
+    Ok(())
+}
+
+fn update(statement: &mut Statement, noun: &Noun, rows: &[Row]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (names, values) = columns(statement, noun, rows, false)?;
+    let key = if noun.owned { "t.id = x.id and t.bucket = x.bucket" } else { "t.id = x.id" };
+    let assignments: Vec<String> = names
+        .iter()
+        .filter(|name| !matches!(**name, "id" | "bucket"))
+        .map(|name| format!("{name} = x.{name}"))
+        .collect();
+    statement.changes.push(format!(
+        "update {} t set {} from unnest({}) x ({}) where {key}",
+        noun.table,
+        assignments.join(", "),
+        values.join(", "),
+        names.join(", ")
+    ));
+    Ok(())
+}
+
+/// The columns of a noun's rows: their names, and the words for what they hold.
+fn columns(
+    statement: &mut Statement,
+    noun: &Noun,
+    rows: &[Row],
+    is_new: bool,
+) -> Result<(Vec<&'static str>, Vec<String>), Fault> {
+    let mut columns = vec![("id", statement.column("text", rows.iter().map(|row| row.id.as_str()))?)];
+    if noun.owned {
+        columns.push(("bucket", statement.column("smallint", rows.iter().map(|row| row.bucket.number()))?));
+    }
+    if is_new {
+        columns.push(("livemode", statement.column("boolean", rows.iter().map(|row| row.livemode))?));
+        columns.push(("created", statement.column("bigint", rows.iter().map(|row| row.created.unix_seconds()))?));
+    }
+    let due = rows.iter().map(|row| row.due.map(Timestamp::unix_seconds));
+    columns.push(("due_at", statement.column("bigint", due)?));
+    for (place, column) in noun.columns.iter().enumerate() {
+        let cells = rows.iter().map(|row| row.cells.get(place));
+        let words = match column.kind {
+            Kind::Text => statement.column("text", cells.map(|cell| cell.and_then(Cell::as_text)))?,
+            Kind::Integer => statement.column("bigint", cells.map(|cell| cell.and_then(Cell::as_integer)))?,
+            Kind::Boolean => statement.column("boolean", cells.map(|cell| cell.and_then(Cell::as_boolean)))?,
+        };
+        columns.push((column.name, words));
+    }
+    columns.push(("body", statement.column("text", rows.iter().map(|row| row.body.as_str()))?));
+    Ok(columns.into_iter().unzip())
+}
+
+fn insert_events(statement: &mut Statement, events: &[EventRow]) -> Result<(), Fault> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let columns = [
+        statement.column("text", events.iter().map(|event| event.id.as_str()))?,
+        statement.column("smallint", events.iter().map(|event| Bucket::of(&event.id).number()))?,
+        statement.column("boolean", events.iter().map(|event| event.livemode))?,
+        statement.column("bigint", events.iter().map(|event| event.created))?,
+        statement.column("text", events.iter().map(|event| event.kind))?,
+        statement.column("text", events.iter().map(|event| event.body.as_str()))?,
+    ];
+    statement.changes.push(format!(
+        "insert into events (id, bucket, livemode, created, type, body) select * from unnest({})",
+        columns.join(", ")
+    ));
+    Ok(())
+}
+
+fn insert_deliveries(statement: &mut Statement, deliveries: &[DeliveryRow]) -> Result<(), Fault> {
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    let columns = [
+        statement.column("text", deliveries.iter().map(|delivery| delivery.event.as_str()))?,
+        statement.column("text", deliveries.iter().map(|delivery| delivery.endpoint.as_str()))?,
+        statement.column("smallint", deliveries.iter().map(|delivery| Bucket::of(&delivery.event).number()))?,
+        statement.column("bigint", deliveries.iter().map(|delivery| delivery.due_at))?,
+    ];
+    statement.changes.push(format!(
+        "insert into deliveries (event, endpoint, bucket, created, due_at)
+         select event, endpoint, bucket, due_at, due_at from unnest({}) x (event, endpoint, bucket, due_at)",
+        columns.join(", ")
+    ));
+    Ok(())
+}
+
+async fn remove(connection: &mut Connection, noun: &Noun, rows: &[Row]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    if noun.leaves_stub {
+        let stub = |id: &&str| serde_json::json!({"id": id, "object": noun.object, "deleted": true}).to_string();
+        let stubs: Vec<String> = ids.iter().map(stub).collect();
+        let sql = format!(
+            "update {} t set deleted = true, due_at = null, body = x.body from unnest($1::text[], $2::text[]) x (id, body) where t.id = x.id",
+            noun.table
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(&ids).bind(&stubs).execute(connection).await?;
+    } else {
+        let sql = format!("delete from {} where id = any($1)", noun.table);
+        sqlx::query(AssertSqlSafe(sql)).bind(&ids).execute(connection).await?;
+    }
+    Ok(())
+}
+
+async fn write_parts(connection: &mut Connection, inserted: &[Row], updated: &[Row]) -> Result<(), Fault> {
+    let stale: Vec<&str> = updated.iter().filter(|row| row.parts.is_some()).map(|row| row.id.as_str()).collect();
+    if !stale.is_empty() {
+        sqlx::query("delete from subscription_items where subscription = any($1)")
+            .bind(&stale)
+            .execute(&mut *connection)
+            .await?;
+    }
+    let parts: Vec<(&Row, &Part)> = inserted
+        .iter()
+        .chain(updated)
+        .flat_map(|row| row.parts.iter().flatten().map(move |part| (row, part)))
+        .collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into subscription_items (id, bucket, subscription, customer, price)
+         select * from unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::text[])",
+    )
+    .bind(parts.iter().map(|(_, part)| part.id.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(row, _)| row.bucket.number()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(row, _)| row.id.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(_, part)| part.customer.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(_, part)| part.price.as_str()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
