@@ -10,7 +10,8 @@ pub fn indent(compact: &str, depth: usize, into: &mut String) {
     let mut level = depth;
     let mut rest = compact;
     // Everything between two of these bytes is copied as it is.
-    while let Some(place) = rest.find(['"', '{', '[', '}', ']', ',', ':']) {
+    while let Some(place) = rest.bytes().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':'))
+    {
         into.push_str(&rest[..place]);
         let (sign, after) = (rest.as_bytes()[place], &rest[place + 1..]);
         rest = after;
@@ -52,21 +53,27 @@ pub fn indent(compact: &str, depth: usize, into: &mut String) {
 }
 
 fn new_line(level: usize, into: &mut String) {
-    into.push('\n');
-    for _ in 0..level {
-        into.push_str("  ");
+    const SPACES: &str = "\n                                ";
+    if let Some(spaces) = SPACES.get(..=2 * level) {
+        into.push_str(spaces);
+    } else {
+        into.push('\n');
+        into.extend(std::iter::repeat_n("  ", level));
     }
 }
 
 /// The length of what is left of a string, with the quote that ends it.
 fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    let end = text.bytes().position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    end.map_or(text.len(), |end| end + 1)
+    let mut length = 0;
+    while let Some(quote) = text[length..].find('"') {
+        let before = &text.as_bytes()[..length + quote];
+        length += quote + 1;
+        let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if backslashes % 2 == 0 {
+            return length;
+        }
+    }
+    text.len()
 }
 
 /// The length of the value that a text begins with.
