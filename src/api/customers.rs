@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     billing::{
-        Amount, Id, Metadata, MetadataPatch, Refusal, attach, cancel,
+        Amount, Id, Metadata, MetadataPatch, Refusal, attach, balance,
+        balance_transaction::Kind as BalanceKind,
+        cancel,
         customer::{Customer, InvoiceSettings, NOUN, Tag, TaxExempt},
         payment_method::{self, PaymentMethod},
         shape::{Address, Null, Patch, Shipping, Text, Unsupported},
@@ -107,7 +109,6 @@ impl Params {
         }
         Ok(Customer {
             address: self.address.over(customer.address),
-            balance: self.balance.unwrap_or(customer.balance),
             business_name: self.business_name.map(String::from).over(customer.business_name),
             description: self.description.over(customer.description),
             email: self.email.map(String::from).over(customer.email),
@@ -154,6 +155,7 @@ async fn create(call: Call) -> Reply {
         }
         let bucket = at.ids.bucket();
         let (test_clock, default) = (params.test_clock.clone(), params.invoice_settings.clone());
+        let balance = params.balance.unwrap_or_default();
         let mut customer =
             params.apply(blank(Id::new(&mut at.ids, bucket), at.ids.secret(8).to_uppercase(), livemode, at.now))?;
         customer.test_clock = test_clock;
@@ -161,6 +163,7 @@ async fn create(call: Call) -> Reply {
         // Attached first: a new customer may name it as its default in the same breath.
         let wanted = customer.invoice_settings.default_payment_method.take();
         books.put(customer).tell("customer.created", at);
+        balance::set(books, balance, BalanceKind::Initial, at)?;
         if let Some(source) = source {
             let method = source.place(books, bucket, at);
             attach::attach(books, &method, at)?;
@@ -223,11 +226,14 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
     let id: Id<Customer> = Id::given(id);
     let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
         let customer = books.at_path(&id)?.clone();
+        let balance = params.balance.unwrap_or(customer.balance);
         let changed = params.apply(customer)?;
         if let Some(method) = &changed.invoice_settings.default_payment_method {
             check_payment_method(books, method, &id, "invoice_settings[default_payment_method]")?;
         }
-        books.put(changed).tell("customer.updated", at);
+        books.put(changed);
+        balance::set(books, balance, BalanceKind::Adjustment, at)?;
+        books.tell(&id, "customer.updated", at);
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
@@ -245,7 +251,7 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
 }
 
 /// The lists under a customer are those of the noun, narrowed.
-async fn narrowed(call: Call, noun: &'static crate::billing::Noun, id: String) -> Reply {
+pub async fn narrowed(call: Call, noun: &'static crate::billing::Noun, id: String) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
     if read::find(&mut reader, &NOUN, &id, call.livemode()).await?.is_none() {
         return Err(Refusal::not_found(NOUN.name, &id).param("customer").into());

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod auth;
 pub mod authentications;
+pub mod balance_transactions;
 pub mod call;
 pub mod charges;
 pub mod customers;
@@ -69,6 +70,7 @@ pub fn router(house: House, pages: Router) -> Router {
         .merge(health::routes())
         .merge(account::routes())
         .merge(authentications::routes())
+        .merge(balance_transactions::routes())
         .merge(charges::routes())
         .merge(customers::routes())
         .merge(events::routes())

@@ -14,6 +14,7 @@ use serde_json::{
 
 use super::{
     Id, Moment, Noun, Refusal, Resource, Timestamp,
+    balance_transaction::BalanceTransaction,
     charge::Charge,
     customer::Customer,
     id::Bucket,
@@ -199,6 +200,7 @@ shelves! {
     invoice_payments: InvoicePayment,
     charges: Charge,
     refunds: Refund,
+    balance_transactions: BalanceTransaction,
 }
 
 impl<R: Resource> Shelf<R> {

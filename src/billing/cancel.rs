@@ -2,6 +2,8 @@
 
 use super::{
     Books, Id, Moment, Refusal,
+    balance::{self, Entry},
+    balance_transaction::Kind,
     collect::intent_of,
     follow,
     invoice::{Internal as InvoiceInternal, Invoice, Status as InvoiceStatus, UncollectibleReason},
@@ -149,9 +151,9 @@ fn give_balance_back(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Re
     if applied.is_zero() {
         return Ok(());
     }
-    let customer = books.customer()?.clone();
-    let balance = customer.balance.minus(applied)?;
-    books.put(super::customer::Customer { balance, ..customer }).tell("customer.updated", at);
+    balance::change(books, applied.negated()?, Entry::about(Kind::UnappliedFromInvoice, id), at)?;
+    let customer = books.customer()?.id.clone();
+    books.tell(&customer, "customer.updated", at);
     Ok(())
 }
 

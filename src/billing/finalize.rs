@@ -1,8 +1,10 @@
 //! The freeze: a draft gets its number and its final amounts, and what is due gets a payment intent.
 
 use super::{
-    Amount, Books, Id, Metadata, Moment, Refusal,
-    bill::{AfterBalance, due_after_balance},
+    Amount, Books, Currency, Id, Metadata, Moment, Refusal,
+    balance::{self, Entry},
+    balance_transaction::Kind,
+    bill::due_after_balance,
     customer::Customer,
     follow,
     intend::{self, NewIntent},
@@ -72,22 +74,11 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
     // A number that a caller chose takes none of the sequence.
     let taken = i64::from(invoice.internal.given_number.is_none());
     let number = invoice.internal.given_number.clone().unwrap_or(number);
-    let after = match purpose {
-        Purpose::Collect | Purpose::GiveUp => due_after_balance(invoice.total, customer.balance)?,
-        Purpose::Void => AfterBalance { due: invoice.total.max(Amount::ZERO), ending_balance: customer.balance },
-    };
-    let collected = purpose == Purpose::Collect;
-    // Too little to charge is carried to the next invoice.
-    let too_small = collected && !after.due.is_zero() && after.due < invoice.currency.minimum_charge();
-    let (due, ending_balance) = if too_small { (Amount::ZERO, after.due) } else { (after.due, after.ending_balance) };
-    if collected {
-        invoice.currency.check(due, "amount_due")?;
-    }
-    if collected && due > Amount::MAXIMUM_CHARGE {
-        return Err(
-            Refusal::invalid("The amount due is larger than the maximum that can be charged.").code("amount_too_large")
-        );
-    }
+    let starting_balance = customer.balance;
+    let Weighed { due, applied, carried } = weigh(invoice.total, starting_balance, invoice.currency, purpose)?;
+    let changes = [Some((Kind::AppliedToInvoice, applied)), carried];
+    let ending_balance =
+        changes.iter().flatten().try_fold(starting_balance, |balance, (_, part)| balance.plus(*part))?;
 
     let metadata =
         invoice.subscription().and_then(|id| books.get(id)).map(|subscription| subscription.metadata.clone());
@@ -112,26 +103,55 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
         last_finalization_error: None,
         number: Some(number),
         parent,
-        starting_balance: customer.balance,
+        starting_balance,
         status_transitions: StatusTransitions { finalized_at: Some(at.now), ..invoice.status_transitions.clone() },
         ..invoice
     };
-    let balance_changed = customer.balance != ending_balance;
     let customer_id = customer.id.clone();
-    books.put(Customer {
-        balance: ending_balance,
-        next_invoice_sequence: customer.next_invoice_sequence.saturating_add(taken),
-        ..customer
-    });
+    books.put(Customer { next_invoice_sequence: customer.next_invoice_sequence.saturating_add(taken), ..customer });
+    for (kind, amount) in changes.into_iter().flatten() {
+        balance::change(books, amount, Entry::about(kind, id), at)?;
+    }
     match purpose {
         Purpose::Collect | Purpose::GiveUp if due.is_zero() => settle_at_zero(books, finalized, at)?,
         Purpose::Collect => open_with_intent(books, finalized, at)?,
         Purpose::GiveUp | Purpose::Void => drop(books.put(finalized).tell("invoice.finalized", at)),
     }
-    if balance_changed {
+    if ending_balance != starting_balance {
         books.tell(&customer_id, "customer.updated", at);
     }
     Ok(())
+}
+
+/// What a total comes to once the balance is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Weighed {
+    due: Amount,
+    /// What applying it adds to the balance.
+    applied: Amount,
+    /// What no payment can have is carried to the next invoice: more or less than can be charged.
+    carried: Option<(Kind, Amount)>,
+}
+
+/// Special totals at finalisation.
+fn weigh(total: Amount, balance: Amount, currency: Currency, purpose: Purpose) -> Result<Weighed, Refusal> {
+    if purpose == Purpose::Void {
+        return Ok(Weighed { due: total.max(Amount::ZERO), applied: Amount::ZERO, carried: None });
+    }
+    let after = due_after_balance(total, balance)?;
+    let weighed = Weighed { due: after.due, applied: after.ending_balance.minus(balance)?, carried: None };
+    if purpose == Purpose::GiveUp || after.due.is_zero() {
+        return Ok(weighed);
+    }
+    let carried = if after.due < currency.minimum_charge() {
+        Kind::InvoiceTooSmall
+    } else if after.due > Amount::MAXIMUM_CHARGE {
+        Kind::InvoiceTooLarge
+    } else {
+        currency.check(after.due, "amount_due")?;
+        return Ok(weighed);
+    };
+    Ok(Weighed { due: Amount::ZERO, carried: Some((carried, after.due)), ..weighed })
 }
 
 fn customer_deleted() -> Refusal {
@@ -233,4 +253,64 @@ fn blank_intent(books: &Books, invoice: &Invoice, description: &str, at: &mut Mo
         ..payment_intent::Internal::default()
     };
     intend::blank(new, invoice.id.bucket(), internal, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Due, applied, carried.
+    type Facts = (i64, i64, Option<(Kind, i64)>);
+
+    fn weighed(code: &str, total: i64, balance: i64, purpose: Purpose) -> Result<Facts, Refusal> {
+        let currency = Currency::parse(code).unwrap();
+        let weighed = weigh(Amount::new(total), Amount::new(balance), currency, purpose)?;
+        let carried = weighed.carried.map(|(kind, amount)| (kind, amount.minor_units()));
+        Ok((weighed.due.minor_units(), weighed.applied.minor_units(), carried))
+    }
+
+    /// Special totals at finalisation; zero-decimal and three-decimal currencies.
+    #[test]
+    fn what_cannot_be_charged_is_carried() {
+        let small = |amount| Some((Kind::InvoiceTooSmall, amount));
+        let large = |amount| Some((Kind::InvoiceTooLarge, amount));
+        for (code, total, balance, expected) in [
+            ("usd", 0, 0, (0, 0, None)),
+            ("usd", 2000, 0, (2000, 0, None)),
+            ("usd", -700, 0, (0, -700, None)),
+            ("usd", 4080, -1000, (3080, 1000, None)),
+            ("usd", 1900, -2100, (0, 1900, None)),
+            ("usd", 2000, 20, (2020, -20, None)),
+            ("usd", 520, -500, (0, 500, small(20))),
+            ("usd", 49, 0, (0, 0, small(49))),
+            ("usd", 50, 0, (50, 0, None)),
+            ("gbp", 29, 0, (0, 0, small(29))),
+            ("gbp", 30, 0, (30, 0, None)),
+            ("huf", 17_499, 0, (0, 0, small(17_499))),
+            ("jpy", 49, 0, (0, 0, small(49))),
+            ("jpy", 1400, 0, (1400, 0, None)),
+            ("kwd", 1230, 0, (1230, 0, None)),
+            ("usd", 99_999_999, 0, (99_999_999, 0, None)),
+            ("usd", 100_000_000, 0, (0, 0, large(100_000_000))),
+            ("usd", 100_000_000, -1, (99_999_999, 1, None)),
+        ] {
+            assert_eq!(weighed(code, total, balance, Purpose::Collect), Ok(expected), "{total} {code}, {balance}");
+        }
+        assert!(weighed("kwd", 1234, 0, Purpose::Collect).is_err(), "fils end in 0");
+        // Nobody is charged: nothing is too little. Nothing is asked for at all: the balance is left alone.
+        assert_eq!(weighed("usd", 520, -500, Purpose::GiveUp), Ok((20, 500, None)));
+        assert_eq!(weighed("usd", 520, -500, Purpose::Void), Ok((520, 0, None)));
+    }
+
+    proptest! {
+        #[test]
+        fn money_neither_appears_nor_vanishes(total in -200_000_000_i64..200_000_000, balance in -200_000_000_i64..200_000_000) {
+            let (due, applied, carried) = weighed("usd", total, balance, Purpose::Collect).unwrap();
+            let after = balance + applied + carried.map_or(0, |(_, amount)| amount);
+            prop_assert_eq!(total + balance, due + after);
+            prop_assert!(due == 0 || (50..=99_999_999).contains(&due));
+        }
+    }
 }

@@ -38,6 +38,9 @@ pub static NOUN: Noun = Noun {
         integer("amount_due"),
         integer("amount_paid"),
         integer("amount_remaining"),
+        integer("starting_balance"),
+        integer("ending_balance"),
+        integer("credited"),
         boolean("standing"),
     ],
     filters: &[
@@ -336,91 +339,14 @@ impl Invoice {
         self.parent.as_ref()?.subscription_details.as_ref().map(|details| &details.subscription)
     }
 
-    /// Nothing was owed, or all of it has come.
-    #[must_use]
-    pub fn paid(self, now: Timestamp) -> Invoice {
-        Invoice {
-            status: Status::Paid,
-            amount_paid: self.amount_due,
-            amount_remaining: Amount::ZERO,
-            attempted: true,
-            auto_advance: false,
-            next_payment_attempt: None,
-            status_details: None,
-            status_transitions: StatusTransitions { paid_at: Some(now), ..self.status_transitions },
-            ..self
-        }
-    }
-
-    /// It no longer advances by itself.
-    #[must_use]
-    pub fn stay(self) -> Invoice {
-        Invoice { auto_advance: false, automatically_finalizes_at: None, next_payment_attempt: None, ..self }
-    }
-
-    /// Money has come. What is more than remained is returned: it was paid too much.
-    pub fn receive(self, amount: Amount, now: Timestamp) -> Result<(Invoice, Amount), Refusal> {
-        let taken = amount.min(self.amount_remaining);
-        let excess = amount.minus(taken)?;
-        let amount_paid = self.amount_paid.plus(taken)?;
-        let amount_remaining = self.amount_remaining.minus(taken)?;
-        let amount_overpaid = self.amount_overpaid.plus(excess)?;
-        let invoice = Invoice { amount_overpaid, amount_paid, amount_remaining, ..self };
-        let settled = invoice.amount_remaining.is_zero() && invoice.status != Status::Paid;
-        Ok((if settled { invoice.paid(now) } else { invoice }, excess))
-    }
-
-    pub fn void(self, now: Timestamp) -> Result<Invoice, Refusal> {
-        if !self.amount_paid.is_zero() && self.status != Status::Paid {
-            return Err(Refusal::invalid("Invoices with `paid` payments cannot be voided."));
-        }
-        match self.status {
-            Status::Open | Status::Uncollectible => Ok(Invoice {
-                status: Status::Void,
-                auto_advance: false,
-                next_payment_attempt: None,
-                status_details: None,
-                status_transitions: StatusTransitions { voided_at: Some(now), ..self.status_transitions },
-                ..self
-            }),
-            Status::Draft | Status::Paid | Status::Void => Err(Self::not_open()),
-        }
-    }
-
-    pub fn mark_uncollectible(self, reason: UncollectibleReason, now: Timestamp) -> Result<Invoice, Refusal> {
-        match self.status {
-            Status::Open => Ok(Invoice {
-                status: Status::Uncollectible,
-                auto_advance: false,
-                next_payment_attempt: None,
-                status_details: Some(StatusDetails { uncollectible: Uncollectible { reason } }),
-                status_transitions: StatusTransitions { marked_uncollectible_at: Some(now), ..self.status_transitions },
-                ..self
-            }),
-            Status::Uncollectible => Err(Refusal::invalid("This invoice has already been marked uncollectible.")),
-            Status::Draft | Status::Paid | Status::Void => Err(Self::not_open()),
-        }
-    }
-
-    /// A draft, or the refusal to change what is finalised.
-    pub fn editable(self) -> Result<Invoice, Refusal> {
-        match self.status {
-            Status::Draft => Ok(self),
-            Status::Open | Status::Paid | Status::Uncollectible | Status::Void => {
-                let message = "Invalid invoice: This invoice is no longer editable";
-                Err(Refusal::invalid(message).code("invoice_not_editable").param("invoice"))
-            }
-        }
-    }
-
-    /// When a draft that advances by itself is finalised: an hour after it was made; an older one at
-    /// once.
-    pub fn finalizes_at(&self, now: Timestamp) -> Timestamp {
-        self.created.plus_seconds(super::bill::DRAFT_SECONDS).max(now)
-    }
-
-    pub fn not_open() -> Refusal {
-        Refusal::invalid("You can only pass in open invoices. This invoice isn't open.")
+    /// Whether what is due, what credit notes took off and what the balance gave or took make up the
+    /// total. What was voided from the start took nothing, even where it would have given.
+    fn is_balanced(&self) -> bool {
+        let sum = |parts: &[Amount]| Amount::sum(parts.iter().copied());
+        let Some(ending) = self.ending_balance else { return false };
+        let taken = sum(&[self.amount_due, self.pre_payment_credit_notes_amount, ending]);
+        taken == sum(&[self.total, self.starting_balance])
+            || self.total.is_negative() && self.amount_due.is_zero() && ending == self.starting_balance
     }
 }
 
@@ -444,6 +370,9 @@ impl Resource for Invoice {
             Cell::Integer(Some(self.amount_due.minor_units())),
             Cell::Integer(Some(self.amount_paid.minor_units())),
             Cell::Integer(Some(self.amount_remaining.minor_units())),
+            Cell::Integer(Some(self.starting_balance.minor_units())),
+            Cell::Integer(self.ending_balance.map(Amount::minor_units)),
+            Cell::Integer(Some(self.pre_payment_credit_notes_amount.minor_units())),
             Cell::Boolean(matches!(self.status, Status::Draft | Status::Open)),
         ]
     }
@@ -474,9 +403,15 @@ impl Resource for Invoice {
         if self.status == Status::Paid && !self.amount_remaining.is_zero() {
             return Err("invoice: paid, yet something remains");
         }
-        if self.amount_due.is_negative() {
+        if self.amount_due.is_negative() || self.amount_remaining.is_negative() {
             return Err("invoice: a negative amount is due");
         }
-        Ok(())
+        if self.status == Status::Draft {
+            return Ok(());
+        }
+        if self.number.is_none() {
+            return Err("invoice: finalised without a number");
+        }
+        if self.is_balanced() { Ok(()) } else { Err("invoice: what the balance gave or took is not in the amounts") }
     }
 }

@@ -22,6 +22,7 @@ pub mod shape;
 pub mod wire;
 
 // A noun each.
+pub mod balance_transaction;
 pub mod charge;
 pub mod customer;
 pub mod event;
@@ -46,6 +47,7 @@ pub mod anchor;
 pub mod announce;
 pub mod attach;
 pub mod authenticate;
+pub mod balance;
 pub mod begin;
 pub mod bill;
 pub mod cancel;
@@ -59,6 +61,7 @@ pub mod extra;
 pub mod finalize;
 pub mod follow;
 pub mod intend;
+pub mod invoice_states;
 pub mod itemize;
 pub mod items;
 pub mod lines;
@@ -85,7 +88,8 @@ pub use refusal::Refusal;
 
 /// The noun that an object name means.
 pub fn noun_of(object: &str) -> Option<&'static Noun> {
-    const NOUNS: [&Noun; 15] = [
+    const NOUNS: &[&Noun] = &[
+        &balance_transaction::NOUN,
         &charge::NOUN,
         &customer::NOUN,
         &event::NOUN,
@@ -102,5 +106,5 @@ pub fn noun_of(object: &str) -> Option<&'static Noun> {
         &test_clock::NOUN,
         &webhook_endpoint::NOUN,
     ];
-    NOUNS.into_iter().find(|noun| noun.object == object)
+    NOUNS.iter().copied().find(|noun| noun.object == object)
 }

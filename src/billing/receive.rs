@@ -2,9 +2,10 @@
 
 use super::{
     Amount, Books, Id, Moment, Refusal,
+    balance::{self, Entry},
+    balance_transaction::Kind,
     cancel::{busy, cancel_intent, close_payments},
     collect::intent_of,
-    customer::Customer,
     follow,
     invoice::{Invoice, Status as InvoiceStatus},
     invoice_payment::{self, InvoicePayment, Payment, PaymentType, Status, StatusTransitions},
@@ -28,7 +29,7 @@ pub fn receive(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: 
     }
     if !excess.is_zero() {
         books.tell(id, "invoice.overpaid", at);
-        give_credit(books, excess, at)?;
+        give_credit(books, id, excess, at)?;
     }
     record(books, id, intent, at);
     if intent.internal.invoice.is_none() {
@@ -37,10 +38,10 @@ pub fn receive(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: 
     if settled { follow::settled(books, id, intent.payment_method.as_ref(), at) } else { Ok(()) }
 }
 
-fn give_credit(books: &mut Books, amount: Amount, at: &mut Moment) -> Result<(), Refusal> {
-    let customer = books.customer()?.clone();
-    let balance = customer.balance.minus(amount)?;
-    books.put(Customer { balance, ..customer }).tell("customer.updated", at);
+fn give_credit(books: &mut Books, id: &Id<Invoice>, amount: Amount, at: &mut Moment) -> Result<(), Refusal> {
+    balance::change(books, amount.negated()?, Entry::about(Kind::InvoiceOverpaid, id), at)?;
+    let customer = books.customer()?.id.clone();
+    books.tell(&customer, "customer.updated", at);
     Ok(())
 }
 

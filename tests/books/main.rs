@@ -1,6 +1,7 @@
 //! Laws of the Books: whole histories decided in memory, without a database, a clock or a server.
 
 mod beginnings;
+mod invoices;
 mod states;
 
 use std::sync::Arc;

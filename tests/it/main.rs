@@ -2,6 +2,7 @@
 
 mod anchors;
 mod authentication;
+mod balance;
 mod catalogue;
 mod clocks;
 mod crashes;

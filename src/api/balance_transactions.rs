@@ -1,0 +1,98 @@
+//! `/v1/customers/{id}/balance_transactions`
+
+use axum::{Router, routing::get};
+use serde::Deserialize;
+
+use super::{
+    House,
+    call::{At, Call, not_found},
+    customers::narrowed,
+    reply::{Problem, Reply},
+};
+use crate::{
+    billing::{
+        Amount, Currency, Id, MetadataPatch,
+        balance::{self, Entry},
+        balance_transaction::{BalanceTransaction, Kind, NOUN},
+        customer::Customer,
+        shape::Patch,
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::{Fault, books::Needs, read},
+};
+
+pub fn routes() -> Router<House> {
+    Router::new()
+        .route("/v1/customers/{id}/balance_transactions", get(list).post(create))
+        .route("/v1/customers/{id}/balance_transactions/{transaction}", get(retrieve).post(update))
+}
+
+async fn list(At(id): At<String>, call: Call) -> Reply {
+    narrowed(call, &NOUN, id).await
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Create {
+    amount: Amount,
+    currency: Currency,
+    description: Option<String>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+}
+
+async fn create(At(id): At<String>, call: Call) -> Reply {
+    let params: Create = call.params()?;
+    let id: Id<Customer> = Id::given(id);
+    let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
+        books.at_path(&id)?;
+        let entry = Entry {
+            description: params.description,
+            metadata: params.metadata.initial()?,
+            ..Entry::of(Kind::Adjustment)
+        };
+        let transaction = balance::adjust(books, params.amount, params.currency, entry, at)?;
+        Ok(Subject::document(&transaction))
+    });
+    call.run(&NOUN, verb).await
+}
+
+/// Whether the path names a transaction of the customer that it names.
+async fn check_owner(call: &Call, customer: &str, id: &str) -> Result<(), Problem> {
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?;
+    let found: Option<BalanceTransaction> =
+        body.map(|body| serde_json::from_str(&body)).transpose().map_err(Fault::from)?;
+    match found {
+        Some(transaction) if transaction.customer.as_str() == customer => Ok(()),
+        _ => Err(not_found(&NOUN, id).into()),
+    }
+}
+
+async fn retrieve(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
+    check_owner(&call, &customer, &id).await?;
+    call.retrieve(&NOUN, &id).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    description: Patch<String>,
+    metadata: MetadataPatch,
+}
+
+/// Entries are what happened; only what is said of them can change.
+async fn update(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
+    let params: Update = call.params()?;
+    check_owner(&call, &customer, &id).await?;
+    let id: Id<BalanceTransaction> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, _| {
+        let transaction = books.at_path(&id)?.clone();
+        books.put(BalanceTransaction {
+            description: params.description.over(transaction.description),
+            metadata: params.metadata.apply(transaction.metadata)?,
+            ..transaction
+        });
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}

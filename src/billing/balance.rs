@@ -1,0 +1,102 @@
+//! The customer's balance: each change of it is written down, so that it is the sum of its history.
+
+use super::{
+    Amount, Books, Currency, Id, Metadata, Moment, Refusal,
+    balance_transaction::{BalanceTransaction, Kind, Tag},
+    customer::Customer,
+    invoice::Invoice,
+    shape::Null,
+};
+
+/// What an entry says beside its amount.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub kind: Kind,
+    pub description: Option<String>,
+    pub invoice: Option<Id<Invoice>>,
+    pub metadata: Metadata,
+}
+
+impl Entry {
+    pub fn of(kind: Kind) -> Entry {
+        Entry { kind, description: None, invoice: None, metadata: Metadata::new() }
+    }
+
+    pub fn about(kind: Kind, invoice: &Id<Invoice>) -> Entry {
+        Entry { invoice: Some(invoice.clone()), ..Entry::of(kind) }
+    }
+}
+
+/// Adds an amount to the balance (negative is credit) and writes it down. Nothing is no entry. The
+/// caller tells of the customer, because more about it may change in the same breath.
+pub fn change(
+    books: &mut Books,
+    amount: Amount,
+    entry: Entry,
+    at: &mut Moment,
+) -> Result<Option<Id<BalanceTransaction>>, Refusal> {
+    if amount.is_zero() {
+        return Ok(None);
+    }
+    let customer = books.customer()?.clone();
+    let balance = customer.balance.plus(amount)?;
+    let id: Id<BalanceTransaction> = Id::new(&mut at.ids, customer.id.bucket());
+    let transaction = BalanceTransaction {
+        id: id.clone(),
+        object: Tag::BalanceTransaction,
+        amount,
+        checkout_session: Null,
+        created: at.now,
+        credit_note: Null,
+        currency: currency(&customer)?,
+        customer: customer.id.clone(),
+        customer_account: Null,
+        description: entry.description,
+        ending_balance: balance,
+        invoice: entry.invoice,
+        livemode: customer.livemode,
+        metadata: entry.metadata,
+        kind: entry.kind,
+    };
+    books.put(Customer { balance, ..customer });
+    books.put(transaction);
+    Ok(Some(id))
+}
+
+/// What the balance is in: until something fixes the customer's currency, that of the account.
+fn currency(customer: &Customer) -> Result<Currency, Refusal> {
+    let usual = customer.currency.or_else(|| Currency::parse("usd"));
+    usual.ok_or_else(|| Refusal::internal("There is no currency."))
+}
+
+/// Sets the balance by a caller's wish.
+pub fn set(books: &mut Books, balance: Amount, kind: Kind, at: &mut Moment) -> Result<(), Refusal> {
+    let customer = books.customer()?;
+    currency(customer)?.check(balance, "balance")?;
+    let amount = balance.minus(customer.balance)?;
+    change(books, amount, Entry::of(kind), at)?;
+    Ok(())
+}
+
+/// An entry by a caller's wish. The first one fixes the customer's currency.
+pub fn adjust(
+    books: &mut Books,
+    amount: Amount,
+    given: Currency,
+    entry: Entry,
+    at: &mut Moment,
+) -> Result<Id<BalanceTransaction>, Refusal> {
+    let customer = books.customer()?.clone();
+    if let Some(locked) = customer.currency.filter(|locked| *locked != given) {
+        let message = format!("The balance of this customer is in {locked}, not in {given}.");
+        return Err(Refusal::invalid(message).param("currency"));
+    }
+    given.check(amount, "amount")?;
+    let id = customer.id.clone();
+    books.put(Customer { currency: Some(given), ..customer });
+    let transaction = change(books, amount, entry, at)?;
+    let nothing = || Refusal::invalid("The amount must not be zero.").param("amount");
+    let transaction = transaction.ok_or_else(nothing)?;
+    books.tell(&id, "customer.updated", at);
+    Ok(transaction)
+}
