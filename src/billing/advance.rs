@@ -5,7 +5,7 @@ use super::{
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
     payment_intent::PaymentIntent,
-    processing, renew,
+    processing, renew, resume,
     subscription::{CancellationReason, Status, Subscription},
     trial,
 };
@@ -69,7 +69,8 @@ fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -
         }
         Status::Trialing => trial::end(books, id, at),
         Status::Active | Status::PastDue | Status::Unpaid => renew::renew(books, id, at),
-        Status::Canceled | Status::IncompleteExpired | Status::Paused => Ok(()),
+        Status::Paused => resume::expire(books, id, at),
+        Status::Canceled | Status::IncompleteExpired => Ok(()),
     }
 }
 

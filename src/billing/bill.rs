@@ -64,7 +64,7 @@ pub fn draft(books: &mut Books, bill: &Bill<'_>, at: &mut Moment) -> Result<Id<I
 }
 
 /// The customer's items that wait for this invoice: of no subscription, or of this one. Newest first.
-fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
+pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     let subscription = bill.subscription.map(|subscription| &subscription.id);
     let mut items: Vec<InvoiceItem> = books
         .all::<InvoiceItem>()

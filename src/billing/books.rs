@@ -327,6 +327,15 @@ impl Books {
         }
     }
 
+    /// Tells an event beside the update that goes with it: `previous_attributes` still count from before.
+    pub fn tell_beside<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
+        let base = R::shelf(self).0.get(id).and_then(|page| page.base.clone());
+        self.tell(id, kind, at);
+        if let Some(page) = R::shelf_mut(self).0.get_mut(id) {
+            page.base = base;
+        }
+    }
+
     /// Tells an event about a document as it is now. An update without a change tells nothing.
     pub fn tell<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
         let mut previous = None;

@@ -7,6 +7,7 @@ use super::{
     dunning::FinalAction,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     payment_method::PaymentMethod,
+    resume,
     subscription::{CancellationReason, CollectionMethod, SaveDefault, Status, Subscription},
 };
 
@@ -18,6 +19,9 @@ pub fn settled(
     method: Option<&Id<PaymentMethod>>,
     at: &mut Moment,
 ) -> Result<(), Refusal> {
+    if let Some(paused) = paused_of(books, id) {
+        resume::conclude(books, &paused, id, true, at)?;
+    }
     if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) {
         let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
         let saved = method.filter(|_| saves && !subscription.status.is_terminal());
@@ -49,6 +53,9 @@ pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Mom
     let invoice = books.find(id, "invoice")?;
     let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
     let open = invoice.status == InvoiceStatus::Open;
+    if let Some(paused) = paused_of(books, id).filter(|_| open) {
+        resume::conclude(books, &paused, id, false, at)?;
+    }
     if let Some(subscription) = subscription_of(books, id).filter(|one| open && speaks(books, one, id, attempted)) {
         fall_behind(books, subscription, at);
     }
@@ -79,6 +86,10 @@ fn fall_behind(books: &mut Books, subscription: Subscription, at: &mut Moment) {
 /// An invoice was voided. A first invoice ends the subscription that waited for it; otherwise, if it
 /// was the latest, those that remain decide.
 pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    if let Some(paused) = paused_of(books, id) {
+        resume::abandon(books, paused, id);
+        return Ok(());
+    }
     let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) else {
         return Ok(());
     };
@@ -142,6 +153,11 @@ fn speaks(books: &Books, subscription: &Subscription, id: &Id<Invoice>, attempte
 fn subscription_of(books: &Books, id: &Id<Invoice>) -> Option<Subscription> {
     let subscription = books.get(books.get(id)?.subscription()?)?;
     (!subscription.internal.unannounced).then(|| subscription.clone())
+}
+
+/// The same where it is paused, and may wait for just this invoice to be resumed.
+fn paused_of(books: &Books, id: &Id<Invoice>) -> Option<Subscription> {
+    subscription_of(books, id).filter(|subscription| subscription.status == Status::Paused)
 }
 
 /// The most recent change of any of a customer's invoices says whether it is delinquent.

@@ -275,6 +275,7 @@ fn blank(
         schedule: Null,
         start_date: begun.start_date,
         status: Status::Incomplete,
+        status_details: None,
         test_clock: customer.test_clock.clone(),
         transfer_data: Null,
         trial_end: begun.trial.map(|trial| trial.end),

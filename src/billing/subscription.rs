@@ -11,10 +11,12 @@ use super::{
     customer::{self, Customer},
     invoice::{self, Invoice},
     noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, null, one, text},
+    pause::StatusDetails,
     pause_collection::PauseCollection,
     payment_method::{self, PaymentMethod},
     period::Period,
     price::{self, Price},
+    resume::Resuming,
     setup_intent::{self, SetupIntent},
     shape::{Inlined, Nothing, Null},
     test_clock::{self, TestClock},
@@ -148,6 +150,8 @@ pub struct Subscription {
     pub schedule: Null,
     pub start_date: Timestamp,
     pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_details: Option<StatusDetails>,
     pub test_clock: Option<Id<TestClock>>,
     pub transfer_data: Null,
     pub trial_end: Option<Timestamp>,
@@ -169,6 +173,9 @@ pub struct Internal {
     /// is told when its outcome is known, so that nobody sees a passing `incomplete`.
     #[serde(default)]
     pub unannounced: bool,
+    /// A resumption that waits for its invoice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resuming: Option<Resuming>,
     /// What else is told only then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Withheld>,
@@ -389,7 +396,10 @@ impl Resource for Subscription {
                     .min()
             }
             Status::Incomplete => Some(self.created.plus_seconds(INCOMPLETE_WINDOW_SECONDS)),
-            Status::Paused => [self.cancel_at, self.collection_resumes_at()].into_iter().flatten().min(),
+            Status::Paused => {
+                let given_up = self.internal.resuming.as_ref().map(|resuming| resuming.expires_at);
+                [given_up, self.cancel_at, self.collection_resumes_at()].into_iter().flatten().min()
+            }
             Status::Canceled | Status::IncompleteExpired => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Books, Id, Moment, Refusal, Timestamp, cancel, collect,
+    pause::PauseReason,
     price::Price,
     renew,
     subscription::{
@@ -107,9 +108,10 @@ pub fn end(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<
             cancel::end(books, id, CancellationReason::CancellationRequested, at)
         }
         MissingPaymentMethod::Pause if !payable => {
-            let paused = Subscription { status: Status::Paused, ..subscription.clone() };
-            books.put(paused).tell("customer.subscription.updated", at);
-            books.tell(id, "customer.subscription.paused", at);
+            let paused = subscription.clone().pause(PauseReason::TrialEndWithoutPaymentMethod, at.now);
+            books.put(paused);
+            books.tell_beside(id, "customer.subscription.paused", at);
+            books.tell(id, "customer.subscription.updated", at);
             Ok(())
         }
         MissingPaymentMethod::Cancel | MissingPaymentMethod::CreateInvoice | MissingPaymentMethod::Pause => {

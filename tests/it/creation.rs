@@ -347,7 +347,7 @@ async fn the_incomplete_window() {
         assert_eq!(update["data"]["previous_attributes"]["status"], "incomplete");
         // It is over for good.
         house.post(&format!("/v1/invoices/{}/pay", id(&void)), &[]).await.error(400);
-        house.post(&format!("{path}/resume"), &[]).await.error(404);
+        house.post(&format!("{path}/resume"), &[]).await.error(400);
         house.delete(&path).await.error(404);
         house.advance(&clock, "2027-01-01T00:00:00Z").await;
         assert_eq!(house.list(&format!("/v1/invoices?customer={customer}")).await.len(), 1);

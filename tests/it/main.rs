@@ -17,6 +17,7 @@ mod pausing;
 mod payments;
 mod processing;
 mod refunds;
+mod resuming;
 mod sequences;
 mod setup_intents;
 mod states;

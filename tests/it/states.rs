@@ -47,8 +47,12 @@ pub struct Story {
 impl Story {
     /// A monthly subscription of 20 dollars since 1 January 2027, paid by card.
     pub async fn begin() -> Story {
+        Story::priced(2000).await
+    }
+
+    pub async fn priced(cents: i64) -> Story {
         let house = House::open().await;
-        let price = house.monthly_price(2000).await;
+        let price = house.monthly_price(cents).await;
         let clock = house.test_clock("2027-01-01T00:00:00Z").await;
         let customer = house.customer("pm_card_visa", Some(&clock)).await;
         let subscription = id(&house.subscribe(&customer, &price).await);

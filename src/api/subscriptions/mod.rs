@@ -3,9 +3,14 @@
 mod cancel;
 mod create;
 mod extras;
+mod pause;
+mod resume;
 mod update;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use serde::Deserialize;
 
 use super::{
@@ -25,6 +30,8 @@ pub fn routes() -> Router<House> {
     Router::new()
         .route("/v1/subscriptions", get(|call: Call| async move { call.list(&NOUN).await }).post(create::create))
         .route("/v1/subscriptions/{id}", get(retrieve).post(update::update).delete(cancel::cancel))
+        .route("/v1/subscriptions/{id}/pause", post(pause::pause))
+        .route("/v1/subscriptions/{id}/resume", post(resume::resume))
 }
 
 async fn retrieve(At(id): At<String>, call: Call) -> Reply {

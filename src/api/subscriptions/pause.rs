@@ -1,0 +1,65 @@
+//! `POST /v1/subscriptions/{id}/pause`
+
+use serde::Deserialize;
+
+use crate::{
+    api::{
+        call::{At, Call},
+        reply::Reply,
+    },
+    billing::{
+        Id,
+        pause::{self, PauseType, Pausing, UnusedTimeFrom},
+        subscription::{NOUN, Subscription},
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::books::Needs,
+    words,
+};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pause {
+    bill_for: BillFor,
+    invoicing_behavior: Option<InvoicingBehavior>,
+    #[serde(rename = "type")]
+    kind: Option<PauseType>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct BillFor {
+    outstanding_usage_through: Option<OutstandingUsage>,
+    unused_time_from: Option<UnusedTime>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[expect(dead_code, reason = "there is no usage here that could be outstanding")]
+struct OutstandingUsage {
+    #[serde(rename = "type")]
+    kind: OutstandingUsageThrough,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct UnusedTime {
+    #[serde(rename = "type")]
+    kind: UnusedTimeFrom,
+}
+
+words!(OutstandingUsageThrough { None = "none", Now = "now" });
+words!(InvoicingBehavior { Invoice = "invoice", PendingInvoiceItem = "pending_invoice_item" });
+
+pub(super) async fn pause(At(id): At<String>, call: Call) -> Reply {
+    let params: Pause = call.params()?;
+    let id: Id<Subscription> = Id::given(id);
+    let wanted = Pausing {
+        unused_time_from: params.bill_for.unused_time_from.map_or(UnusedTimeFrom::Now, |unused| unused.kind),
+        invoice_now: params.invoicing_behavior == Some(InvoicingBehavior::Invoice),
+    };
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        books.at_path(&id)?;
+        pause::pause(books, &id, wanted, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}

@@ -1,0 +1,132 @@
+//! The status `paused`: no cycle and no invoices until the subscription is resumed.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Books, Id, Moment, Refusal, Timestamp,
+    bill::{self, Bill},
+    collect, finalize,
+    invoice::{BillingReason, Invoice},
+    period::Period,
+    subscription::{BillingModeType, CollectionMethod, Item, Status, Subscription},
+};
+use crate::words;
+
+/// Why and since when a subscription is in its status; absent where the status says it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusDetails {
+    pub paused: Paused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    pub subscription: PausedSubscription,
+    pub transitioned_at: Timestamp,
+    #[serde(rename = "type")]
+    pub kind: PauseType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedSubscription {
+    #[serde(rename = "type")]
+    pub reason: PauseReason,
+}
+
+words!(PauseType { Subscription = "subscription" });
+words!(PauseReason {
+    PauseRequested = "pause_requested",
+    TrialEndWithoutPaymentMethod = "trial_end_without_payment_method",
+});
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pausing {
+    pub unused_time_from: UnusedTimeFrom,
+    /// What is given back, and whatever else is pending, is invoiced now and not with the next invoice.
+    pub invoice_now: bool,
+}
+
+words!(
+    /// Since when the time that was paid for is given back.
+    UnusedTimeFrom {
+        ItemCurrentPeriodStart = "item_current_period_start",
+        None = "none",
+        Now = "now",
+    }
+);
+
+/// Pauses a subscription by a caller's wish. Its open invoices and drafts go on as they were.
+pub fn pause(books: &mut Books, id: &Id<Subscription>, wanted: Pausing, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    check(&subscription)?;
+    if wanted.unused_time_from != UnusedTimeFrom::None {
+        return Err(Refusal::not_supported_yet("bill_for[unused_time_from]"));
+    }
+    let invoice = if wanted.invoice_now { invoice_pending(books, &subscription, at)? } else { None };
+    let mut paused = subscription.pause(PauseReason::PauseRequested, at.now);
+    paused.latest_invoice = invoice.clone().or(paused.latest_invoice);
+    books.put(paused);
+    books.tell_beside(id, "customer.subscription.paused", at);
+    books.tell(id, "customer.subscription.updated", at);
+    match invoice {
+        Some(invoice) => collect::begin(books, &invoice, at),
+        None => Ok(()),
+    }
+}
+
+/// Invoices and finalises what is pending, if anything is.
+fn invoice_pending(
+    books: &mut Books,
+    subscription: &Subscription,
+    at: &mut Moment,
+) -> Result<Option<Id<Invoice>>, Refusal> {
+    let bill = Bill {
+        reason: BillingReason::SubscriptionUpdate,
+        subscription: Some(subscription),
+        spans: Vec::new(),
+        period: Period { start: subscription.period().map_or(at.now, |period| period.start), end: at.now },
+        cycle: None,
+        auto_advance: true,
+        currency: subscription.currency,
+        include_pending_items: true,
+    };
+    if bill::pending_items(books, &bill).is_empty() {
+        return Ok(None);
+    }
+    let invoice = bill::draft(books, &bill, at)?;
+    finalize::finalize(books, &invoice, at)?;
+    Ok(Some(invoice))
+}
+
+fn check(subscription: &Subscription) -> Result<(), Refusal> {
+    match subscription.status {
+        Status::Active | Status::PastDue | Status::Unpaid => {}
+        Status::Canceled | Status::Incomplete | Status::IncompleteExpired | Status::Paused | Status::Trialing => {
+            let message = format!("A subscription whose status is {} cannot be paused.", subscription.status);
+            return Err(Refusal::invalid(message).code("status_transition_invalid"));
+        }
+    }
+    if subscription.billing_mode.kind != BillingModeType::Flexible {
+        return Err(Refusal::invalid("Only a subscription whose billing_mode is flexible can be paused."));
+    }
+    if subscription.collection_method != CollectionMethod::ChargeAutomatically {
+        let message = "Only a subscription with collection_method=charge_automatically can be paused.";
+        return Err(Refusal::invalid(message));
+    }
+    Ok(())
+}
+
+impl Subscription {
+    /// Its periods end here, and no others begin.
+    #[must_use]
+    pub fn pause(mut self, reason: PauseReason, now: Timestamp) -> Subscription {
+        for item in &mut self.items.data {
+            // A period that has only just begun still has a second, so that it is one.
+            let end = now.max(item.current_period_start.plus_seconds(1));
+            *item = Item { current_period_end: end, ..item.clone() };
+        }
+        let subscription = PausedSubscription { reason };
+        let paused = Paused { subscription, transitioned_at: now, kind: PauseType::Subscription };
+        Subscription { status: Status::Paused, status_details: Some(StatusDetails { paused }), ..self }
+    }
+}
