@@ -84,7 +84,7 @@ struct Create {
     application_fee_amount: Option<Unsupported>,
     confirmation_token: Option<Unsupported>,
     customer_account: Option<Unsupported>,
-    error_on_requires_action: Option<Unsupported>,
+    error_on_requires_action: Option<bool>,
     excluded_payment_method_types: Option<Unsupported>,
     hooks: Option<Unsupported>,
     mandate: Option<Unsupported>,
@@ -136,13 +136,15 @@ async fn create(call: Call) -> Reply {
     check_types(params.payment_method_types.as_ref())?;
     let confirmed = params.confirm.unwrap_or(false);
     let off_session = params.off_session.unwrap_or(false);
-    if off_session && !confirmed {
-        let message = "You cannot set `off_session` without `confirm=true` when creating a PaymentIntent.";
-        return Err(Refusal::invalid(message).param("off_session").into());
-    }
-    if params.return_url.is_some() && !confirmed {
-        let message = "You cannot set `return_url` without `confirm=true` when creating a PaymentIntent.";
-        return Err(Refusal::invalid(message).param("return_url").into());
+    let refuses_action = params.error_on_requires_action.unwrap_or(false);
+    let only_confirmed = [
+        ("off_session", off_session),
+        ("error_on_requires_action", refuses_action),
+        ("return_url", params.return_url.is_some()),
+    ];
+    if let Some((name, _)) = only_confirmed.into_iter().find(|(_, given)| *given && !confirmed) {
+        let message = format!("You cannot set `{name}` without `confirm=true` when creating a PaymentIntent.");
+        return Err(Refusal::invalid(message).param(name).into());
     }
     let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
@@ -172,7 +174,12 @@ async fn create(call: Call) -> Reply {
             intend::choose_method(books, &id, &method)?;
         }
         if confirmed {
-            confirm::confirm(books, &id, Confirmation { payment_method: None, off_session, return_url }, at)?;
+            confirm::confirm(
+                books,
+                &id,
+                Confirmation { payment_method: None, off_session, refuses_action, return_url },
+                at,
+            )?;
             return Ok(Subject::document(&id).unless_declined(Some(id)));
         }
         Ok(Subject::document(&id))
@@ -346,7 +353,7 @@ struct Confirm {
     amount_to_confirm: Option<Unsupported>,
     capture_method: Option<Unsupported>,
     confirmation_token: Option<Unsupported>,
-    error_on_requires_action: Option<Unsupported>,
+    error_on_requires_action: Option<bool>,
     excluded_payment_method_types: Option<Unsupported>,
     hooks: Option<Unsupported>,
     mandate: Option<Unsupported>,
@@ -361,9 +368,12 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
     let params: Confirm = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
     check_client_secret(&call, &id, params.client_secret.as_deref()).await?;
-    if call.caller.publishable && params.off_session.is_some() {
-        let message = "This parameter cannot be used with a publishable key.";
-        return Err(Refusal::invalid(message).param("off_session").into());
+    let for_servers = [
+        ("off_session", params.off_session.is_some()),
+        ("error_on_requires_action", params.error_on_requires_action.is_some()),
+    ];
+    if let Some((name, _)) = for_servers.into_iter().find(|(_, given)| *given && call.caller.publishable) {
+        return Err(Refusal::invalid("This parameter cannot be used with a publishable key.").param(name).into());
     }
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let id: Id<PaymentIntent> = Id::given(id);
@@ -373,6 +383,7 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
         None => needs = around(&mut *call.house.engine.store.reader().await?, &id).await?,
     }
     let off_session = params.off_session.unwrap_or(false);
+    let refuses_action = params.error_on_requires_action.unwrap_or(false);
     let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
     let (usage, email) = (params.setup_future_usage, params.receipt_email.map(String::from));
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
@@ -383,7 +394,7 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
             ..intent
         });
         let payment_method = source.map(|source| source.place(books, id.bucket(), at));
-        confirm::confirm(books, &id, Confirmation { payment_method, off_session, return_url }, at)
+        confirm::confirm(books, &id, Confirmation { payment_method, off_session, refuses_action, return_url }, at)
             .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id).unless_declined(Some(id)))
     });

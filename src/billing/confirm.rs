@@ -23,6 +23,8 @@ pub struct Confirmation {
     /// Instead of the one that the intent has.
     pub payment_method: Option<Id<PaymentMethod>>,
     pub off_session: bool,
+    /// Needing the customer to authenticate is a failure.
+    pub refuses_action: bool,
     /// Where to send the customer after authenticating.
     pub return_url: Option<String>,
 }
@@ -60,7 +62,8 @@ pub fn confirm(
     check_owner(&method, intent.customer.as_ref(), "PaymentIntent")?;
     let asker = Asker { automatic: false, off_session: confirmation.off_session };
     let attempt = intent.charge_to(&method, intent.amount, asker, at.now);
-    let attempt = Attempt { return_url: confirmation.return_url, ..attempt };
+    let (refuses_action, return_url) = (confirmation.refuses_action, confirmation.return_url);
+    let attempt = Attempt { refuses_action, return_url, ..attempt };
     let intent = PaymentIntent { payment_method: Some(method.id), ..intent };
     books.put(intent.ask(attempt)?);
     Ok(())
@@ -161,6 +164,7 @@ fn follow_up(intent: &PaymentIntent, action: Action, amount: Amount, at: &Moment
         number: intent.internal.attempts + 1,
         off_session: true,
         payment_method: method.clone(),
+        refuses_action: false,
         refund: None,
         return_url: None,
         set_up: false,

@@ -150,6 +150,9 @@ pub struct Attempt {
     pub number: i64,
     pub off_session: bool,
     pub payment_method: Id<PaymentMethod>,
+    /// Whoever asks cannot let the customer authenticate: needing that is a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refuses_action: bool,
     /// The refund that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<Id<Refund>>,
@@ -328,6 +331,7 @@ impl PaymentIntent {
             number: self.internal.attempts + 1,
             off_session: asker.off_session,
             payment_method: method.id.clone(),
+            refuses_action: false,
             refund: None,
             return_url: None,
             set_up: method.internal.set_up,
@@ -353,7 +357,6 @@ impl PaymentIntent {
                 canceled_at: Some(now),
                 cancellation_reason: reason,
                 next_action: None,
-                internal: Internal { waits: Vec::new(), ..self.internal },
                 ..self
             }),
             Status::Canceled | Status::Succeeded => Err(Self::unexpected_state(format!(

@@ -2,9 +2,11 @@
 
 use super::{
     Books, Id, Moment, Refusal,
+    answer::Answer,
     charge::{self, Charge, Verdict},
     invoice::{Invoice, Status as InvoiceStatus},
     payment_intent::{Action, Attempt, Internal, PaymentIntent, Status, Wait},
+    repay::{self, NewRefund},
 };
 
 /// The charge is pending, the intent is processing. An invoice stays open and its subscription stays what
@@ -47,6 +49,33 @@ pub fn begin(
         books.tell(&id, "payment_intent.processing", at);
         if let Some(invoice) = invoice {
             attempted(books, &invoice, attempt.automatic, at);
+        }
+    }
+    Ok(())
+}
+
+/// The intent was canceled while the processor was at it. Money that comes nevertheless goes back.
+pub fn too_late(
+    books: &mut Books,
+    intent: PaymentIntent,
+    attempt: &Attempt,
+    answer: &Answer,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let id = intent.id.clone();
+    let charge = pending_charge(books, &intent);
+    let mut waits = intent.internal.waits.clone();
+    if let Answer::Processing { ask_again_after, .. } = answer {
+        waits.push(Wait { ask_at: at.now.plus_seconds(*ask_again_after), attempt: attempt.clone() });
+    }
+    books.put(PaymentIntent { internal: Internal { waits, ..intent.internal }, ..intent });
+    let Some(charge) = charge else { return Ok(()) };
+    match answer {
+        Answer::Processing { .. } | Answer::NeedsAction => {}
+        Answer::Declined(decline) => drop(books.put(charge.fail(decline)).tell("charge.failed", at)),
+        Answer::Approved { .. } | Answer::Provisional { .. } => {
+            books.put(charge.succeed(true)).tell("charge.succeeded", at);
+            repay::refund(books, NewRefund::of(id), at)?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! subscription stays what it is.
 
 use super::{
-    Amount, Books, Id, Metadata, Moment, Refusal,
+    Amount, Books, Currency, Id, Metadata, Moment, Refusal,
     answer::Answer,
     charge::{Charge, Status as ChargeStatus},
     payment_intent::{Action, Attempt, Internal as IntentInternal, PaymentIntent, Wait},
@@ -26,6 +26,13 @@ pub struct NewRefund {
     pub reason: Option<Reason>,
 }
 
+impl NewRefund {
+    /// All that is left of a payment.
+    pub fn of(payment_intent: Id<PaymentIntent>) -> NewRefund {
+        NewRefund { payment_intent, charge: None, amount: None, metadata: Metadata::new(), reason: None }
+    }
+}
+
 /// Opens an attempt to give money back. The processor is asked once the books are closed, and
 /// [`settle`] takes its answer; only then is the refund told of.
 pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<Refund>, Refusal> {
@@ -39,7 +46,12 @@ pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<R
     let Some((charge, reference)) = charge.and_then(|charge| Some((charge, charge.internal.reference.clone()?))) else {
         return Err(not_refundable(&new));
     };
-    let amount = amount_of(charge, new.amount)?;
+    let left = charge.amount.minus(charge.amount_refunded)?;
+    if left.is_zero() {
+        let message = format!("Charge {} has already been refunded.", charge.id);
+        return Err(Refusal::invalid(message).code("charge_already_refunded"));
+    }
+    let amount = part_of(left, new.amount, charge.currency)?;
     let id: Id<Refund> = Id::new(&mut at.ids, intent.id.bucket());
     let attempt = Attempt {
         action: Action::Refund,
@@ -49,6 +61,7 @@ pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<R
         number: intent.internal.attempts + 1,
         off_session: true,
         payment_method: charge.payment_method.clone(),
+        refuses_action: false,
         refund: Some(id.clone()),
         return_url: None,
         set_up: false,
@@ -75,20 +88,15 @@ fn not_refundable(new: &NewRefund) -> Refusal {
     refusal.code("charge_not_refundable")
 }
 
-/// What is to be given back of a charge: at least something, and no more than is left.
-fn amount_of(charge: &Charge, wanted: Option<Amount>) -> Result<Amount, Refusal> {
-    let left = charge.amount.minus(charge.amount_refunded)?;
-    if left <= Amount::ZERO {
-        return Err(Refusal::invalid(format!("Charge {} has already been refunded.", charge.id))
-            .code("charge_already_refunded"));
-    }
+/// What is to be given back of what is left: all of it, or a part.
+fn part_of(left: Amount, wanted: Option<Amount>, currency: Currency) -> Result<Amount, Refusal> {
     let amount = wanted.unwrap_or(left);
     if amount <= Amount::ZERO {
         let message = "This value must be greater than or equal to 1.";
         return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("amount"));
     }
     if amount > left {
-        let (amount, left) = (charge.currency.readable(amount), charge.currency.readable(left));
+        let (amount, left) = (currency.readable(amount), currency.readable(left));
         let message = format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left})");
         return Err(Refusal::invalid(message).param("amount"));
     }
@@ -198,4 +206,29 @@ pub fn describe(books: &mut Books, refund: Refund, at: &mut Moment) {
     let id = refund.id.clone();
     books.put(refund).tell("refund.updated", at);
     books.echo(&id, "refund.updated", "charge.refund.updated", at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Partial and multiple refunds, up to the charge.
+    #[test]
+    fn no_more_goes_back_than_is_left() {
+        let usd = Currency::parse("usd").unwrap();
+        for (left, wanted, part) in [
+            (1000, None, Some(1000)),
+            (400, None, Some(400)),
+            (1000, Some(1), Some(1)),
+            (1000, Some(1000), Some(1000)),
+            (1000, Some(1001), None),
+            (400, Some(401), None),
+            (1000, Some(0), None),
+            (1000, Some(-1), None),
+            (1000, Some(i64::MAX), None),
+        ] {
+            let found = part_of(Amount::new(left), wanted.map(Amount::new), usd);
+            assert_eq!(found.ok(), part.map(Amount::new), "{wanted:?} of {left}");
+        }
+    }
 }

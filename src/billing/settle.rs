@@ -31,13 +31,16 @@ pub fn settle(
     if let Some(refund) = &attempt.refund {
         return repay::settle(books, intent, &attempt, refund, answer, at);
     }
+    if intent.status == Status::Canceled && attempt.action == Action::Inquire {
+        return processing::too_late(books, intent, &attempt, answer, at);
+    }
     let alone = intent.internal.invoice.is_none();
     let erased = erase::is_called_for(books, &intent, answer);
     let intent = if erased { erase::erase(books, intent, at)? } else { intent };
     announce::first_payment_answered(books, &intent, &attempt, answer, at)?;
     match (answer, attempt.action) {
         (Answer::Declined(decline), _) => declined(books, intent, &attempt, decline, true, at),
-        (Answer::NeedsAction, _) if alone && attempt.off_session => {
+        (Answer::NeedsAction, _) if alone && (attempt.off_session || attempt.refuses_action) => {
             // The issuer was never asked, so there is no charge.
             declined(books, intent, &attempt, &Decline::authentication_required(), false, at)
         }
@@ -107,7 +110,9 @@ fn keep_for_later(books: &mut Books, intent: &PaymentIntent, method: PaymentMeth
     if method.internal.spent {
         return;
     }
-    let set_up = method.internal.set_up || intent.setup_future_usage == Some(SetupFutureUsage::OffSession);
+    let for_later = intent.setup_future_usage == Some(SetupFutureUsage::OffSession);
+    // Only a card that authenticates has to remember it.
+    let set_up = method.internal.set_up || method.internal.authenticates && for_later;
     let attaches = method.customer.is_none() && intent.customer.is_some() && intent.setup_future_usage.is_some();
     let spent = method.customer.is_none() && !attaches;
     if !attaches && !spent && set_up == method.internal.set_up {

@@ -428,6 +428,7 @@ pub fn decline(reason: &str) -> Decline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::billing::{Amount, Currency};
 
     #[test]
     fn every_card_passes_the_checks_it_must() {
@@ -437,6 +438,46 @@ mod tests {
         assert_eq!(check_number("4242424242424241"), Err(decline("incorrect_number")));
         assert_eq!(check_number(""), Err(decline("incorrect_number")));
         assert_eq!(check_number("４２４２"), Err(decline("incorrect_number")));
+    }
+
+    fn ask(card: &str, off_session: bool, set_up: bool, authenticated: bool) -> String {
+        let answer = TestCards::answer(&Question {
+            key: "pi_1-1".to_owned(),
+            action: Action::Sale,
+            amount: Amount::new(1000),
+            authenticated,
+            currency: Currency::parse("usd").unwrap(),
+            off_session,
+            set_up,
+            token: card.to_owned(),
+        });
+        match answer {
+            Answer::Approved { .. } => "works".to_owned(),
+            Answer::NeedsAction => "asks".to_owned(),
+            Answer::Declined(decline) => decline.reason().to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// Authentication cards: on session, off session, off session once set up, and authenticated.
+    #[test]
+    fn cards_differ_in_when_they_want_authentication() {
+        for (card, on, off, set_up, authenticated) in [
+            ("visa", "works", "works", "works", "works"),
+            ("authenticationRequired", "asks", "asks", "asks", "works"),
+            ("authenticationRequiredOnSetup", "asks", "asks", "works", "works"),
+            ("authenticationRequiredSetupForOffSession", "asks", "works", "works", "works"),
+            ("threeDSecure2Required", "asks", "asks", "asks", "works"),
+            ("authenticationRequiredChargeDeclinedInsufficientFunds", "asks", "asks", "asks", "insufficient_funds"),
+            ("threeDSecureRequiredChargeDeclined", "asks", "asks", "asks", "generic_decline"),
+            ("threeDSecureOptional", "works", "works", "works", "works"),
+            ("chargeCustomerFail", "generic_decline", "generic_decline", "generic_decline", "generic_decline"),
+        ] {
+            assert_eq!(ask(card, false, false, false), on, "{card} on session");
+            assert_eq!(ask(card, true, false, false), off, "{card} off session");
+            assert_eq!(ask(card, true, true, false), set_up, "{card} set up");
+            assert_eq!(ask(card, false, false, true), authenticated, "{card} authenticated");
+        }
     }
 
     #[test]

@@ -344,3 +344,34 @@ async fn a_renewal_waits_for_the_customer_and_recovers() {
     );
     assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["delinquent"], false);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_let_the_customer_act_is_refused() {
+    let house = House::open().await;
+    let form = [("payment_method", "pm_card_authenticationRequired"), ("error_on_requires_action", "true")];
+    assert_eq!(intend(&house, &form).await.error(400)["param"], "error_on_requires_action");
+    let error = intend(&house, &[&form[..], &[("confirm", "true")]].concat()).await.error(402);
+    has(&error, &json!({"code": "authentication_required", "type": "card_error"}));
+    assert_eq!(error["payment_intent"]["status"], "requires_payment_method");
+    let intent = intend(&house, &[]).await.ok();
+    let confirm = format!("/v1/payment_intents/{}/confirm", id(&intent));
+    assert_eq!(house.post(&confirm, &form).await.error(402)["code"], "authentication_required");
+}
+
+/// An unattended payment of an invoice is refused, and can be completed with the same intent (5.1).
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_that_was_to_be_paid_unattended_is_completed_by_the_customer() {
+    let house = House::open().await;
+    let customer = house.customer("pm_card_authenticationRequired", None).await;
+    house.post("/v1/invoiceitems", &[("customer", &customer), ("amount", "1500"), ("currency", "usd")]).await.ok();
+    let form = [("customer", &*customer), ("pending_invoice_items_behavior", "include")];
+    let invoice = id(&house.post("/v1/invoices", &form).await.ok());
+    let error = house.post(&format!("/v1/invoices/{invoice}/pay"), &[]).await.error(402);
+    assert_eq!(error["code"], "invoice_payment_intent_requires_action");
+    let intent = &error["payment_intent"];
+    assert_eq!(intent["status"], "requires_action");
+    let url = intent["next_action"]["use_stripe_sdk"]["stripe_js"].as_str().unwrap();
+    assert_eq!(browser().post(url).body("outcome=succeed").send().await.unwrap().status().as_u16(), 200);
+    let paid = house.get(&format!("/v1/invoices/{invoice}")).await.ok();
+    has(&paid, &json!({"status": "paid", "amount_paid": 1500, "amount_remaining": 0}));
+}

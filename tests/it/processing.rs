@@ -116,3 +116,33 @@ async fn a_card_of_nobody_pays_once() {
     assert_eq!(again["code"], "payment_method_unexpected_state");
     house.post(&format!("/v1/payment_methods/{method}/attach"), &[("customer", &customer)]).await.error(400);
 }
+
+/// What is canceled while the processor is at it cannot be called back, but the money can.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_comes_too_late_goes_back() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+    for (card, charge, refunds) in [("pm_card_processing", "succeeded", 1), ("pm_card_processingFails", "failed", 0)] {
+        let customer = house.customer(card, Some(&clock)).await;
+        let made = house.subscribe(&customer, &price).await;
+        let invoice = id(&subscription(&house, &made).await["latest_invoice"]);
+        house.post(&format!("/v1/invoices/{invoice}/void"), &[]).await.ok();
+        let before = house.event_types(0).await.len();
+        let now = house.get(&format!("/v1/test_helpers/test_clocks/{clock}")).await.ok()["frozen_time"].clone();
+        house.advance_to(&clock, now.as_i64().unwrap() + 60).await;
+        let told: Vec<String> =
+            house.event_types(before).await.into_iter().filter(|kind| !kind.starts_with("test_helpers")).collect();
+        let expected: &[&str] =
+            if refunds == 1 { &["charge.succeeded", "refund.created", "charge.refunded"] } else { &["charge.failed"] };
+        assert_eq!(told, expected, "{card}");
+        let charges = house.list(&format!("/v1/charges?customer={customer}")).await;
+        assert_eq!(
+            (charges.len(), &charges[0]["status"], &charges[0]["refunded"]),
+            (1, &json!(charge), &json!(refunds == 1))
+        );
+        assert_eq!(subscription(&house, &made).await["status"], "incomplete_expired");
+        let intents = house.list(&format!("/v1/payment_intents?customer={customer}")).await;
+        assert_eq!(intents[0]["status"], "canceled");
+    }
+}

@@ -247,3 +247,24 @@ async fn a_free_start_asks_for_the_authentication_of_a_card() {
     let setup = house.get(&format!("/v1/setup_intents/{}", made["pending_setup_intent"].as_str().unwrap())).await.ok();
     assert_eq!(setup["status"], "requires_action");
 }
+
+/// A trial without a card asks for one; setting it up pays when the trial ends (1.6, 10.3).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_asks_for_a_card_and_renews_with_it() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+    let customer = id(&house.post("/v1/customers", &[("test_clock", &clock)]).await.ok());
+    let form = [("trial_period_days", "7"), ("payment_settings[save_default_payment_method]", "on_subscription")];
+    let made = subscribe(&house, &customer, &price, &form).await;
+    assert_eq!(made["status"], "trialing");
+    let setup = made["pending_setup_intent"].as_str().unwrap();
+    let path = format!("/v1/setup_intents/{setup}");
+    let form = [("payment_method", "pm_card_authenticationRequiredOnSetup")];
+    assert_eq!(house.post(&format!("{path}/confirm"), &form).await.ok()["status"], "requires_action");
+    authenticate(&house, setup, "succeed").await.ok();
+    house.advance(&clock, "2027-01-08T02:00:00Z").await;
+    let after = house.get(&format!("/v1/subscriptions/{}?expand[]=latest_invoice", id(&made))).await.ok();
+    assert_eq!((&after["status"], &after["latest_invoice"]["status"]), (&json!("active"), &json!("paid")));
+    assert_eq!(after["pending_setup_intent"], json!(null));
+}

@@ -204,8 +204,12 @@ impl House {
 
     /// Advances a test clock and does what is due on it.
     pub async fn advance(&self, clock: &str, time: &str) {
+        self.advance_to(clock, at(time)).await;
+    }
+
+    pub async fn advance_to(&self, clock: &str, unix_seconds: i64) {
         let path = format!("/v1/test_helpers/test_clocks/{clock}");
-        let advancing = self.post(&format!("{path}/advance"), &[("frozen_time", &at(time).to_string())]).await.ok();
+        let advancing = self.post(&format!("{path}/advance"), &[("frozen_time", &unix_seconds.to_string())]).await.ok();
         assert_eq!(advancing["status"], "advancing");
         self.app.engine.advance_clocks().await.expect("the clocks advance");
         assert_eq!(self.get(&path).await.ok()["status"], "ready");

@@ -213,3 +213,60 @@ test('amounts are checked', async () => {
   await refused(intend({ currency: 'xyz' }), 'StripeInvalidRequestError', { statusCode: 400, param: 'currency', message: /^Invalid currency: xyz\./ });
   await refused(stripe.paymentIntents.create({ currency: 'usd' }), 'StripeInvalidRequestError', { code: 'parameter_missing', param: 'amount' });
 });
+
+const authenticate = (intent, outcome) =>
+  stripe.rawRequest('POST', `/v1/test_helpers/${intent.object}s/${intent.id}/authenticate`, { outcome });
+
+test('authentication completes a payment, or fails it', async () => {
+  const waiting = await intend({
+    confirm: true, payment_method: 'pm_card_authenticationRequired', return_url: 'https://shop.example/done',
+  });
+  assert.equal(waiting.next_action.type, 'redirect_to_url');
+  const page = await fetch(waiting.next_action.redirect_to_url.url);
+  assert.match(await page.text(), /value="succeed"/);
+  await authenticate(waiting, 'succeed');
+  assert.equal((await stripe.paymentIntents.retrieve(waiting.id)).status, 'succeeded');
+
+  const again = await intend({ confirm: true, payment_method: 'pm_card_authenticationRequired' });
+  await authenticate(again, 'fail');
+  const failed = await stripe.paymentIntents.retrieve(again.id);
+  assert.equal(failed.status, 'requires_payment_method');
+  assert.equal(failed.last_payment_error.code, 'payment_intent_authentication_failure');
+});
+
+test('setup intents keep cards', async () => {
+  const { customer } = await customerWith(null);
+  const setup = await stripe.setupIntents.create({ customer: customer.id });
+  assert.equal(setup.status, 'requires_payment_method');
+  const done = await stripe.setupIntents.confirm(setup.id, { payment_method: 'pm_card_visa' });
+  assert.equal(done.status, 'succeeded');
+  assert.deepEqual((await stripe.paymentMethods.list({ customer: customer.id })).data.map((each) => each.id), [done.payment_method]);
+  const error = await refused(
+    stripe.setupIntents.create({ customer: customer.id, confirm: true, payment_method: 'pm_card_visa_chargeDeclined' }),
+    'StripeCardError', { statusCode: 402, code: 'card_declined' },
+  );
+  assert.equal(error.setup_intent.status, 'requires_payment_method');
+  const waiting = await stripe.setupIntents.create({
+    customer: customer.id, confirm: true, payment_method: 'pm_card_authenticationRequired',
+  });
+  assert.equal(waiting.status, 'requires_action');
+  await authenticate(waiting, 'succeed');
+  const listed = await stripe.setupIntents.list({ customer: customer.id });
+  assert.deepEqual(listed.data.map((each) => each.status), ['succeeded', 'requires_payment_method', 'succeeded']);
+  assert.equal((await stripe.setupIntents.cancel(error.setup_intent.id)).status, 'canceled');
+});
+
+test('refunds, in parts and in full', async () => {
+  const intent = await intend({ confirm: true, payment_method: 'pm_card_visa' });
+  const part = await stripe.refunds.create({ payment_intent: intent.id, amount: 500, reason: 'duplicate' });
+  assert.equal(part.status, 'succeeded');
+  await refused(stripe.refunds.create({ charge: intent.latest_charge, amount: 1501 }), 'StripeInvalidRequestError', { param: 'amount' });
+  const rest = await stripe.refunds.create({ charge: intent.latest_charge });
+  assert.equal(rest.amount, 1500);
+  const charge = await stripe.charges.retrieve(intent.latest_charge, { expand: ['refunds'] });
+  assert.ok(charge.refunded);
+  assert.deepEqual(charge.refunds.data.map((each) => each.id), [rest.id, part.id]);
+  await refused(stripe.refunds.create({ charge: charge.id }), 'StripeInvalidRequestError', { code: 'charge_already_refunded' });
+  assert.deepEqual((await stripe.refunds.update(part.id, { metadata: { order: '7' } })).metadata, { order: '7' });
+  assert.equal((await stripe.refunds.list({ payment_intent: intent.id })).data.length, 2);
+});

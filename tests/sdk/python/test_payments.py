@@ -103,6 +103,17 @@ class Payments(Case):
         left = v1.payment_intents.retrieve(error.error.payment_intent.id)
         self.assertEqual((left.status, left.last_payment_error.payment_method.id), ("requires_payment_method", method.id))
 
+    def test_setup_and_refund(self):
+        customer, _ = customer_with(None)
+        setup = v1.setup_intents.create({"customer": customer.id, "confirm": True, "payment_method": "pm_card_visa"})
+        self.assertEqual((setup.status, setup.next_action), ("succeeded", None))
+        paid = intend(customer=customer.id, payment_method=setup.payment_method, confirm=True, off_session=True)
+        part = v1.refunds.create({"payment_intent": paid.id, "amount": 100})
+        self.assertEqual((part.status, part.charge), ("succeeded", paid.latest_charge))
+        rest = v1.refunds.create({"charge": paid.latest_charge})
+        self.assertEqual(rest.amount, paid.amount - 100)
+        self.invalid(v1.refunds.create, {"charge": paid.latest_charge}, status=400, code="charge_already_refunded")
+
     def test_amounts_are_checked(self):
         self.invalid(intend, amount=49, status=400, code="amount_too_small", param="amount")
         self.invalid(intend, amount=100000000, status=400, code="amount_too_large", param="amount")
