@@ -305,6 +305,15 @@ impl Call {
         self.form.take(name)
     }
 
+    /// All parameters but those of paging, for a list of what they describe. Paging stays.
+    pub fn split_paging(&mut self) -> Form {
+        let Form::Map(members) = &mut self.form else { return Form::Map(Vec::new()) };
+        let paging = |(name, _): &(String, Form)| matches!(&**name, "limit" | "starting_after" | "ending_before");
+        let (paging, others) = std::mem::take(members).into_iter().partition(paging);
+        *members = paging;
+        Form::Map(others)
+    }
+
     /// Answers with a value that is no stored document.
     pub fn say(&self, value: &Value) -> Reply {
         self.secret_only()?;

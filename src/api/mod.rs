@@ -7,6 +7,7 @@ pub mod authentications;
 pub mod balance_transactions;
 pub mod call;
 pub mod charges;
+pub mod credit_notes;
 pub mod customers;
 pub mod events;
 pub mod health;
@@ -72,6 +73,7 @@ pub fn router(house: House, pages: Router) -> Router {
         .merge(authentications::routes())
         .merge(balance_transactions::routes())
         .merge(charges::routes())
+        .merge(credit_notes::routes())
         .merge(customers::routes())
         .merge(events::routes())
         .merge(invoice_items::routes())

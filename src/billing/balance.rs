@@ -3,6 +3,7 @@
 use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal,
     balance_transaction::{BalanceTransaction, Kind, Tag},
+    credit_note::CreditNote,
     customer::Customer,
     invoice::Invoice,
     shape::Null,
@@ -12,6 +13,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub kind: Kind,
+    pub credit_note: Option<Id<CreditNote>>,
     pub description: Option<String>,
     pub invoice: Option<Id<Invoice>>,
     pub metadata: Metadata,
@@ -19,7 +21,7 @@ pub struct Entry {
 
 impl Entry {
     pub fn of(kind: Kind) -> Entry {
-        Entry { kind, description: None, invoice: None, metadata: Metadata::new() }
+        Entry { kind, credit_note: None, description: None, invoice: None, metadata: Metadata::new() }
     }
 
     pub fn about(kind: Kind, invoice: &Id<Invoice>) -> Entry {
@@ -47,7 +49,7 @@ pub fn change(
         amount,
         checkout_session: Null,
         created: at.now,
-        credit_note: Null,
+        credit_note: entry.credit_note,
         currency: currency(&customer)?,
         customer: customer.id.clone(),
         customer_account: Null,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
+    credit_note::{self, CreditNote},
     customer::{self, Customer},
     invoice::{self, Invoice},
     noun::{By, Cell, filter, integer, null, one, text},
@@ -22,10 +23,10 @@ pub static NOUN: Noun = Noun {
     columns: &[text("customer"), text("invoice"), integer("amount"), integer("ending_balance")],
     filters: &[filter("invoice", By::Text("invoice"))],
     links: &[
+        one("credit_note", &credit_note::NOUN),
         one("customer", &customer::NOUN),
         one("invoice", &invoice::NOUN),
         null("checkout_session"),
-        null("credit_note"),
     ],
     inlines: &[],
     previews: &[],
@@ -39,7 +40,7 @@ pub struct BalanceTransaction {
     pub amount: Amount,
     pub checkout_session: Null,
     pub created: Timestamp,
-    pub credit_note: Null,
+    pub credit_note: Option<Id<CreditNote>>,
     pub currency: Currency,
     pub customer: Id<Customer>,
     pub customer_account: Null,

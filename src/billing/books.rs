@@ -16,6 +16,7 @@ use super::{
     Id, Moment, Noun, Refusal, Resource, Timestamp,
     balance_transaction::BalanceTransaction,
     charge::Charge,
+    credit_note::CreditNote,
     customer::Customer,
     id::Bucket,
     invoice::Invoice,
@@ -201,6 +202,7 @@ shelves! {
     charges: Charge,
     refunds: Refund,
     balance_transactions: BalanceTransaction,
+    credit_notes: CreditNote,
 }
 
 impl<R: Resource> Shelf<R> {

@@ -196,9 +196,17 @@ pub struct Internal {
     /// Its due date has passed while it was open, and that has been seen to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
+    /// How many credit notes were issued for it: their numbers count on.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub credit_notes: i64,
     /// The number that a caller chose: unique among those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_number: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none_yet(count: &i64) -> bool {
+    *count == 0
 }
 
 /// A name and a value that are shown on the invoice.

@@ -24,6 +24,7 @@ pub mod wire;
 // A noun each.
 pub mod balance_transaction;
 pub mod charge;
+pub mod credit_note;
 pub mod customer;
 pub mod event;
 pub mod event_types;
@@ -53,6 +54,7 @@ pub mod bill;
 pub mod cancel;
 pub mod collect;
 pub mod confirm;
+pub mod credit;
 pub mod draft;
 pub mod dunning;
 pub mod end_date;
@@ -93,6 +95,7 @@ pub fn noun_of(object: &str) -> Option<&'static Noun> {
     const NOUNS: &[&Noun] = &[
         &balance_transaction::NOUN,
         &charge::NOUN,
+        &credit_note::NOUN,
         &customer::NOUN,
         &event::NOUN,
         &invoice::NOUN,

@@ -5,6 +5,7 @@
 //! | `verb` | what can be asked of the books |
 //! | `close` | turns decided books into rows, events and deliveries |
 //! | `request` | one verb for one caller, with its idempotency receipt |
+//! | `preview` | a decision that is not kept |
 //! | `payment` | questions to the processor, and the settling of their answers |
 //! | `work` | rounds of settling and advancing for many customers at once |
 //! | `ticker` | what is due at wall time |
@@ -17,6 +18,7 @@ pub mod authenticate;
 pub mod clocks;
 pub mod close;
 pub mod payment;
+pub mod preview;
 pub mod request;
 pub mod ticker;
 pub mod verb;

@@ -107,7 +107,9 @@ impl Engine {
             drop(tx);
             return self.repeat(request, known, render).await.map(First::Done);
         }
-        let opening = opening_of(&mut tx, &verb).await?;
+        let mut needs = Needs::default();
+        verb.needs(&mut needs);
+        let opening = opening_of(&mut tx, verb.owner(), needs).await?;
         let opened = books::open(&mut tx, std::slice::from_ref(&opening)).await?;
         let mut books = opened.books.into_iter().next().unwrap_or_default();
         books.keep_mode(request.livemode);
@@ -263,10 +265,8 @@ fn may_repeat(fault: &Fault, request: &Request) -> bool {
     fault.is_passing() || fault.is_uncertain() && request.idempotency.is_some()
 }
 
-async fn opening_of<V: Verb>(tx: &mut Tx, verb: &V) -> Result<Opening, Fault> {
-    let mut needs = Needs::default();
-    verb.needs(&mut needs);
-    let customer = match verb.owner() {
+pub async fn opening_of(tx: &mut Tx, owner: Owner, mut needs: Needs) -> Result<Opening, Fault> {
+    let customer = match owner {
         Owner::Nobody => None,
         Owner::Customer(id) => Some(id),
         Owner::Of(noun, id) => {
@@ -279,7 +279,7 @@ async fn opening_of<V: Verb>(tx: &mut Tx, verb: &V) -> Result<Opening, Fault> {
 }
 
 /// A customer on a test clock lives at its frozen time, and must wait while it advances.
-fn time_in(books: &Books, wall: Timestamp) -> Result<Timestamp, Refusal> {
+pub fn time_in(books: &Books, wall: Timestamp) -> Result<Timestamp, Refusal> {
     let on_clock = books.all::<Customer>().find_map(|customer| customer.test_clock.as_ref());
     let Some(clock) = on_clock.and_then(|id| books.get::<TestClock>(id)) else { return Ok(wall) };
     match clock.status {

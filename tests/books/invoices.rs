@@ -5,6 +5,8 @@ use dunlin::billing::{
     balance_transaction::{BalanceTransaction, Kind},
     cancel,
     collect::{self, Collection},
+    credit::{self, NewCreditNote},
+    credit_note::{CreditNote, Status as NoteStatus},
     draft::{self, Details, NewInvoice},
     finalize,
     invoice::{Invoice, Status},
@@ -27,6 +29,9 @@ enum Step {
     Void(usize),
     GiveUp(usize),
     Delete(usize),
+    /// A credit note; what was paid of it becomes credit.
+    Credit(usize, i64),
+    VoidNote(usize),
     Wait(i64),
 }
 
@@ -43,7 +48,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         place.clone().prop_map(Step::OutOfBand),
         place.clone().prop_map(Step::Void),
         place.clone().prop_map(Step::GiveUp),
-        place.prop_map(Step::Delete),
+        place.clone().prop_map(Step::Delete),
+        (place.clone(), 1_i64..3000).prop_map(|(place, amount)| Step::Credit(place, amount)),
+        place.prop_map(Step::VoidNote),
         (0_i64..40 * 86_400).prop_map(Step::Wait),
     ]
 }
@@ -90,6 +97,28 @@ fn take(books: &mut Books, step: Step, currency: Currency, at: &mut Moment) -> R
         Step::Void(place) => cancel::void(books, &invoice(books, place)?, at),
         Step::GiveUp(place) => cancel::mark_uncollectible(books, &invoice(books, place)?, at),
         Step::Delete(place) => cancel::delete_draft(books, &invoice(books, place)?, at),
+        Step::Credit(place, amount) => {
+            let id = invoice(books, place)?;
+            let (amount, remaining) = (Amount::new(amount * currency.step()), books.get(&id).unwrap().amount_remaining);
+            let new = NewCreditNote {
+                invoice: id,
+                amount: Some(amount),
+                credit_amount: Some(amount.minus(amount.min(remaining))?),
+                effective_at: None,
+                lines: Vec::new(),
+                memo: None,
+                metadata: [].into(),
+                out_of_band_amount: None,
+                reason: None,
+                refund_amount: None,
+                refunds: Vec::new(),
+            };
+            credit::issue(books, new, at).map(drop)
+        }
+        Step::VoidNote(place) => {
+            let note = books.all::<CreditNote>().nth(place).map(|note| note.id.clone());
+            credit::void(books, &note.ok_or_else(|| Refusal::invalid("There are not so many."))?, at)
+        }
         Step::Wait(seconds) => {
             let horizon = at.now.plus_seconds(seconds);
             loop {
@@ -122,10 +151,21 @@ fn check(books: &Books) -> Result<(), TestCaseError> {
         prop_assert_eq!((lines, lines), (invoice.subtotal.minor_units(), invoice.total.minor_units()));
         prop_assert_eq!(invoice.amount_paid.plus(invoice.amount_remaining), Ok(invoice.amount_due));
         let open = invoice.status == Status::Open;
-        prop_assert!(!open || invoice.amount_due >= invoice.currency.minimum_charge());
+        let (before, after) = (invoice.pre_payment_credit_notes_amount, invoice.post_payment_credit_notes_amount);
+        prop_assert!(!open || invoice.amount_due.plus(before).unwrap() >= invoice.currency.minimum_charge());
+        let notes: Vec<&CreditNote> = books.all::<CreditNote>().filter(|note| note.invoice == invoice.id).collect();
+        let issued: Vec<&&CreditNote> = notes.iter().filter(|note| note.status == NoteStatus::Issued).collect();
+        prop_assert_eq!(Amount::sum(issued.iter().map(|note| note.pre_payment_amount)), Ok(before));
+        prop_assert_eq!(Amount::sum(issued.iter().map(|note| note.post_payment_amount)), Ok(after));
+        prop_assert!(before.plus(after).unwrap() <= invoice.total.max(Amount::ZERO));
+        for (place, note) in notes.iter().enumerate() {
+            let ending = format!("-CN-{:02}", place + 1);
+            prop_assert!(note.number.ends_with(&ending));
+        }
         prop_assert!(invoice.currency.holds(invoice.amount_due));
         // What it gave and took is in the history.
         let entries = history.iter().filter(|entry| entry.invoice.as_ref() == Some(&invoice.id));
+        let entries = entries.filter(|entry| entry.credit_note.is_none());
         let moved = Amount::sum(entries.map(|entry| entry.amount)).unwrap().minor_units();
         let ending = invoice.ending_balance.map_or(0, Amount::minor_units);
         let took = if matches!(invoice.status, Status::Draft | Status::Void) {

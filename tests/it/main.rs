@@ -7,6 +7,7 @@ mod catalogue;
 mod clocks;
 mod crashes;
 mod creation;
+mod credit_notes;
 mod dialect;
 mod drafts;
 mod hostile;

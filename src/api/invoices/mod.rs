@@ -71,7 +71,7 @@ async fn items_of(call: &Call, id: &Id<Invoice>) -> Result<Needs, Fault> {
 }
 
 /// What belongs to an invoice that may have left the standing set: its intent and the joint between.
-async fn around(call: &Call, id: &Id<Invoice>) -> Result<Needs, Fault> {
+pub async fn around(call: &Call, id: &Id<Invoice>) -> Result<Needs, Fault> {
     let mut reader = call.house.engine.store.reader().await?;
     let mut needs = Needs::default();
     let children = read::children(&mut reader, &invoice_payment::NOUN, "invoice", &[id.to_string()]).await?;
