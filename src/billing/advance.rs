@@ -1,12 +1,14 @@
 //! Doing what is due, one thing after the other, in the order of time.
 
 use super::{
-    Books, Id, Moment, Refusal, Resource, Timestamp, cancel, collect, finalize, follow,
+    Books, Id, Moment, Refusal, Resource, Timestamp,
+    cancel::{self, LastInvoice},
+    collect, finalize, follow,
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
     payment_intent::PaymentIntent,
     processing, renew, resume,
-    subscription::{CancellationReason, Status, Subscription},
+    subscription::{Status, Subscription},
     trial,
 };
 
@@ -62,7 +64,7 @@ fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -
             pause_collection::lift(books, id, at)
         }
         _ if subscription.cancel_at.is_some_and(|cancel_at| Some(cancel_at) == subscription.due()) => {
-            cancel::end(books, id, CancellationReason::CancellationRequested, at)
+            cancel::end_with_invoice(books, id, LastInvoice::Draft, at)
         }
         Status::Trialing if subscription.trial_notice_at().is_some_and(|time| Some(time) == subscription.due()) => {
             trial::give_notice(books, id, at)

@@ -4,12 +4,15 @@ use super::{
     Books, Id, Moment, Refusal,
     balance::{self, Entry},
     balance_transaction::Kind,
-    collect::intent_of,
-    follow,
-    invoice::{Internal as InvoiceInternal, Invoice, Status as InvoiceStatus, UncollectibleReason},
+    bill::{self, Bill},
+    collect::{self, intent_of},
+    finalize, follow,
+    invoice::{BillingReason, Internal as InvoiceInternal, Invoice, Status as InvoiceStatus, UncollectibleReason},
     invoice_item::InvoiceItem,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
+    pause_collection,
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
+    period::Period,
     subscription::{CancellationDetails, CancellationReason, Status, Subscription},
 };
 
@@ -39,6 +42,58 @@ pub fn end(
     }
     stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
     Ok(())
+}
+
+/// The last invoice of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastInvoice {
+    /// A draft for an hour, as any other: the end had been set beforehand.
+    Draft,
+    /// Finalised and collected at once.
+    Now,
+}
+
+/// Ends a subscription, and invoices a last time what is still pending, prorations too (cancelling at
+/// period end, and at once with `invoice_now`).
+pub fn end_with_invoice(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    when: LastInvoice,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    if subscription.status == Status::Incomplete {
+        return end(books, id, CancellationReason::CancellationRequested, at);
+    }
+    stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
+    let bill = Bill {
+        reason: BillingReason::SubscriptionCycle,
+        subscription: Some(&subscription),
+        spans: Vec::new(),
+        period: Period { start: subscription.period().map_or(at.now, |period| period.start), end: at.now },
+        cycle: None,
+        auto_advance: when == LastInvoice::Now
+            || subscription.status != Status::Unpaid && subscription.pause_collection.is_none(),
+        currency: subscription.currency,
+        include_pending_items: true,
+    };
+    let pending = !bill::pending_items(books, &bill).is_empty();
+    let last = if pending { Some(bill::draft(books, &bill, at)?) } else { None };
+    let mut ended = subscription.cancel(CancellationReason::CancellationRequested, at.now)?;
+    ended.latest_invoice = last.clone().or(ended.latest_invoice);
+    books.put(ended);
+    let mut collected = false;
+    if let Some(invoice) = &last {
+        collected = !pause_collection::neutralize(books, id, invoice, at)? && when == LastInvoice::Now;
+        if collected {
+            finalize::finalize(books, invoice, at)?;
+        }
+    }
+    books.tell(id, "customer.subscription.deleted", at);
+    match last.filter(|_| collected) {
+        Some(invoice) => collect::begin(books, &invoice, at),
+        None => Ok(()),
+    }
 }
 
 /// The subscription's invoices of these statuses no longer advance by themselves.

@@ -4,10 +4,10 @@ use super::{
     Books, Id, Moment, Refusal,
     anchor::Span,
     bill::{self, Bill},
-    cancel,
+    cancel::{self, LastInvoice},
     invoice::BillingReason,
     pause_collection,
-    subscription::{CancellationReason, Status, Subscription},
+    subscription::{Status, Subscription},
 };
 
 /// Moves a subscription into its next period and drafts the invoice for it, or ends it there when
@@ -16,7 +16,7 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
     let subscription = books.find(id, "subscription")?.clone();
     let ended = subscription.period().ok_or_else(|| Refusal::internal("A subscription without items cannot renew."))?;
     if subscription.cancel_at.is_some_and(|cancel_at| cancel_at <= ended.end) {
-        return cancel::end(books, id, CancellationReason::CancellationRequested, at);
+        return cancel::end_with_invoice(books, id, LastInvoice::Draft, at);
     }
     let (renewed, spans) = roll_over(books, subscription)?;
     let bill = Bill {

@@ -3,6 +3,7 @@
 mod anchors;
 mod authentication;
 mod balance;
+mod cancelling;
 mod catalogue;
 mod clocks;
 mod crashes;

@@ -33,6 +33,7 @@ async fn create_with_a_working_card() {
     told.hold(&format!(
         "customer.subscription.created invoice.created invoice.finalized payment_intent.created {PAID} customer.updated"
     ));
+    assert_eq!(told.types()[0], "customer.subscription.created");
     has(told.object("customer.subscription.created"), &json!({"status": "active"}));
     has(told.previous("customer.updated"), &json!({"currency": null}));
     has(told.previous("invoice.updated"), &json!({"status": "open", "amount_paid": 0, "amount_remaining": 2000}));
@@ -294,4 +295,136 @@ async fn paid_out_of_band() {
         .told(mark)
         .await
         .hold("invoice.updated invoice.paid payment_intent.canceled customer.subscription.updated customer.updated");
+}
+
+/// 20.7: a trial begins, is about to end, and ends: charged, or without a payment method.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial() {
+    const ZERO: &str = "invoice.created invoice.finalized invoice.updated invoice.paid invoice.payment_succeeded";
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    for (card, missing, end) in [
+        (true, "cancel", "customer.subscription.updated invoice.created"),
+        (false, "create_invoice", "customer.subscription.updated invoice.created"),
+        (false, "cancel", "customer.subscription.deleted"),
+        (false, "pause", "customer.subscription.paused customer.subscription.updated"),
+    ] {
+        let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+        let customer = id(&house.post("/v1/customers", &[("test_clock", &clock)]).await.ok());
+        if card {
+            house.default_card(&customer, "pm_card_visa").await;
+        }
+        let mark = house.mark().await;
+        let form = [
+            ("customer", &*customer),
+            ("items[0][price]", &price),
+            ("trial_period_days", "7"),
+            ("trial_settings[end_behavior][missing_payment_method]", missing),
+        ];
+        house.post("/v1/subscriptions", &form).await.ok();
+        let told = house.told(mark).await;
+        let kept = if card { "" } else { "setup_intent.created" };
+        told.hold(&format!("customer.subscription.created customer.updated {ZERO} {kept}"));
+        has(told.object("customer.subscription.created"), &json!({"status": "trialing"}));
+        let mark = house.mark().await;
+        house.advance(&clock, "2027-01-07T00:00:00Z").await;
+        let told = house.told(mark).await;
+        told.are("customer.subscription.trial_will_end");
+        assert_eq!(told.0[0]["created"], at("2027-01-05T00:00:00Z"));
+        let mark = house.mark().await;
+        house.advance(&clock, "2027-01-08T00:00:00Z").await;
+        let told = house.told(mark).await;
+        told.hold(end);
+        if end.contains("invoice.created") {
+            has(told.previous("customer.subscription.updated"), &json!({"status": "trialing"}));
+        }
+        let mark = house.mark().await;
+        house.advance(&clock, "2027-01-08T02:00:00Z").await;
+        let then = match (card, missing) {
+            (true, _) => format!("invoice.finalized payment_intent.created {PAID}"),
+            (false, "create_invoice") => {
+                "invoice.finalized payment_intent.created invoice.updated invoice.payment_failed \
+                                          customer.subscription.updated customer.updated"
+                    .to_owned()
+            }
+            (false, _) => String::new(),
+        };
+        house.told(mark).await.are(&then);
+    }
+}
+
+/// 20.12: a subscription whose invoices are sent: paid by its intent, out of band, or overdue.
+#[tokio::test(flavor = "multi_thread")]
+async fn sent_invoices() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    for way in ["intent", "out of band", "overdue"] {
+        let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+        let customer = house.customer("pm_card_visa", Some(&clock)).await;
+        let mark = house.mark().await;
+        let form = [
+            ("customer", &*customer),
+            ("items[0][price]", &price),
+            ("collection_method", "send_invoice"),
+            ("days_until_due", "10"),
+        ];
+        let made = house.post("/v1/subscriptions", &form).await.ok();
+        let told = house.told(mark).await;
+        told.hold("customer.subscription.created invoice.created customer.updated");
+        has(told.object("customer.subscription.created"), &json!({"status": "active"}));
+        let mark = house.mark().await;
+        house.advance(&clock, "2027-01-01T01:00:00Z").await;
+        house.told(mark).await.are("invoice.finalized payment_intent.created invoice.sent");
+        let invoice = made["latest_invoice"].as_str().expect("an invoice").to_owned();
+        let mark = house.mark().await;
+        match way {
+            "intent" => {
+                let payments = house.get(&format!("/v1/invoices/{invoice}?expand[]=payments")).await.ok();
+                let intent = payments["payments"]["data"][0]["payment"]["payment_intent"].as_str().expect("an intent");
+                let confirm = format!("/v1/payment_intents/{intent}/confirm");
+                house.post(&confirm, &[("payment_method", "pm_card_visa")]).await.ok();
+                let told = house.told(mark).await;
+                assert!(
+                    told.types().starts_with(&["charge.succeeded", "payment_intent.succeeded"]),
+                    "{:?}",
+                    told.types()
+                );
+                assert!(!told.types().contains(&"customer.subscription.updated"));
+            }
+            "out of band" => {
+                house.post(&format!("/v1/invoices/{invoice}/pay"), &[("paid_out_of_band", "true")]).await.ok();
+                house.told(mark).await.hold("invoice.updated invoice.paid payment_intent.canceled");
+            }
+            _ => {
+                house.advance(&clock, "2027-01-10T23:59:59Z").await;
+                house.told(mark).await.are("");
+                house.advance(&clock, "2027-01-11T00:00:00Z").await;
+                let told = house.told(mark).await;
+                told.are("customer.subscription.updated customer.updated");
+                assert_eq!(told.previous("customer.subscription.updated"), &json!({"status": "active"}));
+                let mark = house.mark().await;
+                house.post(&format!("/v1/invoices/{invoice}/pay"), &[("paid_out_of_band", "true")]).await.ok();
+                house.told(mark).await.hold(
+                    "invoice.updated invoice.paid payment_intent.canceled customer.subscription.updated customer.updated",
+                );
+            }
+        }
+    }
+}
+
+/// 20.15: resuming from `paused`, with its invoice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumption() {
+    let story = Story::begin().await;
+    let pause = [("bill_for[unused_time_from][type]", "none")];
+    let mark = story.house.mark().await;
+    story.house.post(&format!("{}/pause", story.path()), &pause).await.ok();
+    story.house.told(mark).await.are("customer.subscription.paused customer.subscription.updated");
+    let mark = story.house.mark().await;
+    let form = [("payment_behavior", "resume_on_payment_success")];
+    story.house.post(&format!("{}/resume", story.path()), &form).await.ok();
+    story.house.told(mark).await.are(&format!(
+        "invoice.created invoice.finalized payment_intent.created customer.subscription.updated {PAID} \
+         customer.subscription.resumed customer.subscription.updated"
+    ));
 }

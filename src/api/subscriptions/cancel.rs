@@ -9,7 +9,8 @@ use crate::{
         reply::Reply,
     },
     billing::{
-        Id, Refusal, cancel,
+        Id, Refusal,
+        cancel::{self, LastInvoice},
         subscription::{CancellationReason, NOUN, Subscription},
     },
     engine::{Owner, Subject, verb::Decision},
@@ -26,10 +27,8 @@ struct Cancel {
 
 pub(super) async fn cancel(At(id): At<String>, call: Call) -> Reply {
     let params: Cancel = call.params()?;
-    for (name, value) in [("invoice_now", params.invoice_now), ("prorate", params.prorate)] {
-        if value == Some(true) {
-            return Err(Refusal::not_supported_yet(name).into());
-        }
+    if params.prorate == Some(true) {
+        return Err(Refusal::not_supported_yet("prorate").into());
     }
     let id: Id<Subscription> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
@@ -38,7 +37,11 @@ pub(super) async fn cancel(At(id): At<String>, call: Call) -> Reply {
             let cancellation_details = details.over(subscription.cancellation_details);
             books.put(Subscription { cancellation_details, ..subscription });
         }
-        cancel::end(books, &id, CancellationReason::CancellationRequested, at)?;
+        if params.invoice_now == Some(true) {
+            cancel::end_with_invoice(books, &id, LastInvoice::Now, at)?;
+        } else {
+            cancel::end(books, &id, CancellationReason::CancellationRequested, at)?;
+        }
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
