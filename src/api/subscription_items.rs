@@ -1,24 +1,34 @@
 //! `/v1/subscription_items`
 
 use axum::{Router, routing::get};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     House,
     call::{At, Call, not_found},
     reply::{Problem, Reply},
+    subscriptions::items::{self, refuse_clear_usage},
 };
 use crate::{
     billing::{
-        Refusal,
-        subscription::{ITEM_NOUN, NOUN},
+        Books, Id, MetadataPatch, Moment, Refusal, Timestamp,
+        change::{self, Act, Change, ItemChange},
+        price::Price,
+        prorate::ProrationBehavior,
+        shape::Unsupported,
+        subscribe::PaymentBehavior,
+        subscription::{ITEM_NOUN, Item, NOUN, Subscription},
     },
     dialect::{form::Form, speak},
-    store::read,
+    engine::{Owner, Subject, verb::Decision},
+    store::{Fault, books::Needs, read},
 };
 
 pub fn routes() -> Router<House> {
-    Router::new().route("/v1/subscription_items", get(list)).route("/v1/subscription_items/{id}", get(retrieve))
+    Router::new()
+        .route("/v1/subscription_items", get(list).post(create))
+        .route("/v1/subscription_items/{id}", get(retrieve).post(update).delete(delete))
 }
 
 /// The items of a subscription as a client sees them: whole prices, and plans.
@@ -52,4 +62,170 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
     let items = spoken_items(&call, body).await?;
     let item = items.into_iter().find(|item| item.get("id").and_then(Value::as_str) == Some(&id));
     call.show_value(&ITEM_NOUN, item.ok_or_else(|| not_found(&ITEM_NOUN, &id))?).await
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Create {
+    subscription: Option<Id<Subscription>>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    payment_behavior: Option<PaymentBehavior>,
+    plan: Option<Id<Price>>,
+    price: Option<Id<Price>>,
+    proration_behavior: Option<ProrationBehavior>,
+    proration_date: Option<Timestamp>,
+    quantity: Option<i64>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    billing_thresholds: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    current_trial: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    discounts: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    price_data: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    tax_rates: Option<Unsupported>,
+}
+
+async fn create(call: Call) -> Reply {
+    let params: Create = call.params()?;
+    let subscription = params.subscription.ok_or_else(|| Refusal::missing("subscription"))?;
+    let price = params.price.or(params.plan).ok_or_else(|| Refusal::missing("price"))?;
+    let add = Act::Add { price, quantity: params.quantity, metadata: params.metadata.initial()? };
+    let change = change_of(add, params.payment_behavior, params.proration_behavior, params.proration_date, None)?;
+    let mut reader = call.house.engine.store.reader().await?;
+    let known = read::find(&mut reader, &NOUN, subscription.as_str(), call.livemode()).await?;
+    drop(reader);
+    if known.is_none() {
+        return Err(Refusal::no_such(NOUN.name, subscription.as_str()).param("subscription").into());
+    }
+    change_item(&call, subscription, change, |added| added.ok_or_else(unsaid)).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    metadata: MetadataPatch,
+    off_session: Option<bool>,
+    payment_behavior: Option<PaymentBehavior>,
+    plan: Option<Id<Price>>,
+    price: Option<Id<Price>>,
+    proration_behavior: Option<ProrationBehavior>,
+    proration_date: Option<Timestamp>,
+    quantity: Option<i64>,
+    // Known, and refused rather than ignored.
+    billing_thresholds: Option<Unsupported>,
+    current_trial: Option<Unsupported>,
+    discounts: Option<Unsupported>,
+    price_data: Option<Unsupported>,
+    tax_rates: Option<Unsupported>,
+}
+
+async fn update(At(id): At<String>, call: Call) -> Reply {
+    let params: Update = call.params()?;
+    let id: Id<Item> = Id::given(id);
+    let edit = Act::Edit {
+        id: id.clone(),
+        price: params.price.or(params.plan),
+        quantity: params.quantity,
+        metadata: params.metadata,
+    };
+    let change =
+        change_of(edit, params.payment_behavior, params.proration_behavior, params.proration_date, params.off_session)?;
+    let subscription = subscription_of(&call, &id).await?;
+    change_item(&call, subscription, change, move |_| Ok(id)).await
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Delete {
+    clear_usage: Option<bool>,
+    payment_behavior: Option<PaymentBehavior>,
+    proration_behavior: Option<ProrationBehavior>,
+    proration_date: Option<Timestamp>,
+}
+
+async fn delete(At(id): At<String>, call: Call) -> Reply {
+    let params: Delete = call.params()?;
+    refuse_clear_usage(params.clear_usage, "clear_usage".to_owned())?;
+    let id: Id<Item> = Id::given(id);
+    let remove = Act::Remove { id: id.clone() };
+    let change = change_of(remove, params.payment_behavior, params.proration_behavior, params.proration_date, None)?;
+    let subscription = subscription_of(&call, &id).await?;
+    let verb = Decision::new(Owner::of(&subscription), needs(&subscription, &change), move |books, at| {
+        change_of_items(books, &subscription, &change, at)?;
+        Ok(Subject { noun: &ITEM_NOUN, id: id.to_string(), ..Subject::deleted(&subscription) })
+    });
+    call.run(&ITEM_NOUN, verb).await
+}
+
+fn change_of(
+    act: Act,
+    payment_behavior: Option<PaymentBehavior>,
+    proration_behavior: Option<ProrationBehavior>,
+    proration_date: Option<Timestamp>,
+    off_session: Option<bool>,
+) -> Result<Change, Refusal> {
+    Ok(Change {
+        items: vec![ItemChange { param: String::new(), act }],
+        restart: false,
+        proration_behavior: proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
+        proration_date,
+        payment_behavior: items::payment_behavior(payment_behavior)?,
+        off_session: off_session.unwrap_or(false),
+    })
+}
+
+async fn subscription_of(call: &Call, id: &Id<Item>) -> Result<Id<Subscription>, Problem> {
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::subscription_of_item(&mut reader, id.as_str(), call.livemode()).await?;
+    let body = body.ok_or_else(|| not_found(&ITEM_NOUN, id.as_str()))?;
+    let subscription: Subscription = serde_json::from_str(&body).map_err(Fault::from)?;
+    Ok(subscription.id)
+}
+
+/// Does the change, and answers with the item that `which` picks, given the one that was added.
+async fn change_item(
+    call: &Call,
+    id: Id<Subscription>,
+    wanted: Change,
+    which: impl FnOnce(Option<Id<Item>>) -> Result<Id<Item>, Refusal> + Clone + Send,
+) -> Reply {
+    let verb = Decision::new(Owner::of(&id), needs(&id, &wanted), move |books, at| {
+        let known = change_of_items(books, &id, &wanted, at)?;
+        let after = books.at_path(&id)?;
+        let items = after.internal.held.as_ref().map_or(&after.items.data, |held| &held.becomes.items);
+        let added = items.iter().find(|item| known.iter().all(|known| *known != item.id));
+        let item = which(added.map(|item| item.id.clone()))?;
+        Ok(Subject::part(&id, &ITEM_NOUN, item.as_str()))
+    });
+    call.run(&ITEM_NOUN, verb).await
+}
+
+fn needs(id: &Id<Subscription>, wanted: &Change) -> Needs {
+    let mut needs = Needs { invoices_of: Some(id.clone()), ..Needs::default() };
+    items::need_prices(&wanted.items, &mut needs);
+    needs
+}
+
+/// The items there were before the change.
+fn change_of_items(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    wanted: &Change,
+    at: &mut Moment,
+) -> Result<Vec<Id<Item>>, Refusal> {
+    let before = change::open(books, id, at)?;
+    if before.status.is_terminal() {
+        return Err(change::ended());
+    }
+    let under_way = change::change(books, id, &before, wanted, at)?;
+    if !under_way {
+        books.tell(id, "customer.subscription.updated", at);
+    }
+    Ok(before.items.data.into_iter().map(|item| item.id).collect())
+}
+
+fn unsaid() -> Refusal {
+    Refusal::internal("The added item is not on its subscription.")
 }

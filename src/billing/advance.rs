@@ -46,6 +46,18 @@ pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut M
     Ok(())
 }
 
+/// Does what has been due about one subscription, before a caller looks at it: the ticker may not
+/// have come to it yet.
+pub fn catch_up(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    for _ in 0..MAXIMUM_STEPS {
+        if books.get(id).and_then(Resource::due).is_none_or(|due| due > at.now) {
+            break;
+        }
+        subscription_due(books, id, at)?;
+    }
+    Ok(())
+}
+
 fn earliest(books: &Books) -> Option<(Timestamp, Due)> {
     let subscriptions =
         books.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));

@@ -8,13 +8,14 @@ use super::{
         AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status,
         StatusTransitions, SubscriptionDetails, Tag,
     },
-    invoice_item::InvoiceItem,
+    invoice_item::{self, InvoiceItem},
     invoice_line::{
-        InvoiceItemDetails, Line, Parent as LineParent, ParentType as LineParentType, Pricing, SubscriptionItemDetails,
-        Tag as LineTag,
+        InvoiceItemDetails, Line, Parent as LineParent, ParentType as LineParentType, Pricing, ProrationDetails,
+        SubscriptionItemDetails, Tag as LineTag,
     },
     period::{Interval, Period},
     price::Price,
+    prorate,
     shape::{Inlined, Nothing, Null},
     subscription::{BillingModeType, CollectionMethod, Item, Subscription},
 };
@@ -41,14 +42,26 @@ pub struct Bill<'a> {
 /// Puts a draft invoice into the books, with the pending items it picks up and a line for each item
 /// of its subscription, and tells `invoice.created`.
 pub fn draft(books: &mut Books, bill: &Bill<'_>, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
+    let pending = if bill.include_pending_items { pending_items(books, bill) } else { Vec::new() };
+    draft_with(books, bill, pending, at)
+}
+
+/// The same with these invoice items.
+pub fn draft_with(
+    books: &mut Books,
+    bill: &Bill<'_>,
+    pending: Vec<InvoiceItem>,
+    at: &mut Moment,
+) -> Result<Id<Invoice>, Refusal> {
     let customer = books.customer()?.clone();
     let id = Id::new(&mut at.ids, customer.id.bucket());
     let mut lines = Vec::new();
-    if bill.include_pending_items {
-        for item in pending_items(books, bill) {
-            lines.push(line_of_invoice_item(&item, &id, at));
-            books.put(InvoiceItem { invoice: Some(id.clone()), ..item });
-        }
+    for item in &pending {
+        lines.push(line_of_invoice_item(item, &id, at));
+    }
+    prorate::refer_to_credited(books, &mut lines, &pending);
+    for item in pending {
+        books.put(InvoiceItem { invoice: Some(id.clone()), ..item });
     }
     if let Some(subscription) = bill.subscription {
         // The items newest first, as the order of lines has it; what is billed of each, oldest first.
@@ -77,12 +90,6 @@ pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
 }
 
 pub fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut Moment) -> Line {
-    let details = InvoiceItemDetails {
-        invoice_item: item.id.clone(),
-        proration: item.proration,
-        proration_details: Null,
-        subscription: item.subscription().cloned(),
-    };
     Line {
         id: Id::given(at.ids.next(super::invoice_line::NOUN.prefix, invoice.bucket())),
         object: LineTag::LineItem,
@@ -95,11 +102,7 @@ pub fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut 
         invoice: invoice.clone(),
         livemode: item.livemode,
         metadata: item.metadata.clone(),
-        parent: LineParent {
-            invoice_item_details: Some(details),
-            subscription_item_details: None,
-            kind: LineParentType::InvoiceItemDetails,
-        },
+        parent: parent_of_invoice_item(item),
         period: item.period,
         pretax_credit_amounts: Nothing,
         pricing: item.pricing.clone(),
@@ -108,6 +111,41 @@ pub fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut 
         subscription: item.subscription().cloned(),
         subtotal: item.amount,
         taxes: Nothing,
+    }
+}
+
+/// A proration belongs to the subscription item that it is of.
+fn parent_of_invoice_item(item: &InvoiceItem) -> LineParent {
+    if let (Some(subscription), Some(subscription_item)) = (item.subscription(), item.subscription_item()) {
+        let lines = |details: &invoice_item::ProrationDetails| {
+            details.credited_items.as_ref().and_then(|credited| credited.invoice_line_item_details.clone())
+        };
+        let details = SubscriptionItemDetails {
+            invoice_item: Some(item.id.clone()),
+            proration: item.proration,
+            proration_details: item
+                .proration_details
+                .as_ref()
+                .map(|details| ProrationDetails { credited_items: lines(details) }),
+            subscription: subscription.clone(),
+            subscription_item: subscription_item.clone(),
+        };
+        return LineParent {
+            invoice_item_details: None,
+            subscription_item_details: Some(details),
+            kind: LineParentType::SubscriptionItemDetails,
+        };
+    }
+    let details = InvoiceItemDetails {
+        invoice_item: item.id.clone(),
+        proration: item.proration,
+        proration_details: Null,
+        subscription: item.subscription().cloned(),
+    };
+    LineParent {
+        invoice_item_details: Some(details),
+        subscription_item_details: None,
+        kind: LineParentType::InvoiceItemDetails,
     }
 }
 
@@ -131,9 +169,9 @@ fn line_of_span(
         Terms::Trial => (Amount::ZERO, describe_trial(subscription.billing_mode.kind, item.quantity, name)),
     };
     let details = SubscriptionItemDetails {
-        invoice_item: Null,
+        invoice_item: None,
         proration: matches!(span.terms, Terms::Part(_)),
-        proration_details: Null,
+        proration_details: None,
         subscription: subscription.id.clone(),
         subscription_item: item.id.clone(),
     };
@@ -333,10 +371,7 @@ pub fn take_from_draft(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let mut invoice = books.find(id, "invoice")?.clone();
-    invoice
-        .lines
-        .data
-        .retain(|line| line.parent.invoice_item_details.as_ref().is_none_or(|details| details.invoice_item != *item));
+    invoice.lines.data.retain(|line| line.invoice_item() != Some(item));
     keep_draft(books, invoice, at)
 }
 

@@ -393,6 +393,14 @@ impl Books {
         }
     }
 
+    /// Makes the next update of a document count from an earlier image than the one that was loaded: for
+    /// what is changed in two transactions but told of once.
+    pub fn compare_with<R: Shelved>(&mut self, id: &Id<R>, before: R) {
+        if let Some(page) = R::shelf_mut(self).0.get_mut(id) {
+            page.base = Some(Base::Loaded(Box::new(before)));
+        }
+    }
+
     /// A document as a client sees it.
     pub fn image<R: Shelved>(&self, id: &Id<R>) -> Option<Value> {
         R::shelf(self).0.get(id).map(|page| self.spoken(&page.document))

@@ -68,12 +68,16 @@ pub fn add(
         metadata: Metadata::clone(&extra.item.metadata),
         net_amount: amount,
         parent: Some(Parent {
-            subscription_details: Some(SubscriptionDetails { subscription: subscription.id.clone() }),
+            subscription_details: Some(SubscriptionDetails {
+                subscription: subscription.id.clone(),
+                subscription_item: None,
+            }),
             kind: ParentType::SubscriptionDetails,
         }),
         period: period(extra, subscription, &param, at.now)?,
         pricing: Some(Pricing::of(price)),
         proration: false,
+        proration_details: None,
         quantity,
         quantity_decimal: quantity.to_string(),
         tax_rates: Nothing,

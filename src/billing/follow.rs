@@ -2,7 +2,7 @@
 //! finalised and not voided, never the sum of its debts.
 
 use super::{
-    Books, Id, Moment, Refusal, cancel,
+    Books, Id, Moment, Refusal, cancel, change,
     customer::Customer,
     dunning::FinalAction,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
@@ -22,6 +22,7 @@ pub fn settled(
     if let Some(paused) = paused_of(books, id) {
         resume::conclude(books, &paused, id, true, at)?;
     }
+    let changed = change::paid(books, id)?;
     if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) {
         let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
         let saved = method.filter(|_| saves && !subscription.status.is_terminal());
@@ -33,6 +34,9 @@ pub fn settled(
                 .put(Subscription { default_payment_method, status, ..subscription })
                 .tell("customer.subscription.updated", at);
         }
+    }
+    if let Some(changed) = changed {
+        books.tell(&changed, "customer.subscription.updated", at);
     }
     set_delinquent(books, false, at);
     Ok(())
@@ -50,6 +54,7 @@ fn after_settling(subscription: &Subscription, at: &Moment) -> Status {
 /// An attempt to collect an invoice came to nothing: its subscription falls behind. `attempted` says
 /// whether it had been tried before.
 pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Moment) -> Result<(), Refusal> {
+    let changed = change::unpaid(books, id)?;
     let invoice = books.find(id, "invoice")?;
     let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
     let open = invoice.status == InvoiceStatus::Open;
@@ -58,6 +63,9 @@ pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Mom
     }
     if let Some(subscription) = subscription_of(books, id).filter(|one| open && speaks(books, one, id, attempted)) {
         fall_behind(books, subscription, at);
+    }
+    if let Some(changed) = changed {
+        books.tell(&changed, "customer.subscription.updated", at);
     }
     if !first {
         set_delinquent(books, true, at);

@@ -6,12 +6,12 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     customer::{self, Customer},
     invoice::{self, Invoice},
-    invoice_line::Pricing,
+    invoice_line::{CreditedLines, Pricing},
     noun::{By, Cell, boolean, filter, null, one, text},
     period::Period,
     price,
     shape::{Nothing, Null},
-    subscription::Subscription,
+    subscription::{Item, Subscription},
     test_clock::{self, TestClock},
 };
 use crate::words;
@@ -63,6 +63,9 @@ pub struct InvoiceItem {
     pub period: Period,
     pub pricing: Option<Pricing>,
     pub proration: bool,
+    /// Of prorations only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proration_details: Option<ProrationDetails>,
     pub quantity: i64,
     pub quantity_decimal: String,
     pub tax_rates: Nothing,
@@ -87,11 +90,39 @@ words!(ParentType { SubscriptionDetails = "subscription_details" });
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SubscriptionDetails {
     pub subscription: Id<Subscription>,
+    /// Set for prorations of that item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription_item: Option<Id<Item>>,
 }
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProrationDetails {
+    /// What a credit gives back.
+    pub credited_items: Option<CreditedItems>,
+    pub discount_amounts: Nothing,
+}
+
+/// The debit that a credit refers to: still pending, or a line of an invoice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreditedItems {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_item: Option<Id<InvoiceItem>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_line_item_details: Option<CreditedLines>,
+    #[serde(rename = "type")]
+    pub kind: CreditedType,
+}
+
+words!(CreditedType { InvoiceItem = "invoice_item", InvoiceLineItems = "invoice_line_items" });
 
 impl InvoiceItem {
     pub fn subscription(&self) -> Option<&Id<Subscription>> {
         self.parent.as_ref()?.subscription_details.as_ref().map(|details| &details.subscription)
+    }
+
+    /// The subscription item that this is a proration of.
+    pub fn subscription_item(&self) -> Option<&Id<Item>> {
+        self.parent.as_ref()?.subscription_details.as_ref()?.subscription_item.as_ref()
     }
 }
 

@@ -90,11 +90,25 @@ pub struct InvoiceItemDetails {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubscriptionItemDetails {
-    pub invoice_item: Null,
+    /// Set for prorations.
+    pub invoice_item: Option<Id<InvoiceItem>>,
     pub proration: bool,
-    pub proration_details: Null,
+    pub proration_details: Option<ProrationDetails>,
     pub subscription: Id<Subscription>,
     pub subscription_item: Id<Item>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProrationDetails {
+    /// What a credit gives back, where that was invoiced.
+    pub credited_items: Option<CreditedLines>,
+}
+
+/// Lines of an invoice that a credit refers to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreditedLines {
+    pub invoice: Id<Invoice>,
+    pub invoice_line_items: Vec<Id<Line>>,
 }
 
 /// Where the amount of a line or an invoice item comes from.
@@ -113,6 +127,14 @@ words!(PricingType { PriceDetails = "price_details" });
 pub struct PriceDetails {
     pub price: Id<Price>,
     pub product: Id<Product>,
+}
+
+impl Line {
+    /// The invoice item that this line bills.
+    pub fn invoice_item(&self) -> Option<&Id<InvoiceItem>> {
+        let of_item = self.parent.invoice_item_details.as_ref().map(|details| &details.invoice_item);
+        of_item.or_else(|| self.parent.subscription_item_details.as_ref()?.invoice_item.as_ref())
+    }
 }
 
 impl Pricing {

@@ -205,11 +205,6 @@ impl Line {
             ..self
         }
     }
-
-    /// The invoice item that it bills, if it bills one.
-    pub fn invoice_item(&self) -> Option<&Id<InvoiceItem>> {
-        self.parent.invoice_item_details.as_ref().map(|details| &details.invoice_item)
-    }
 }
 
 /// Makes an item: it waits for an invoice, or goes on a given draft.
@@ -260,12 +255,13 @@ pub fn blank(books: &Books, new: NewItem, at: &mut Moment) -> Result<InvoiceItem
         metadata: Metadata::new(),
         net_amount: content.cost.amount,
         parent: new.subscription.map(|subscription| Parent {
-            subscription_details: Some(SubscriptionDetails { subscription }),
+            subscription_details: Some(SubscriptionDetails { subscription, subscription_item: None }),
             kind: ParentType::SubscriptionDetails,
         }),
         period: content.period,
         pricing: None,
         proration: false,
+        proration_details: None,
         quantity: content.cost.quantity,
         quantity_decimal: String::new(),
         tax_rates: Nothing,

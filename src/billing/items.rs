@@ -1,7 +1,7 @@
 //! Which prices may stand together on one subscription.
 
 use super::{
-    Books, Currency, Refusal,
+    Books, Currency, Id, Refusal,
     customer::Customer,
     period::Cycle,
     price::{Kind, Price},
@@ -28,11 +28,7 @@ pub fn check(
     let mut common = None;
     for (index, item) in items.iter().enumerate() {
         let param = format!("items[{index}][price]");
-        let price = usable(books, item, &param)?;
-        let Some(cycle) = price.cycle() else {
-            let message = "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.";
-            return Err(Refusal::invalid(message).param(param));
-        };
+        let (price, cycle) = recurring(books, &item.price, &param)?;
         check_quantity(item.quantity, &format!("items[{index}][quantity]"))?;
         if items[..index].iter().any(|earlier| earlier.price == item.price) {
             let message = format!("Subscription Item with price {} already exists in this subscription.", item.price);
@@ -49,9 +45,20 @@ pub fn check(
     Ok((cycles, currency))
 }
 
+/// A price that can be subscribed to, and how often it recurs.
+pub fn recurring<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<(&'a Price, Cycle), Refusal> {
+    let price = usable(books, id, param)?;
+    let cycle = price.cycle().ok_or_else(|| {
+        let message =
+            "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.";
+        Refusal::invalid(message).param(param)
+    })?;
+    Ok((price, cycle))
+}
+
 /// A price that exists and is active, as its product is.
-fn usable<'a>(books: &'a Books, item: &NewItem, param: &str) -> Result<&'a Price, Refusal> {
-    let price = books.price(&item.price).ok_or_else(|| Refusal::no_such("price", item.price.as_str()).param(param))?;
+fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<&'a Price, Refusal> {
+    let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param(param))?;
     let product_active = books.product(&price.product).is_none_or(|product: &Product| product.active);
     if price.active && product_active {
         return Ok(price);
@@ -61,7 +68,7 @@ fn usable<'a>(books: &'a Books, item: &NewItem, param: &str) -> Result<&'a Price
 
 /// The price of an invoice item: one that does not recur, in the subscription's currency.
 pub fn one_time<'a>(books: &'a Books, item: &NewItem, currency: Currency, param: &str) -> Result<&'a Price, Refusal> {
-    let price = usable(books, item, &format!("{param}[price]"))?;
+    let price = usable(books, &item.price, &format!("{param}[price]"))?;
     check_quantity(item.quantity, &format!("{param}[quantity]"))?;
     if price.kind != Kind::OneTime {
         let message =
@@ -75,7 +82,7 @@ pub fn one_time<'a>(books: &'a Books, item: &NewItem, currency: Currency, param:
     Ok(price)
 }
 
-fn check_quantity(quantity: i64, param: &str) -> Result<(), Refusal> {
+pub fn check_quantity(quantity: i64, param: &str) -> Result<(), Refusal> {
     if quantity >= 0 {
         return Ok(());
     }

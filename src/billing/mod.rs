@@ -52,11 +52,13 @@ pub mod balance;
 pub mod begin;
 pub mod bill;
 pub mod cancel;
+pub mod change;
 pub mod collect;
 pub mod confirm;
 pub mod credit;
 pub mod draft;
 pub mod dunning;
+pub mod edit;
 pub mod end_date;
 pub mod erase;
 pub mod extra;
@@ -69,6 +71,7 @@ pub mod items;
 pub mod lines;
 pub mod pause;
 pub mod pause_collection;
+pub mod pending_update;
 pub mod processing;
 pub mod prorate;
 pub mod receive;
@@ -108,6 +111,7 @@ pub fn noun_of(object: &str) -> Option<&'static Noun> {
         &refund::NOUN,
         &setup_intent::NOUN,
         &subscription::NOUN,
+        &subscription::ITEM_NOUN,
         &test_clock::NOUN,
         &webhook_endpoint::NOUN,
     ];

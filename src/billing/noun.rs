@@ -178,6 +178,8 @@ pub struct Part {
     pub id: String,
     pub customer: String,
     pub price: String,
+    /// Of a change that waits for its payment.
+    pub pending: bool,
 }
 
 impl Cell {

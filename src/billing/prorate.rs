@@ -1,7 +1,37 @@
-//! A part of a period costs the same part of its price: to the second, rounded once.
+//! A part of a period costs the same part of its price: to the second, rounded once. And the two
+//! sides of changing an item inside a period: the credit for what was billed, the debit for the rest.
 
-use super::{Amount, Timestamp, amount::Overflow, decimal::Decimal, period::Period};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, Books, Id, Metadata, Moment, Refusal, Timestamp,
+    amount::Overflow,
+    anchor,
+    decimal::Decimal,
+    invoice::{Invoice, Status as InvoiceStatus},
+    invoice_item::{
+        CreditedItems, CreditedType, InvoiceItem, Parent, ParentType, ProrationDetails as ItemDetails,
+        SubscriptionDetails, Tag,
+    },
+    invoice_line::{CreditedLines, Line, Pricing, ProrationDetails},
+    period::Period,
+    price::Price,
+    shape::{Nothing, Null},
+    subscription::{BillingModeType, Item, Status, Subscription},
+};
 use crate::words;
+
+words!(
+    /// What a change inside a period costs.
+    ProrationBehavior {
+        /// The difference, at once.
+        AlwaysInvoice = "always_invoice",
+        /// The difference, with the next invoice.
+        CreateProrations = "create_prorations",
+        /// Nothing: the new price counts from the next period on.
+        None = "none",
+    }
+);
 
 /// How much of a period, in seconds of seconds. Never a decimal number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +79,241 @@ fn greatest_common_divisor(a: i128, b: i128) -> i128 {
     if b == 0 { a.abs().max(1) } else { greatest_common_divisor(b, a % b) }
 }
 
-words!(
-    /// What to do about the parts of periods that a change leaves behind.
-    ProrationBehavior {
-        AlwaysInvoice = "always_invoice",
-        CreateProrations = "create_prorations",
-        None = "none",
+/// What an item was billed for a stretch of its current period.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Billed {
+    pub item: Id<Item>,
+    pub amount: Amount,
+    /// `3 × Basic`, for the description of its credit.
+    pub label: String,
+    pub period: Period,
+    pub pricing: Pricing,
+    pub quantity: i64,
+    /// The invoice item that billed it; otherwise the line of the item itself.
+    pub by: Option<Id<InvoiceItem>>,
+}
+
+/// What an item was billed for its current period: what was kept about it, or else its price for all
+/// of the period. A trial costs nothing.
+pub fn billed(books: &Books, subscription: &Subscription, item: &Item) -> Result<Vec<Billed>, Refusal> {
+    let known: Vec<Billed> =
+        subscription.internal.billed.iter().filter(|billed| billed.item == item.id).cloned().collect();
+    if !known.is_empty() {
+        return Ok(known);
     }
-);
+    let price = price_of(books, item)?;
+    let period = Period { start: item.current_period_start, end: item.current_period_end };
+    Ok(vec![Billed {
+        item: item.id.clone(),
+        amount: cost(books, subscription, item, period)?,
+        label: label(books, price, item.quantity),
+        period,
+        pricing: Pricing::of(price),
+        quantity: item.quantity,
+        by: None,
+    }])
+}
+
+/// What an item costs for a part of its period. The price is that of the whole period of the grid,
+/// also where the item's own is shorter.
+fn cost(books: &Books, subscription: &Subscription, item: &Item, part: Period) -> Result<Amount, Refusal> {
+    if subscription.status == Status::Trialing {
+        return Ok(Amount::ZERO);
+    }
+    let price = price_of(books, item)?;
+    let whole = subscription.grid().period_at(anchor::cycle_of(books, item)?, part.start)?;
+    Ok(Ratio::of(part.seconds(), whole.seconds()).of_price(price.unit_amount_decimal, item.quantity)?)
+}
+
+/// Gives back what was billed for an item from `time` on: of each debit the share that is left of its
+/// own period (flexible), or of the current price (classic).
+pub fn credit(
+    books: &mut Books,
+    subscription: &Subscription,
+    item: &Item,
+    time: Timestamp,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let mut debits = billed(books, subscription, item)?;
+    debits.retain(|debit| debit.period.end > time);
+    if subscription.billing_mode.kind == BillingModeType::Classic {
+        // Whatever was billed, and however often: one credit, which refers to the last debit.
+        debits.drain(..debits.len().saturating_sub(1));
+    }
+    for debit in debits {
+        let rest = Period { start: time, end: debit.period.end };
+        let amount = match subscription.billing_mode.kind {
+            BillingModeType::Flexible => Ratio::remaining(debit.period, time).of_amount(debit.amount)?,
+            BillingModeType::Classic => cost(books, subscription, item, rest)?,
+        };
+        let credited = credited(books, item, &debit);
+        let side = Side {
+            amount: amount.negated()?,
+            description: format!("Unused time on {} after {}", debit.label, time.day()?),
+            period: rest,
+            pricing: debit.pricing,
+            quantity: debit.quantity,
+            credited,
+        };
+        let made = invoice_item(subscription, item, side, at);
+        books.put(made).tell("invoiceitem.created", at);
+    }
+    Ok(())
+}
+
+/// Charges an item from `time` to the end of its period. What it says it billed is to be kept.
+pub fn debit(
+    books: &mut Books,
+    subscription: &Subscription,
+    item: &Item,
+    time: Timestamp,
+    at: &mut Moment,
+) -> Result<Billed, Refusal> {
+    let price = price_of(books, item)?;
+    let period = Period { start: time, end: item.current_period_end };
+    let (label, pricing) = (label(books, price, item.quantity), Pricing::of(price));
+    let side = Side {
+        amount: cost(books, subscription, item, period)?,
+        description: format!("Remaining time on {label} after {}", time.day()?),
+        period,
+        pricing: pricing.clone(),
+        quantity: item.quantity,
+        credited: None,
+    };
+    let made = invoice_item(subscription, item, side, at);
+    let (amount, by) = (made.amount, Some(made.id.clone()));
+    books.put(made).tell("invoiceitem.created", at);
+    Ok(Billed { item: item.id.clone(), amount, label, period, pricing, quantity: item.quantity, by })
+}
+
+/// An item that was added for free, until its next period.
+pub fn nothing_billed(books: &Books, item: &Item, time: Timestamp) -> Result<Billed, Refusal> {
+    let price = price_of(books, item)?;
+    Ok(Billed {
+        item: item.id.clone(),
+        amount: Amount::ZERO,
+        label: label(books, price, item.quantity),
+        period: Period { start: time, end: item.current_period_end },
+        pricing: Pricing::of(price),
+        quantity: item.quantity,
+        by: None,
+    })
+}
+
+pub fn price_of<'a>(books: &'a Books, item: &Item) -> Result<&'a Price, Refusal> {
+    books
+        .price(&item.price)
+        .ok_or_else(|| Refusal::internal(format!("The price {} of {} is not at hand.", item.price, item.id)))
+}
+
+/// `Basic`, `5 × Basic`.
+fn label(books: &Books, price: &Price, quantity: i64) -> String {
+    let name = books.product(&price.product).map_or("", |product| &product.name);
+    if quantity == 1 { name.to_owned() } else { format!("{quantity} × {name}") }
+}
+
+/// One side of a proration.
+struct Side {
+    amount: Amount,
+    description: String,
+    period: Period,
+    pricing: Pricing,
+    quantity: i64,
+    credited: Option<CreditedItems>,
+}
+
+/// Prorations are of the kind of invoice items: they wait for an invoice.
+fn invoice_item(subscription: &Subscription, item: &Item, side: Side, at: &mut Moment) -> InvoiceItem {
+    InvoiceItem {
+        id: Id::new(&mut at.ids, subscription.id.bucket()),
+        object: Tag::InvoiceItem,
+        amount: side.amount,
+        currency: subscription.currency,
+        customer: subscription.customer.clone(),
+        customer_account: Null,
+        date: at.now,
+        description: Some(side.description),
+        discountable: false,
+        discounts: Nothing,
+        invoice: None,
+        livemode: subscription.livemode,
+        metadata: Metadata::new(),
+        net_amount: side.amount,
+        parent: Some(Parent {
+            subscription_details: Some(SubscriptionDetails {
+                subscription: subscription.id.clone(),
+                subscription_item: Some(item.id.clone()),
+            }),
+            kind: ParentType::SubscriptionDetails,
+        }),
+        period: side.period,
+        pricing: Some(side.pricing),
+        proration: true,
+        proration_details: Some(ItemDetails { credited_items: side.credited, discount_amounts: Nothing }),
+        quantity: side.quantity,
+        quantity_decimal: side.quantity.to_string(),
+        tax_rates: Nothing,
+        test_clock: subscription.test_clock.clone(),
+    }
+}
+
+/// What a credit refers to: the invoice item while it is pending, else the line that billed it, where
+/// that invoice is at hand.
+fn credited(books: &Books, item: &Item, debit: &Billed) -> Option<CreditedItems> {
+    let lines = match &debit.by {
+        Some(by) if books.get(by).is_some_and(|made| made.invoice.is_none()) => {
+            return Some(CreditedItems {
+                invoice_item: Some(by.clone()),
+                invoice_line_item_details: None,
+                kind: CreditedType::InvoiceItem,
+            });
+        }
+        Some(by) => line_of_invoice_item(books, by),
+        None => {
+            let bills = |line: &&Line| {
+                let details = line.parent.subscription_item_details.as_ref();
+                details.is_some_and(|details| details.subscription_item == item.id && details.invoice_item.is_none())
+                    && line.period == debit.period
+            };
+            invoices(books).find_map(|invoice| invoice.lines.data.iter().find(bills)).map(refer_to)
+        }
+    };
+    lines.map(|lines| CreditedItems {
+        invoice_item: None,
+        invoice_line_item_details: Some(lines),
+        kind: CreditedType::InvoiceLineItems,
+    })
+}
+
+/// What counts as billed: the newest first, without what was taken back.
+fn invoices(books: &Books) -> impl Iterator<Item = &Invoice> {
+    let mut invoices: Vec<&Invoice> =
+        books.all::<Invoice>().filter(|invoice| invoice.status != InvoiceStatus::Void).collect();
+    invoices.reverse();
+    invoices.into_iter()
+}
+
+fn line_of_invoice_item(books: &Books, item: &Id<InvoiceItem>) -> Option<CreditedLines> {
+    let bills = |line: &&Line| line.invoice_item() == Some(item);
+    invoices(books).find_map(|invoice| invoice.lines.data.iter().find(bills)).map(refer_to)
+}
+
+fn refer_to(line: &Line) -> CreditedLines {
+    CreditedLines { invoice: line.invoice.clone(), invoice_line_items: vec![line.id.clone()] }
+}
+
+/// A credit of what was still pending when it was made refers to the line that has billed it by now.
+pub fn refer_to_credited(books: &Books, lines: &mut [Line], items: &[InvoiceItem]) {
+    for (place, item) in items.iter().enumerate() {
+        let credited = item.proration_details.as_ref().and_then(|details| details.credited_items.as_ref());
+        let Some(debit) = credited.and_then(|credited| credited.invoice_item.as_ref()) else { continue };
+        let beside = lines.iter().find(|line| line.invoice_item() == Some(debit)).map(refer_to);
+        let credited_items = beside.or_else(|| line_of_invoice_item(books, debit));
+        if let Some(details) = lines.get_mut(place).and_then(|line| line.parent.subscription_item_details.as_mut()) {
+            details.proration_details = Some(ProrationDetails { credited_items });
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

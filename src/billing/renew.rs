@@ -49,6 +49,7 @@ fn roll_over(books: &Books, mut subscription: Subscription) -> Result<(Subscript
     for item in &mut subscription.items.data {
         if let Some(span) = spans.iter().find(|span| span.item == item.id) {
             (item.current_period_start, item.current_period_end) = (span.period.start, span.period.end);
+            subscription.internal.billed.retain(|billed| billed.item != item.id);
         }
     }
     Ok((subscription, spans))

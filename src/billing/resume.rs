@@ -11,7 +11,7 @@ use super::{
     finalize,
     invoice::{BillingReason, Invoice},
     period::Period,
-    prorate::ProrationBehavior,
+    prorate::{self, ProrationBehavior},
     subscription::{BillingModeType, CollectionMethod, Status, Subscription},
 };
 use crate::words;
@@ -76,10 +76,13 @@ pub fn resume(books: &mut Books, id: &Id<Subscription>, wanted: Resumption, at: 
         ResumeAnchor::Now => from,
         ResumeAnchor::Unchanged => subscription.billing_cycle_anchor,
     };
-    let (resumed, mut spans) = restarted(books, subscription.clone(), from, anchor)?;
+    let (mut resumed, mut spans) = restarted(books, subscription.clone(), from, anchor)?;
     if wanted.anchor == ResumeAnchor::Unchanged {
         if wanted.proration_behavior == ProrationBehavior::None {
             // What is left of the current period is free.
+            for item in &resumed.items.data {
+                resumed.internal.billed.push(prorate::nothing_billed(books, item, from)?);
+            }
             go_on(books, resumed, Status::Active, at);
             return Ok(());
         }
@@ -154,6 +157,7 @@ fn restarted(
     let config = subscription.billing_cycle_anchor_config.filter(|_| anchor == subscription.billing_cycle_anchor);
     let mut resumed =
         Subscription { billing_cycle_anchor: anchor, billing_cycle_anchor_config: config, ..subscription };
+    resumed.internal.billed.clear();
     if resumed.cancel_at_period_end {
         // It ends with the new period, not with the one it was paused in.
         resumed.cancel_at = None;

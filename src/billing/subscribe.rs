@@ -4,7 +4,7 @@ use super::{
     Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     anchor::Span,
     announce,
-    begin::{self, Beginning, When},
+    begin::{self, Beginning, First, When},
     bill::{self, Bill},
     collect::{self, Collection},
     customer::Customer,
@@ -18,6 +18,7 @@ use super::{
     payment_method::PaymentMethod,
     period::{Cycle, OutOfCalendar, Period},
     price::Price,
+    prorate::{self, Billed},
     setup,
     shape::{Inlined, Nothing, Null},
     subscription::{
@@ -112,6 +113,7 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
     }
     let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
     let mut subscription = blank(&customer, wanted, &begun, currency, at);
+    subscription.internal.billed = begins_free(books, &subscription, &begun)?;
     end_date::set_on_new(&mut subscription, wanted.cancel_at, at.now)?;
     (subscription.internal.only_if_paid, subscription.internal.set_currency) =
         (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete, customer.currency.is_none());
@@ -205,6 +207,13 @@ fn when(books: &Books, wanted: &NewSubscription, now: Timestamp) -> Result<When,
     })
 }
 
+/// What begins without being billed for its first period: nothing of it is given back later.
+fn begins_free(books: &Books, subscription: &Subscription, begun: &Beginning) -> Result<Vec<Billed>, Refusal> {
+    let is_billed = |first: &First| first.billed.iter().any(|(period, _)| period.end == first.period.end);
+    let free = subscription.items.data.iter().zip(&begun.items).filter(|(_, first)| !is_billed(first));
+    free.map(|(item, first)| prorate::nothing_billed(books, item, first.period.start)).collect()
+}
+
 fn blank(
     customer: &Customer,
     wanted: &NewSubscription,
@@ -271,7 +280,7 @@ fn blank(
         },
         pending_invoice_item_interval: Null,
         pending_setup_intent: None,
-        pending_update: Null,
+        pending_update: None,
         schedule: Null,
         start_date: begun.start_date,
         status: Status::Incomplete,
@@ -382,7 +391,7 @@ fn settle(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<b
 }
 
 /// No attempt now; the intent waits for the client, with the default payment method if there is one.
-fn wait_for_client(books: &mut Books, invoice: &Id<Invoice>) -> Result<(), Refusal> {
+pub fn wait_for_client(books: &mut Books, invoice: &Id<Invoice>) -> Result<(), Refusal> {
     let method =
         collect::resolve_payment_method(books, books.find(invoice, "invoice")?).map(|method| method.id.clone());
     let intent = collect::intent_of(books, invoice).cloned();

@@ -14,8 +14,10 @@ use super::{
     pause::StatusDetails,
     pause_collection::PauseCollection,
     payment_method::{self, PaymentMethod},
+    pending_update::{Held, PendingUpdate},
     period::Period,
     price::{self, Price},
+    prorate::Billed,
     resume::Resuming,
     setup_intent::{self, SetupIntent},
     shape::{Inlined, Nothing, Null},
@@ -67,11 +69,15 @@ pub static NOUN: Noun = Noun {
         null("items.data.discounts"),
         null("items.data.tax_rates"),
         null("on_behalf_of"),
+        null("pending_update.discounts"),
         null("schedule"),
         null("transfer_data.destination"),
         Link { path: "items.data.price", to: Target::Inline(&price::NOUN) },
     ],
-    inlines: &[Inline { parents: "items.data", key: "price" }],
+    inlines: &[
+        Inline { parents: "items.data", key: "price" },
+        Inline { parents: "pending_update.subscription_items", key: "price" },
+    ],
     previews: &[],
 };
 
@@ -146,7 +152,7 @@ pub struct Subscription {
     pub payment_settings: PaymentSettings,
     pub pending_invoice_item_interval: Null,
     pub pending_setup_intent: Option<Id<SetupIntent>>,
-    pub pending_update: Null,
+    pub pending_update: Option<PendingUpdate>,
     pub schedule: Null,
     pub start_date: Timestamp,
     pub status: Status,
@@ -188,9 +194,18 @@ pub struct Internal {
     /// The end of trial of which `customer.subscription.trial_will_end` has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_trial_end: Option<Timestamp>,
+    /// What the items were billed for their current periods, where it is not simply their price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub billed: Vec<Billed>,
+    /// A price above zero has been billed before: becoming paid again does not restart the cycle.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_paid: bool,
+    /// A change that waits for its payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<Held>>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     pub id: Id<Item>,
     pub object: ItemTag,
@@ -207,7 +222,7 @@ pub struct Item {
     pub tax_rates: Nothing,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ItemTag {
     #[serde(rename = "subscription_item")]
     SubscriptionItem,
@@ -390,7 +405,8 @@ impl Resource for Subscription {
         let renewal = self.period().map(|period| period.end);
         match self.status {
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
-                [renewal, self.cancel_at, self.collection_resumes_at(), self.trial_notice_at()]
+                let expiry = self.pending_update.as_ref().map(|pending| pending.expires_at);
+                [renewal, self.cancel_at, self.collection_resumes_at(), self.trial_notice_at(), expiry]
                     .into_iter()
                     .flatten()
                     .min()
@@ -405,12 +421,14 @@ impl Resource for Subscription {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let part = |item: &Item| Part {
-            id: item.id.to_string(),
+        let part = |item: &Item, pending: bool| Part {
+            id: if pending { format!("{}.pending", item.id) } else { item.id.to_string() },
             customer: self.customer.to_string(),
             price: item.price.to_string(),
+            pending,
         };
-        self.items.data.iter().map(part).collect()
+        let held = self.internal.held.iter().flat_map(|held| &held.becomes.items);
+        self.items.data.iter().map(|item| part(item, false)).chain(held.map(|item| part(item, true))).collect()
     }
 
     fn check(&self) -> Result<(), &'static str> {

@@ -342,13 +342,21 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
     }
 }
 
-/// What a receipt under way remembers: noun, id, the intents to ask about, and whether a decline is
-/// the answer.
+/// What a receipt under way remembers: noun, id, the intents to ask about, whether a decline is the
+/// answer, and whether it is a stub or only a part.
 fn subject_text(subject: &Subject, open: &[Open]) -> String {
     let intents: Vec<&str> = open.iter().map(|open| open.intent.as_str()).collect();
     let declined = subject.unless_declined.as_ref().map_or("", |intent| intent.as_str());
-    format!("{} {} {} {declined}", subject.noun.object, subject.id, intents.join(","))
+    let shown = match &subject.part {
+        _ if subject.deleted => DELETED.to_owned(),
+        Some((noun, id)) => format!("{} {id}", noun.object),
+        None => String::new(),
+    };
+    format!("{} {} {} {declined} {shown}", subject.noun.object, subject.id, intents.join(","))
 }
+
+/// How a receipt under way says that the answer is a stub.
+const DELETED: &str = "deleted";
 
 fn subject_of(text: &str) -> Option<(Subject, Vec<String>)> {
     let mut words = text.split(' ');
@@ -356,8 +364,8 @@ fn subject_of(text: &str) -> Option<(Subject, Vec<String>)> {
     let id = words.next()?.to_owned();
     let intents = words.next()?.split(',').map(ToOwned::to_owned).collect();
     let declined = words.next().filter(|id| !id.is_empty()).map(crate::billing::Id::given);
-    Some((
-        Subject { noun, id, deleted: false, unless_declined: declined, refusal: None, part: None, shown_once: None },
-        intents,
-    ))
+    let shown = words.next().unwrap_or_default();
+    let part = crate::billing::noun_of(shown).zip(words.next().map(ToOwned::to_owned));
+    let deleted = shown == DELETED;
+    Some((Subject { noun, id, deleted, unless_declined: declined, refusal: None, part, shown_once: None }, intents))
 }

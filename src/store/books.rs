@@ -15,6 +15,7 @@ use crate::billing::{
     id::Bucket,
     price::{self, Price},
     product::{self, Product},
+    subscription::Subscription,
     test_clock,
     webhook_endpoint::{self, WebhookEndpoint},
 };
@@ -28,6 +29,8 @@ pub struct Needs {
     pub prices: Vec<Id<Price>>,
     /// All invoices of the subscription that this invoice belongs to.
     pub invoices_beside: Option<String>,
+    /// The latest invoices of this subscription: where its items were billed.
+    pub invoices_of: Option<Id<Subscription>>,
 }
 
 impl Needs {
@@ -194,14 +197,17 @@ async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: 
         }
     }
     for (place, opening) in openings.iter().enumerate() {
-        let Some(invoice) = &opening.needs.invoices_beside else { continue };
-        let bodies: Vec<String> = sqlx::query_scalar(
-            "select body from invoices
-             where subscription = (select subscription from invoices where id = $1) order by id desc limit 100",
-        )
-        .bind(invoice)
-        .fetch_all(&mut *connection)
-        .await?;
+        let mut bodies: Vec<String> = Vec::new();
+        if let Some(invoice) = &opening.needs.invoices_beside {
+            let sql = "select body from invoices
+                 where subscription = (select subscription from invoices where id = $1) order by id desc limit 100";
+            bodies.extend(sqlx::query_scalar::<_, String>(sql).bind(invoice).fetch_all(&mut *connection).await?);
+        }
+        if let Some(subscription) = &opening.needs.invoices_of {
+            let sql = "select body from invoices where subscription = $1 order by id desc limit 20";
+            let query = sqlx::query_scalar::<_, String>(sql).bind(subscription.as_str());
+            bodies.extend(query.fetch_all(&mut *connection).await?);
+        }
         loaded.needed.extend(bodies.into_iter().map(|body| (place, "invoice", body)));
     }
     Ok(())

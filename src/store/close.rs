@@ -218,14 +218,15 @@ async fn write_parts(connection: &mut Connection, inserted: &[Row], updated: &[R
         return Ok(());
     }
     sqlx::query(
-        "insert into subscription_items (id, bucket, subscription, customer, price)
-         select * from unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::text[])",
+        "insert into subscription_items (id, bucket, subscription, customer, price, pending)
+         select * from unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::boolean[])",
     )
     .bind(parts.iter().map(|(_, part)| part.id.as_str()).collect::<Vec<_>>())
     .bind(parts.iter().map(|(row, _)| row.bucket.number()).collect::<Vec<_>>())
     .bind(parts.iter().map(|(row, _)| row.id.as_str()).collect::<Vec<_>>())
     .bind(parts.iter().map(|(_, part)| part.customer.as_str()).collect::<Vec<_>>())
     .bind(parts.iter().map(|(_, part)| part.price.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|(_, part)| part.pending).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -85,7 +85,7 @@ fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
         Condition::Null(column, wanted) => sql.push(format!("({column} is null) = ")).push_bind(*wanted),
         Condition::Compare(column, comparison, value) => sql.push(format!("{column} {comparison} ")).push_bind(*value),
         Condition::ItemPrice(price) => sql
-            .push("id in (select subscription from subscription_items where price = ")
+            .push("id in (select subscription from subscription_items where not pending and price = ")
             .push_bind(price.clone())
             .push(")"),
         Condition::Delivered(wanted) => {

@@ -77,7 +77,7 @@ pub async fn subscription_of_item(
 ) -> Result<Option<String>, Fault> {
     Ok(sqlx::query_scalar(
         "select s.body from subscription_items i join subscriptions s on s.id = i.subscription and s.bucket = i.bucket
-         where i.id = $1 and i.bucket = $2 and s.livemode = $3",
+         where i.id = $1 and i.bucket = $2 and not i.pending and s.livemode = $3",
     )
     .bind(item)
     .bind(Bucket::of(item).number())

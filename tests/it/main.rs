@@ -5,6 +5,8 @@ mod authentication;
 mod balance;
 mod cancelling;
 mod catalogue;
+mod change_items;
+mod changes;
 mod clocks;
 mod crashes;
 mod creation;

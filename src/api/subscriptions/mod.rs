@@ -3,6 +3,7 @@
 mod cancel;
 mod create;
 mod extras;
+pub mod items;
 mod pause;
 mod resume;
 mod update;

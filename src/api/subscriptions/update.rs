@@ -2,40 +2,50 @@
 
 use serde::Deserialize;
 
-use super::{CancellationDetailsParams, PaymentSettingsParams};
+use super::{
+    CancellationDetailsParams, PaymentSettingsParams,
+    items::{self, ItemParams},
+};
 use crate::{
     api::{
         call::{At, Call},
         reply::Reply,
     },
     billing::{
-        Id, MetadataPatch, Refusal, cancel,
+        Id, MetadataPatch, Refusal, Timestamp, cancel,
+        change::{self, Change},
         pause_collection::PauseCollection,
         payment_method::PaymentMethod,
+        prorate::ProrationBehavior,
         shape::{Patch, Text, Unsupported},
-        subscribe::check_payment_method,
+        subscribe::{PaymentBehavior, check_payment_method},
         subscription::{NOUN, PaymentSettings, Subscription},
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
+    words,
 };
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Update {
+    billing_cycle_anchor: Option<AnchorParams>,
     cancel_at_period_end: Option<bool>,
     cancellation_details: Option<CancellationDetailsParams>,
     default_payment_method: Patch<Id<PaymentMethod>>,
     description: Patch<Text<500>>,
+    items: Vec<ItemParams>,
     metadata: MetadataPatch,
     off_session: Option<bool>,
     pause_collection: Patch<PauseCollection>,
+    payment_behavior: Option<PaymentBehavior>,
     payment_settings: Option<PaymentSettingsParams>,
+    proration_behavior: Option<ProrationBehavior>,
+    proration_date: Option<Timestamp>,
     // Known, and refused rather than ignored.
     add_invoice_items: Option<Unsupported>,
     application_fee_percent: Option<Unsupported>,
     automatic_tax: Option<Unsupported>,
-    billing_cycle_anchor: Option<Unsupported>,
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
     cancel_at: Option<Unsupported>,
@@ -45,20 +55,38 @@ struct Update {
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
     invoice_settings: Option<Unsupported>,
-    items: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
-    payment_behavior: Option<Unsupported>,
     pending_invoice_item_interval: Option<Unsupported>,
-    proration_behavior: Option<Unsupported>,
-    proration_date: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
     trial_end: Option<Unsupported>,
     trial_from_plan: Option<Unsupported>,
     trial_settings: Option<Unsupported>,
 }
 
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct AnchorParams {
+    #[serde(rename = "type")]
+    kind: AnchorType,
+}
+
+words!(AnchorType { Now = "now", Unchanged = "unchanged" });
+
 impl Update {
-    /// A subscription that has ended takes metadata and reasons, nothing else.
+    /// What is to be different about items and cycle, if anything.
+    fn change(&mut self) -> Result<Option<Change>, Refusal> {
+        let restart = self.billing_cycle_anchor.is_some_and(|anchor| anchor.kind == AnchorType::Now);
+        let items = items::changes(std::mem::take(&mut self.items), "items")?;
+        let change = Change {
+            items,
+            restart,
+            proration_behavior: self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
+            proration_date: self.proration_date,
+            payment_behavior: items::payment_behavior(self.payment_behavior)?,
+            off_session: self.off_session.unwrap_or(false),
+        };
+        Ok((restart || !change.items.is_empty()).then_some(change))
+    }
+
     fn check_ended(&self) -> Result<(), Refusal> {
         let other = self.cancel_at_period_end.is_some()
             || self.default_payment_method != Patch::Keep
@@ -66,8 +94,7 @@ impl Update {
             || self.pause_collection != Patch::Keep
             || self.payment_settings.is_some();
         if other {
-            let message = "A canceled subscription can only update its cancellation_details and metadata.";
-            return Err(Refusal::invalid(message).code("invalid_canceled_subscription_fields"));
+            return Err(change::ended());
         }
         Ok(())
     }
@@ -90,10 +117,17 @@ impl Update {
 }
 
 pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+    let mut params: Update = call.params()?;
     let id: Id<Subscription> = Id::given(id);
-    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
-        let subscription = books.at_path(&id)?.clone();
+    let change = params.change()?;
+    let mut needs = Needs::default();
+    if let Some(change) = &change {
+        items::need_prices(&change.items, &mut needs);
+        needs.invoices_of = Some(id.clone());
+    }
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        let before = change::open(books, &id, at)?;
+        let subscription = before.clone();
         if subscription.status.is_terminal() {
             params.check_ended()?;
         }
@@ -109,7 +143,13 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
         if let Some(wanted) = at_period_end {
             cancel::at_period_end(books, &id, wanted, at)?;
         }
-        books.tell(&id, "customer.subscription.updated", at);
+        let under_way = match change {
+            Some(wanted) => change::change(books, &id, &before, &wanted, at)?,
+            None => false,
+        };
+        if !under_way {
+            books.tell(&id, "customer.subscription.updated", at);
+        }
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

@@ -1,0 +1,87 @@
+//! What callers say about the items of a subscription that is there already, and about what a change
+//! of them costs.
+
+use serde::Deserialize;
+
+use crate::{
+    billing::{
+        Id, MetadataPatch, Refusal,
+        change::{Act, ItemChange},
+        price::Price,
+        shape::Unsupported,
+        subscribe::PaymentBehavior,
+        subscription::Item,
+    },
+    store::books::Needs,
+};
+
+/// An entry of `items`: without an id it adds an item.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ItemParams {
+    clear_usage: Option<bool>,
+    deleted: Option<bool>,
+    id: Option<Id<Item>>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    plan: Option<Id<Price>>,
+    price: Option<Id<Price>>,
+    quantity: Option<i64>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    billing_thresholds: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    current_trial: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    discounts: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    price_data: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    tax_rates: Option<Unsupported>,
+}
+
+impl ItemParams {
+    /// What is wanted, and from which parameter.
+    pub fn change(self, param: String) -> Result<ItemChange, Refusal> {
+        let within = |member: &str| if param.is_empty() { member.to_owned() } else { format!("{param}[{member}]") };
+        refuse_clear_usage(self.clear_usage, within("clear_usage"))?;
+        let price = self.price.or(self.plan);
+        let act = match (self.id, self.deleted.unwrap_or(false)) {
+            (Some(id), true) => Act::Remove { id },
+            (None, true) => return Err(Refusal::missing(within("id"))),
+            (Some(id), false) => Act::Edit { id, price, quantity: self.quantity, metadata: self.metadata },
+            (None, false) => Act::Add {
+                price: price.ok_or_else(|| Refusal::missing(within("price")))?,
+                quantity: self.quantity,
+                metadata: self.metadata.initial()?,
+            },
+        };
+        Ok(ItemChange { param, act })
+    }
+}
+
+/// Nothing here is metered, so there is no usage to clear.
+pub fn refuse_clear_usage(clear_usage: Option<bool>, param: String) -> Result<(), Refusal> {
+    if clear_usage == Some(true) { Err(Refusal::not_supported_yet(param)) } else { Ok(()) }
+}
+
+/// What an unpaid invoice shall mean for the change.
+pub fn payment_behavior(given: Option<PaymentBehavior>) -> Result<PaymentBehavior, Refusal> {
+    match given.unwrap_or(PaymentBehavior::AllowIncomplete) {
+        supported @ (PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete) => Ok(supported),
+        other => Err(Refusal::not_supported_yet(format!("payment_behavior={other}")).param("payment_behavior")),
+    }
+}
+
+/// All entries of a parameter.
+pub fn changes(items: Vec<ItemParams>, param: &str) -> Result<Vec<ItemChange>, Refusal> {
+    items.into_iter().enumerate().map(|(index, item)| item.change(format!("{param}[{index}]"))).collect()
+}
+
+/// The prices that changes put on a subscription.
+pub fn need_prices(changes: &[ItemChange], needs: &mut Needs) {
+    let price = |change: &ItemChange| match &change.act {
+        Act::Add { price, .. } => Some(price.clone()),
+        Act::Edit { price, .. } => price.clone(),
+        Act::Remove { .. } => None,
+    };
+    needs.prices.extend(changes.iter().filter_map(price));
+}

@@ -1,0 +1,351 @@
+//! Changing what a subscription consists of, or when its cycle begins: what that costs now, what
+//! waits for the next invoice, and what an unpaid invoice means for the change.
+
+use super::{
+    Books, Id, Metadata, MetadataPatch, Moment, Refusal, Timestamp, advance,
+    anchor::{self, Span},
+    bill::{self, Bill},
+    cancel::busy,
+    collect::{self, Collection},
+    edit::{self, Edit},
+    finalize,
+    invoice::{BillingReason, Invoice, Status as InvoiceStatus},
+    invoice_item::InvoiceItem,
+    pending_update::{Becomes, Held},
+    period::Period,
+    price::Price,
+    prorate::{self, ProrationBehavior},
+    subscribe::{PaymentBehavior, wait_for_client},
+    subscription::{BillingModeType, CollectionMethod, Item, Status, Subscription},
+};
+
+/// What a caller wants to be different.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub items: Vec<ItemChange>,
+    /// Whether a new period begins now (`billing_cycle_anchor`).
+    pub restart: bool,
+    pub proration_behavior: ProrationBehavior,
+    pub proration_date: Option<Timestamp>,
+    pub payment_behavior: PaymentBehavior,
+    pub off_session: bool,
+}
+
+impl Default for Change {
+    fn default() -> Self {
+        Change {
+            items: Vec::new(),
+            restart: false,
+            proration_behavior: ProrationBehavior::CreateProrations,
+            proration_date: None,
+            payment_behavior: PaymentBehavior::AllowIncomplete,
+            off_session: false,
+        }
+    }
+}
+
+/// A change of one item. The parameter that it came from is named in refusals.
+#[derive(Clone, Debug)]
+pub struct ItemChange {
+    pub param: String,
+    pub act: Act,
+}
+
+#[derive(Clone, Debug)]
+pub enum Act {
+    Add { price: Id<Price>, quantity: Option<i64>, metadata: Metadata },
+    Edit { id: Id<Item>, price: Option<Id<Price>>, quantity: Option<i64>, metadata: MetadataPatch },
+    Remove { id: Id<Item> },
+}
+
+/// A change, worked out: its prorations and the draft that is due at once are in the books, the
+/// subscription is as it was.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub becomes: Becomes,
+    pub invoice: Option<Id<Invoice>>,
+}
+
+/// Changes a subscription. Whether that is still under way, because the processor has to be asked
+/// first: then [`paid`] or [`unpaid`] does the rest. `before` is the subscription before the request.
+pub fn change(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    before: &Subscription,
+    change: &Change,
+    at: &mut Moment,
+) -> Result<bool, Refusal> {
+    let plan = plan(books, id, change, at)?;
+    let Some(invoice) = plan.invoice.clone() else {
+        become_so(books, id, plan.becomes, None)?;
+        return Ok(false);
+    };
+    let subscription = books.find(id, "subscription")?.clone();
+    if subscription.collection_method == CollectionMethod::SendInvoice {
+        // Its draft can be looked at for an hour, as any other.
+        become_so(books, id, plan.becomes, Some(invoice))?;
+        return Ok(false);
+    }
+    finalize::finalize(books, &invoice, at)?;
+    if books.find(&invoice, "invoice")?.status == InvoiceStatus::Paid {
+        become_so(books, id, plan.becomes, Some(invoice))?;
+        return Ok(false);
+    }
+    if change.payment_behavior == PaymentBehavior::DefaultIncomplete {
+        wait_for_client(books, &invoice)?;
+        become_so(books, id, plan.becomes, Some(invoice))?;
+        fall_behind(books, id)?;
+        return Ok(false);
+    }
+    let held = Held {
+        invoice: invoice.clone(),
+        payment_behavior: change.payment_behavior,
+        becomes: plan.becomes,
+        before: Some(Box::new(before.clone())),
+    };
+    let mut holding = subscription;
+    holding.internal.held = Some(Box::new(held));
+    books.put(holding);
+    let collection = Collection { automatic: false, off_session: change.off_session, payment_method: None };
+    collect::collect(books, &invoice, &collection, at)?;
+    Ok(true)
+}
+
+/// The subscription that a request names, as it is before the request: what was due earlier has been
+/// done, and no payment decides about it right now.
+pub fn open(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<Subscription, Refusal> {
+    let subscription = books.at_path(id)?;
+    if subscription.internal.held.as_ref().is_some_and(|held| held.before.is_some()) {
+        return Err(busy());
+    }
+    advance::catch_up(books, id, at)?;
+    Ok(books.at_path(id)?.clone())
+}
+
+/// Works a change out.
+pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut Moment) -> Result<Plan, Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    check_status(&subscription)?;
+    let time = proration_time(&subscription, change, at.now)?;
+    let edits = edit::edits(books, &subscription, &change.items, at)?;
+    let restarts = restarts(books, &subscription, change, &edits)?;
+    let mut becomes = Becomes {
+        billing_cycle_anchor: if restarts { at.now } else { subscription.billing_cycle_anchor },
+        billing_cycle_anchor_config: subscription.billing_cycle_anchor_config.filter(|_| !restarts),
+        items: edits.iter().filter_map(|edit| edit.new.clone()).collect(),
+        billed: subscription.internal.billed.clone(),
+        was_paid: subscription.internal.was_paid
+            || subscription.status != Status::Trialing
+                && edit::is_paid(books, edits.iter().filter_map(|edit| edit.old.as_ref())),
+    };
+    let waiting: Vec<Id<InvoiceItem>> = books.all::<InvoiceItem>().map(|item| item.id.clone()).collect();
+    for edit in edits.iter().filter(|edit| edit.changed || restarts) {
+        becomes.billed.retain(|billed| !edit.is_of(&billed.item));
+        prorate_edit(books, &subscription, edit, change, (time, restarts), &mut becomes, at)?;
+    }
+    let mut changed = becoming(subscription.clone(), becomes.clone());
+    if changed.cancel_at_period_end {
+        // It ends with the new period, not with the one that is cut short.
+        changed.cancel_at = None;
+    }
+    let mut spans = Vec::new();
+    for item in becomes.items.iter_mut().filter(|_| restarts) {
+        let span = changed.span_from(books, item, at.now)?;
+        (item.current_period_start, item.current_period_end) = (span.period.start, span.period.end);
+        spans.push(span);
+    }
+    let made: Vec<InvoiceItem> =
+        books.all::<InvoiceItem>().filter(|item| !waiting.contains(&item.id)).cloned().collect();
+    let invoice = draft(books, &subscription, change, (spans, made), &becomes, at)?;
+    Ok(Plan { becomes, invoice })
+}
+
+/// Only what moves no money may change before the first payment; what has ended changes no more.
+fn check_status(subscription: &Subscription) -> Result<(), Refusal> {
+    match subscription.status {
+        Status::Active | Status::PastDue | Status::Paused | Status::Trialing | Status::Unpaid => Ok(()),
+        Status::Incomplete => Err(Refusal::invalid(
+            "This subscription's first invoice has not been paid yet. Until it is, neither its items nor its billing cycle can \
+             be changed.",
+        )),
+        Status::Canceled | Status::IncompleteExpired => Err(ended()),
+    }
+}
+
+/// A subscription that has ended takes metadata and reasons, nothing else.
+pub fn ended() -> Refusal {
+    Refusal::invalid("A canceled subscription can only update its cancellation_details and metadata.")
+        .code("invalid_canceled_subscription_fields")
+}
+
+/// When prorations count from: it must lie inside the current period.
+fn proration_time(subscription: &Subscription, change: &Change, now: Timestamp) -> Result<Timestamp, Refusal> {
+    let Some(time) = change.proration_date else { return Ok(now) };
+    let inside = |item: &Item| item.current_period_start <= time && time < item.current_period_end;
+    if subscription.items.data.iter().all(inside) {
+        return Ok(time);
+    }
+    let message = "Invalid proration_date: it must lie inside the current period of the subscription's items.";
+    Err(Refusal::invalid(message).param("proration_date"))
+}
+
+/// Whether a new period begins now: when asked for, and in classic mode when the interval changes or
+/// what was free becomes paid for the first time.
+fn restarts(books: &Books, subscription: &Subscription, change: &Change, edits: &[Edit]) -> Result<bool, Refusal> {
+    if subscription.status == Status::Trialing {
+        if change.restart {
+            let message = "The billing cycle of a subscription in a trial begins when the trial ends.";
+            return Err(Refusal::invalid(message).param("billing_cycle_anchor"));
+        }
+        return Ok(false);
+    }
+    if change.restart || subscription.billing_mode.kind == BillingModeType::Flexible {
+        return Ok(change.restart);
+    }
+    let cycles = |item: Option<&Item>| item.map(|item| anchor::cycle_of(books, item)).transpose();
+    let (mut old, mut new) = (None, None);
+    for edit in edits {
+        old = cycles(edit.old.as_ref())?.or(old);
+        new = cycles(edit.new.as_ref())?.or(new);
+    }
+    let paid = |items: &mut dyn Iterator<Item = &Item>| edit::is_paid(books, items);
+    let becomes_paid = !subscription.internal.was_paid
+        && !paid(&mut edits.iter().filter_map(|edit| edit.old.as_ref()))
+        && paid(&mut edits.iter().filter_map(|edit| edit.new.as_ref()));
+    Ok(old != new || becomes_paid)
+}
+
+/// The credit and the debit of one item, and what there is to know later of what it was billed.
+fn prorate_edit(
+    books: &mut Books,
+    subscription: &Subscription,
+    edit: &Edit,
+    change: &Change,
+    (time, restarts): (Timestamp, bool),
+    becomes: &mut Becomes,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    // While nothing is billed, nothing is given back.
+    let silent = change.proration_behavior == ProrationBehavior::None || subscription.status == Status::Paused;
+    match (&edit.old, &edit.new) {
+        _ if restarts && silent => {}
+        (Some(old), Some(_)) if silent => becomes.billed.extend(prorate::billed(books, subscription, old)?),
+        (None, Some(new)) if silent => becomes.billed.push(prorate::nothing_billed(books, new, time)?),
+        _ if silent => {}
+        (old, new) => {
+            // The debit first: lines show the newest first, and so the credit above it.
+            if let (Some(new), false) = (new, restarts) {
+                becomes.billed.push(prorate::debit(books, subscription, new, time, at)?);
+            }
+            if let Some(old) = old {
+                prorate::credit(books, subscription, old, time, at)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The invoice that is due at once: for a new period, or because the difference is to be paid now.
+fn draft(
+    books: &mut Books,
+    subscription: &Subscription,
+    change: &Change,
+    (spans, made): (Vec<Span>, Vec<InvoiceItem>),
+    becomes: &Becomes,
+    at: &mut Moment,
+) -> Result<Option<Id<Invoice>>, Refusal> {
+    let restarts = !spans.is_empty();
+    if !restarts && (made.is_empty() || change.proration_behavior != ProrationBehavior::AlwaysInvoice) {
+        return Ok(None);
+    }
+    let began = subscription.period().map_or(at.now, |period| period.start);
+    let changed = becoming(subscription.clone(), becomes.clone());
+    let charged = subscription.collection_method == CollectionMethod::ChargeAutomatically;
+    let bill = Bill {
+        reason: BillingReason::SubscriptionUpdate,
+        subscription: Some(&changed),
+        spans,
+        period: Period { start: began, end: at.now },
+        cycle: None,
+        auto_advance: !charged || change.payment_behavior == PaymentBehavior::AllowIncomplete,
+        currency: subscription.currency,
+        include_pending_items: true,
+    };
+    let mut pending = bill::pending_items(books, &bill);
+    match change.payment_behavior {
+        // What is dropped with an unpaid change must not take other items with it.
+        PaymentBehavior::ErrorIfIncomplete | PaymentBehavior::PendingIfIncomplete => {
+            pending.retain(|item| made.iter().any(|one| one.id == item.id));
+        }
+        PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete => {
+            if !restarts && subscription.billing_mode.kind == BillingModeType::Classic {
+                pending.retain(|item| item.proration && item.subscription() == Some(&subscription.id));
+            }
+        }
+    }
+    bill::draft_with(books, &bill, pending, at).map(Some)
+}
+
+/// The subscription after a change.
+fn becoming(subscription: Subscription, becomes: Becomes) -> Subscription {
+    let mut changed = subscription;
+    changed.billing_cycle_anchor = becomes.billing_cycle_anchor;
+    changed.billing_cycle_anchor_config = becomes.billing_cycle_anchor_config;
+    changed.items.data = becomes.items;
+    changed.internal.billed = becomes.billed;
+    changed.internal.was_paid = becomes.was_paid;
+    if changed.cancel_at_period_end {
+        changed.cancel_at = changed.period().map(|period| period.end);
+    }
+    changed
+}
+
+fn become_so(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    becomes: Becomes,
+    invoice: Option<Id<Invoice>>,
+) -> Result<(), Refusal> {
+    let mut changed = becoming(books.find(id, "subscription")?.clone(), becomes);
+    changed.internal.held = None;
+    changed.latest_invoice = invoice.or(changed.latest_invoice);
+    books.put(changed);
+    Ok(())
+}
+
+/// The invoice of a change stays unpaid for now.
+fn fall_behind(books: &mut Books, id: &Id<Subscription>) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    if matches!(subscription.status, Status::Active | Status::Trialing) {
+        books.put(Subscription { status: Status::PastDue, ..subscription });
+    }
+    Ok(())
+}
+
+/// The subscription whose held change waits for this invoice.
+fn holding(books: &Books, invoice: &Id<Invoice>) -> Option<(Subscription, Held)> {
+    let subscription = books.get(invoice).and_then(Invoice::subscription).and_then(|id| books.get(id))?;
+    let held = subscription.internal.held.as_deref().filter(|held| held.invoice == *invoice)?;
+    (!subscription.status.is_terminal()).then(|| (subscription.clone(), held.clone()))
+}
+
+/// The invoice of a change has been paid: the change is made. The subscription that it changed.
+pub fn paid(books: &mut Books, invoice: &Id<Invoice>) -> Result<Option<Id<Subscription>>, Refusal> {
+    let is_paid = books.get(invoice).is_some_and(|invoice| invoice.status == InvoiceStatus::Paid);
+    let Some((subscription, held)) = holding(books, invoice).filter(|_| is_paid) else { return Ok(None) };
+    if let Some(before) = held.before {
+        books.compare_with(&subscription.id, *before);
+    }
+    become_so(books, &subscription.id, held.becomes, Some(invoice.clone()))?;
+    Ok(Some(subscription.id))
+}
+
+/// The invoice of a change was not paid inside the request. The subscription that it changed
+/// nevertheless.
+pub fn unpaid(books: &mut Books, invoice: &Id<Invoice>) -> Result<Option<Id<Subscription>>, Refusal> {
+    let Some((subscription, held)) = holding(books, invoice) else { return Ok(None) };
+    let Some(before) = held.before else { return Ok(None) };
+    books.compare_with(&subscription.id, *before);
+    become_so(books, &subscription.id, held.becomes, Some(invoice.clone()))?;
+    Ok(Some(subscription.id))
+}
