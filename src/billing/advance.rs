@@ -3,10 +3,10 @@
 use super::{
     Books, Id, Moment, Refusal, Resource, Timestamp,
     cancel::{self, LastInvoice},
-    collect, finalize, follow,
+    collect, confirm, finalize, follow,
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
-    payment_intent::PaymentIntent,
+    payment_intent::{PaymentIntent, Status as IntentStatus},
     processing, renew, resume,
     subscription::{Status, Subscription},
     trial,
@@ -38,7 +38,7 @@ pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut M
             at.now = at.now.max(time);
         }
         match due {
-            Due::PaymentIntent(id) => processing::inquire(books, &id, at)?,
+            Due::PaymentIntent(id) => intent_due(books, &id, at)?,
             Due::Subscription(id) => subscription_due(books, &id, at)?,
             Due::Invoice(id) => invoice_due(books, &id, at)?,
         }
@@ -85,6 +85,13 @@ fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -
         Status::Active | Status::PastDue | Status::Unpaid => renew::renew(books, id, at),
         Status::Paused => resume::expire(books, id, at),
         Status::Canceled | Status::IncompleteExpired => Ok(()),
+    }
+}
+
+fn intent_due(books: &mut Books, id: &Id<PaymentIntent>, at: &mut Moment) -> Result<(), Refusal> {
+    match books.find(id, "payment_intent")?.status {
+        IntentStatus::RequiresCapture => confirm::expire(books, id, at),
+        _ => processing::inquire(books, id, at),
     }
 }
 

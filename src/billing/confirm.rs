@@ -139,6 +139,22 @@ pub fn cancel(
     if intent.internal.attempt.is_some() {
         return Err(busy());
     }
+    end(books, intent, reason, at)
+}
+
+/// Nobody has captured what was reserved, and the issuer keeps it no longer.
+pub fn expire(books: &mut Books, id: &Id<PaymentIntent>, at: &mut Moment) -> Result<(), Refusal> {
+    let intent = books.find(id, "intent")?.clone();
+    end(books, intent, Some(CancellationReason::Expired), at)
+}
+
+fn end(
+    books: &mut Books,
+    intent: PaymentIntent,
+    reason: Option<CancellationReason>,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let id = intent.id.clone();
     let release = (intent.status == Status::RequiresCapture)
         .then(|| follow_up(&intent, Action::Release, intent.amount_capturable, at))
         .transpose()?;
@@ -147,7 +163,7 @@ pub fn cancel(
         canceled = canceled.ask(question)?;
     }
     books.put(canceled).tell("payment_intent.canceled", at);
-    receive::forget(books, id, at);
+    receive::forget(books, &id, at);
     Ok(())
 }
 

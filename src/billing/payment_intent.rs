@@ -106,6 +106,9 @@ pub struct Internal {
     /// How many questions were asked so far.
     #[serde(default)]
     pub attempts: i64,
+    /// When what was reserved is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_before: Option<Timestamp>,
     /// The payment method with which the customer has authenticated for the next confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticated: Option<Id<PaymentMethod>>,
@@ -195,6 +198,9 @@ words!(
     }
 );
 
+/// How long an issuer keeps what was reserved: 7 days.
+pub const RESERVED_SECONDS: i64 = 7 * 86_400;
+
 /// How long the one who asked has before another may ask the same.
 const ATTEMPT_PATIENCE_SECONDS: i64 = 60;
 
@@ -209,6 +215,7 @@ words!(CancellationReason {
     Abandoned = "abandoned",
     Automatic = "automatic",
     Duplicate = "duplicate",
+    Expired = "expired",
     FailedInvoice = "failed_invoice",
     Fraudulent = "fraudulent",
     RequestedByCustomer = "requested_by_customer",
@@ -389,7 +396,10 @@ impl Resource for PaymentIntent {
     /// An open question must be finished before another is asked. On a test clock there is no waiting: its
     /// time stands still.
     fn due(&self) -> Option<Timestamp> {
-        let Some(attempt) = &self.internal.attempt else { return self.inquiry().map(|wait| wait.ask_at) };
+        let Some(attempt) = &self.internal.attempt else {
+            let lost_at = self.internal.capture_before.filter(|_| self.status == Status::RequiresCapture);
+            return self.inquiry().map(|wait| wait.ask_at).into_iter().chain(lost_at).min();
+        };
         let started_at = attempt.started_at;
         let patience = if self.internal.test_clock.is_some() { 0 } else { ATTEMPT_PATIENCE_SECONDS };
         Some(started_at.plus_seconds(patience))

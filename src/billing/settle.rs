@@ -8,7 +8,10 @@ use super::{
     charge::{Charge, RiskLevel, Verdict},
     erase, follow,
     invoice::Invoice,
-    payment_intent::{Action, Attempt, CaptureMethod, Internal, PaymentError, PaymentIntent, SetupFutureUsage, Status},
+    payment_intent::{
+        Action, Attempt, CancellationReason, CaptureMethod, Internal, PaymentError, PaymentIntent, RESERVED_SECONDS,
+        SetupFutureUsage, Status,
+    },
     payment_method::{self, PaymentMethod},
     processing, receive, repay,
 };
@@ -46,11 +49,12 @@ pub fn settle(
         }
         (Answer::NeedsAction, _) => authenticate::required(books, intent, &attempt, at),
         (_, Action::Capture) => captured(books, intent, &attempt, at),
-        // A question about a refund names the refund.
-        (_, Action::Release | Action::Refund | Action::InquireRefund) => {
-            books.put(intent);
+        (_, Action::Release) => {
+            released(books, intent, at);
             Ok(())
         }
+        // A question about a refund names the refund.
+        (_, Action::Refund | Action::InquireRefund) => Ok(()),
         (Answer::Processing { reference, ask_again_after }, Action::Sale | Action::Authorize | Action::Inquire) => {
             processing::begin(books, intent, &attempt, reference, *ask_again_after, at)
         }
@@ -73,6 +77,7 @@ fn approved(
 ) -> Result<(), Refusal> {
     let method = books.find(&attempt.payment_method, "payment_method")?.clone();
     let captured = intent.capture_method != CaptureMethod::Manual;
+    let capture_before = (!captured).then(|| at.now.plus_seconds(RESERVED_SECONDS));
     let charge = match processing::pending_charge(books, &intent) {
         Some(pending) => pending.succeed(captured),
         None => Charge::of(&intent, attempt, &method, verdict, at),
@@ -85,7 +90,7 @@ fn approved(
         next_action: None,
         payment_method: Some(method.id.clone()),
         status: if captured { Status::Succeeded } else { Status::RequiresCapture },
-        internal: Internal { reference: charge.internal.reference.clone(), ..intent.internal },
+        internal: Internal { capture_before, reference: charge.internal.reference.clone(), ..intent.internal },
         ..intent
     };
     books.put(charge).tell("charge.succeeded", at);
@@ -150,6 +155,17 @@ fn captured(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mu
     };
     books.put(intent.clone()).tell("payment_intent.succeeded", at);
     received(books, &intent, at)
+}
+
+/// What was reserved is free again: the charge counts as given back.
+fn released(books: &mut Books, intent: PaymentIntent, at: &mut Moment) {
+    let expired = intent.cancellation_reason == Some(CancellationReason::Expired);
+    let charge = intent.latest_charge.as_ref().and_then(|id| books.get(id)).cloned();
+    books.put(intent);
+    if let Some(charge) = charge {
+        let kind = if expired { "charge.expired" } else { "charge.refunded" };
+        books.put(Charge { amount_refunded: charge.amount, refunded: true, ..charge }).tell(kind, at);
+    }
 }
 
 fn declined(

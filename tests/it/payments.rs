@@ -256,6 +256,33 @@ async fn an_authorised_amount_is_captured_in_full_in_part_or_not_at_all() {
     has(&released, &json!({"status": "canceled", "amount_received": 0, "amount_capturable": 0}));
 }
 
+/// An issuer keeps what was reserved for seven days (10.1); then, or when it is canceled, it is free again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_reserved_is_let_go() {
+    let house = House::open().await;
+    let form = [("payment_method", "pm_card_visa"), ("confirm", "true"), ("capture_method", "manual")];
+    let charge = async |intent: &Value| {
+        house.get(&format!("/v1/charges/{}", intent["latest_charge"].as_str().unwrap())).await.ok()
+    };
+    let canceled = intend(&house, "1000", &form).await.ok();
+    let before = house.event_types(0).await.len();
+    act(&house, &canceled, "cancel", &[]).await.ok();
+    assert_eq!(house.event_types(before).await, ["payment_intent.canceled", "charge.refunded"]);
+    has(&charge(&canceled).await, &json!({"amount_refunded": 1000, "refunded": true, "captured": false}));
+
+    let (left, taken) = (intend(&house, "1000", &form).await.ok(), intend(&house, "1000", &form).await.ok());
+    house.advance_wall("2027-01-07T23:59:59Z").await;
+    act(&house, &taken, "capture", &[]).await.ok();
+    let before = house.event_types(0).await.len();
+    house.advance_wall("2027-01-08T00:00:00Z").await;
+    assert_eq!(house.event_types(before).await, ["payment_intent.canceled", "charge.expired"]);
+    let expired = read(&house, &left).await;
+    has(&expired, &json!({"status": "canceled", "cancellation_reason": "expired", "amount_capturable": 0}));
+    assert_eq!(charge(&left).await["refunded"], true);
+    assert_eq!(read(&house, &taken).await["status"], "succeeded");
+    assert_eq!(house.count("select count(*) from payment_intents where due_at is not null").await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intent_is_canceled_before_it_succeeds_and_then_stays_so() {
     let house = House::open().await;
