@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     billing::{
-        Amount, Currency, Id, MetadataPatch, Moment, Refusal,
+        Amount, Books, Currency, Id, MetadataPatch, Moment, Refusal,
         decimal::Decimal,
         id::Bucket,
         period::Interval,
@@ -189,6 +189,39 @@ pub fn of_product(
     let sketch =
         Sketch { product, currency: data.currency, decimal, recurring, tax_behavior: data.tax_behavior, livemode };
     price(sketch, data.metadata, at)
+}
+
+/// `price_data`: a price that is made together with what it is for, and can be used for nothing else.
+#[derive(Clone, Debug, Deserialize)]
+pub struct InlinePrice {
+    currency: Currency,
+    pub product: Id<Product>,
+    recurring: Option<RecurringParams>,
+    tax_behavior: Option<TaxBehavior>,
+    unit_amount: Option<Amount>,
+    unit_amount_decimal: Option<Decimal>,
+}
+
+impl InlinePrice {
+    /// Puts the price into the books; `param` is where it was given.
+    pub fn make(self, books: &mut Books, livemode: bool, param: &str, at: &mut Moment) -> Result<Id<Price>, Refusal> {
+        let within = |refusal: Refusal| {
+            let param = refusal.param.as_ref().map(|inner| format!("{param}[{inner}]"));
+            Refusal { param, ..refusal }
+        };
+        let recurring = self.recurring.map(|recurring| recurring.check(&format!("{param}[recurring]"))).transpose()?;
+        let decimal = unit_amount(self.unit_amount, self.unit_amount_decimal).map_err(within)?;
+        books.find(&self.product, "product").map_err(within)?;
+        let (product, currency, tax_behavior) = (self.product, self.currency, self.tax_behavior);
+        let sketch = Sketch { product, currency, decimal, recurring, tax_behavior, livemode };
+        let price = Price { active: false, ..price(sketch, MetadataPatch::default(), at)? };
+        let (id, recurs) = (price.id.clone(), price.recurring.is_some());
+        books.put(price).tell("price.created", at);
+        if recurs {
+            books.tell_plan(&id, "plan.created", at);
+        }
+        Ok(id)
+    }
 }
 
 async fn create(call: Call) -> Reply {

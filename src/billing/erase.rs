@@ -35,8 +35,9 @@ pub fn erase(books: &mut Books, intent: PaymentIntent, at: &mut Moment) -> Resul
         books.remove(&invoice.id);
     }
     books.remove(&subscription.id);
-    let about_intent = |kind: &str| kind.starts_with("payment_intent.");
-    let kept = subscription.internal.withheld.into_iter().filter(|told| about_intent(&told.kind)).collect();
+    // The intent stays, and so does a price that was made for it.
+    let stays = |kind: &str| ["payment_intent.", "price.", "plan."].iter().any(|about| kind.starts_with(about));
+    let kept = subscription.internal.withheld.into_iter().filter(|told| stays(&told.kind)).collect();
     books.release(kept, at);
     let mut intent = intent;
     (intent.internal.invoice, intent.internal.invoice_items) = (None, Vec::new());

@@ -54,6 +54,8 @@ pub struct NewSubscription {
 
 #[derive(Clone, Debug)]
 pub struct NewItem {
+    /// Its price was made with it: no longer for sale, but for sale to it.
+    pub inline: bool,
     pub metadata: Metadata,
     pub price: Id<Price>,
     pub quantity: i64,

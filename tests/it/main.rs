@@ -14,6 +14,7 @@ mod credit_notes;
 mod dialect;
 mod drafts;
 mod hostile;
+mod inline_prices;
 mod invoice_lines;
 mod invoice_payments;
 mod invoices;

@@ -2,11 +2,14 @@
 
 use serde::Deserialize;
 
-use super::{PaymentSettingsParams, TrialSettingsParams, extras::ExtraParams};
+use super::{
+    PaymentSettingsParams, TrialSettingsParams,
+    extras::{ExtraParams, priced},
+};
 use crate::{
-    api::{call::Call, reply::Reply},
+    api::{call::Call, prices::InlinePrice, reply::Reply},
     billing::{
-        Currency, Id, MetadataPatch, Refusal, Timestamp,
+        Books, Currency, Id, MetadataPatch, Moment, Refusal, Timestamp,
         anchor::AnchorConfig,
         begin::When,
         customer::Customer,
@@ -82,6 +85,7 @@ words!(CancelAtWord {
 struct ItemParams {
     price: Option<Id<Price>>,
     plan: Option<Id<Price>>,
+    price_data: Option<InlinePrice>,
     quantity: Option<i64>,
     #[serde(default)]
     metadata: MetadataPatch,
@@ -91,8 +95,6 @@ struct ItemParams {
     current_trial: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     discounts: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
-    price_data: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     tax_rates: Option<Unsupported>,
 }
@@ -145,9 +147,12 @@ impl AnchorConfigParams {
     }
 }
 
-fn new_item(index: usize, item: ItemParams) -> Result<NewItem, Refusal> {
-    let price = item.price.or(item.plan).ok_or_else(|| Refusal::missing(format!("items[{index}][price]")))?;
-    Ok(NewItem { metadata: item.metadata.initial()?, price, quantity: item.quantity.unwrap_or(1) })
+impl ItemParams {
+    fn wanted(self, index: usize, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<NewItem, Refusal> {
+        let (inline, named) = (self.price_data.is_some(), self.price.or(self.plan));
+        let price = priced(named, self.price_data, &format!("items[{index}]"), books, livemode, at)?;
+        Ok(NewItem { inline, metadata: self.metadata.initial()?, price, quantity: self.quantity.unwrap_or(1) })
+    }
 }
 
 impl Create {
@@ -166,15 +171,26 @@ impl Create {
         }
     }
 
-    fn wanted(self, customer: Id<Customer>) -> Result<NewSubscription, Refusal> {
+    fn wanted(
+        self,
+        customer: Id<Customer>,
+        books: &mut Books,
+        livemode: bool,
+        at: &mut Moment,
+    ) -> Result<NewSubscription, Refusal> {
         let cancel_at = self.cancel_at()?;
-        let items = self.items.into_iter().enumerate().map(|(index, item)| new_item(index, item));
-        let extras = self.add_invoice_items.into_iter().enumerate().map(|(index, extra)| extra.wanted(index));
+        let (mut items, mut extras) = (Vec::new(), Vec::new());
+        for (index, item) in self.items.into_iter().enumerate() {
+            items.push(item.wanted(index, books, livemode, at)?);
+        }
+        for (index, extra) in self.add_invoice_items.into_iter().enumerate() {
+            extras.push(extra.wanted(index, books, livemode, at)?);
+        }
         let settings = self.payment_settings;
         Ok(NewSubscription {
             customer,
-            items: items.collect::<Result<_, Refusal>>()?,
-            extras: extras.collect::<Result<_, Refusal>>()?,
+            items,
+            extras,
             billing_mode: self.billing_mode.map_or_else(BillingMode::flexible, BillingModeParams::mode),
             cancel_at,
             collection_method: self.collection_method.unwrap_or(CollectionMethod::ChargeAutomatically),
@@ -210,15 +226,25 @@ impl Create {
     }
 }
 
+/// What must be at hand: the prices that are named, the products of those that are made.
+fn needs(params: &Create) -> Needs {
+    let mut needs = Needs::default();
+    let items = params.items.iter().map(|item| (item.price.as_ref().or(item.plan.as_ref()), &item.price_data));
+    let extras = params.add_invoice_items.iter().map(|extra| (extra.price.as_ref(), &extra.price_data));
+    for (price, data) in items.chain(extras) {
+        needs.prices.extend(price.cloned());
+        data.iter().for_each(|data| needs.document(&data.product));
+    }
+    needs
+}
+
 pub(super) async fn create(call: Call) -> Reply {
     let params: Create = call.params()?;
+    let livemode = call.livemode();
     let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
-    let wanted = params.wanted(customer.clone())?;
-    let mut needs = Needs::default();
-    needs.prices.extend(wanted.items.iter().map(|item| item.price.clone()));
-    needs.prices.extend(wanted.extras.iter().map(|extra| extra.item.price.clone()));
-    let verb = Decision::new(Owner::Customer(customer.clone()), needs, move |books, at| {
+    let verb = Decision::new(Owner::Customer(customer.clone()), needs(&params), move |books, at| {
         books.find(&customer, "customer")?;
+        let wanted = params.wanted(customer, books, livemode, at)?;
         let id = subscribe::subscribe(books, &wanted, at)?;
         let first = (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete)
             .then(|| subscribe::first_intent(books, &id))

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use crate::{
+    api::prices::InlinePrice,
     billing::{
-        Id, MetadataPatch, Refusal, Timestamp,
+        Books, Id, MetadataPatch, Moment, Refusal, Timestamp,
         extra::{ExtraEnd, ExtraStart, NewExtra},
         price::Price,
         shape::Unsupported,
@@ -19,12 +20,11 @@ pub(super) struct ExtraParams {
     #[serde(default)]
     metadata: MetadataPatch,
     period: Option<PeriodParams>,
-    price: Option<Id<Price>>,
+    pub(super) price: Option<Id<Price>>,
+    pub(super) price_data: Option<InlinePrice>,
     quantity: Option<i64>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     discounts: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
-    price_data: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     tax_rates: Option<Unsupported>,
 }
@@ -52,10 +52,38 @@ struct EndParams {
 words!(StartType { MaxItemPeriodStart = "max_item_period_start", Now = "now", Timestamp = "timestamp" });
 words!(EndType { MinItemPeriodEnd = "min_item_period_end", Timestamp = "timestamp" });
 
+/// A price that is named, or one that is made on the spot.
+pub(super) fn priced(
+    named: Option<Id<Price>>,
+    data: Option<InlinePrice>,
+    param: &str,
+    books: &mut Books,
+    livemode: bool,
+    at: &mut Moment,
+) -> Result<Id<Price>, Refusal> {
+    match (named, data) {
+        (Some(price), None) => Ok(price),
+        (None, Some(data)) => data.make(books, livemode, &format!("{param}[price_data]"), at),
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: price, price_data.";
+            Err(Refusal::invalid(message).code("parameters_exclusive").param(format!("{param}[price]")))
+        }
+        (None, None) => Err(Refusal::missing(format!("{param}[price]"))),
+    }
+}
+
 impl ExtraParams {
-    pub(super) fn wanted(self, index: usize) -> Result<NewExtra, Refusal> {
-        let missing = |what: &str| Refusal::missing(format!("add_invoice_items[{index}]{what}"));
-        let price = self.price.ok_or_else(|| missing("[price]"))?;
+    pub(super) fn wanted(
+        self,
+        index: usize,
+        books: &mut Books,
+        livemode: bool,
+        at: &mut Moment,
+    ) -> Result<NewExtra, Refusal> {
+        let param = format!("add_invoice_items[{index}]");
+        let missing = |what: &str| Refusal::missing(format!("{param}{what}"));
+        let inline = self.price_data.is_some();
+        let price = priced(self.price, self.price_data, &param, books, livemode, at)?;
         let (mut start, mut end) = (ExtraStart::MaxItemPeriodStart, ExtraEnd::MinItemPeriodEnd);
         if let Some(period) = self.period {
             start = match period.start.kind {
@@ -73,7 +101,7 @@ impl ExtraParams {
             };
         }
         Ok(NewExtra {
-            item: NewItem { metadata: self.metadata.initial()?, price, quantity: self.quantity.unwrap_or(1) },
+            item: NewItem { inline, metadata: self.metadata.initial()?, price, quantity: self.quantity.unwrap_or(1) },
             discountable: self.discountable.unwrap_or(true),
             start,
             end,
