@@ -169,6 +169,7 @@ fn change_of(
     Ok(Change {
         items: vec![ItemChange { param: String::new(), act }],
         restart: false,
+        trial_end: None,
         proration_behavior: proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
         proration_date,
         payment_behavior: items::payment_behavior(payment_behavior)?,

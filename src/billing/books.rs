@@ -393,6 +393,11 @@ impl Books {
         }
     }
 
+    /// Whether this decision has made a document.
+    pub fn is_new<R: Shelved>(&self, id: &Id<R>) -> bool {
+        R::shelf(self).0.get(id).is_some_and(|page| !page.stored)
+    }
+
     /// Makes the next update of a document count from an earlier image than the one that was loaded: for
     /// what is changed in two transactions but told of once.
     pub fn compare_with<R: Shelved>(&mut self, id: &Id<R>, before: R) {

@@ -3,7 +3,7 @@
 
 use super::{
     Books, Id, Metadata, MetadataPatch, Moment, Refusal, Timestamp, advance,
-    anchor::{self, Span},
+    anchor::{self, Span, Terms},
     bill::{self, Bill},
     cancel::busy,
     collect::{self, Collection},
@@ -17,6 +17,7 @@ use super::{
     prorate::{self, ProrationBehavior},
     subscribe::{PaymentBehavior, wait_for_client},
     subscription::{BillingModeType, CollectionMethod, Item, Status, Subscription},
+    trial::{self, TrialChange, TrialEnd},
 };
 
 /// What a caller wants to be different.
@@ -25,6 +26,7 @@ pub struct Change {
     pub items: Vec<ItemChange>,
     /// Whether a new period begins now (`billing_cycle_anchor`).
     pub restart: bool,
+    pub trial_end: Option<TrialEnd>,
     pub proration_behavior: ProrationBehavior,
     pub proration_date: Option<Timestamp>,
     pub payment_behavior: PaymentBehavior,
@@ -36,6 +38,7 @@ impl Default for Change {
         Change {
             items: Vec::new(),
             restart: false,
+            trial_end: None,
             proration_behavior: ProrationBehavior::CreateProrations,
             proration_date: None,
             payment_behavior: PaymentBehavior::AllowIncomplete,
@@ -76,6 +79,9 @@ pub fn change(
     at: &mut Moment,
 ) -> Result<bool, Refusal> {
     let plan = plan(books, id, change, at)?;
+    if plan.becomes.trial.is_some_and(|trial| trial.status != Status::Trialing) {
+        trial::give_notice(books, id, at)?;
+    }
     let Some(invoice) = plan.invoice.clone() else {
         become_so(books, id, plan.becomes, None)?;
         return Ok(false);
@@ -128,18 +134,36 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
     check_status(&subscription)?;
     let time = proration_time(&subscription, change, at.now)?;
     let edits = edit::edits(books, &subscription, &change.items, at)?;
-    let restarts = restarts(books, &subscription, change, &edits)?;
+    let trial = TrialChange::of(&subscription, change.trial_end, change.restart, at.now)?;
+    let restarts = match trial {
+        Some(TrialChange::Ends | TrialChange::Begins(_)) => true,
+        Some(TrialChange::Moves(_)) => false,
+        None => restarts(books, &subscription, change, &edits)?,
+    };
+    let anchor = match trial {
+        Some(trial) => trial.anchor(&subscription, at.now),
+        None if restarts => at.now,
+        None => subscription.billing_cycle_anchor,
+    };
     let mut becomes = Becomes {
-        billing_cycle_anchor: if restarts { at.now } else { subscription.billing_cycle_anchor },
-        billing_cycle_anchor_config: subscription.billing_cycle_anchor_config.filter(|_| !restarts),
+        billing_cycle_anchor: anchor,
+        billing_cycle_anchor_config: subscription
+            .billing_cycle_anchor_config
+            .filter(|_| anchor == subscription.billing_cycle_anchor),
         items: edits.iter().filter_map(|edit| edit.new.clone()).collect(),
         billed: subscription.internal.billed.clone(),
         was_paid: subscription.internal.was_paid
             || subscription.status != Status::Trialing
                 && edit::is_paid(books, edits.iter().filter_map(|edit| edit.old.as_ref())),
+        trial: trial.map(|trial| trial.trial(&subscription, at.now)),
     };
+    if trial == Some(TrialChange::Ends) {
+        becomes.billed.clear();
+    }
     let waiting: Vec<Id<InvoiceItem>> = books.all::<InvoiceItem>().map(|item| item.id.clone()).collect();
-    for edit in edits.iter().filter(|edit| edit.changed || restarts) {
+    // What was free is not given back.
+    let touched = |edit: &&Edit| trial != Some(TrialChange::Ends) && (edit.changed || restarts);
+    for edit in edits.iter().filter(touched) {
         becomes.billed.retain(|billed| !edit.is_of(&billed.item));
         prorate_edit(books, &subscription, edit, change, (time, restarts), &mut becomes, at)?;
     }
@@ -150,9 +174,17 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
     }
     let mut spans = Vec::new();
     for item in becomes.items.iter_mut().filter(|_| restarts) {
-        let span = changed.span_from(books, item, at.now)?;
+        let span = match trial {
+            Some(TrialChange::Begins(end)) => {
+                Span { item: item.id.clone(), period: Period { start: at.now, end }, terms: Terms::Trial }
+            }
+            _ => changed.span_from(books, item, at.now)?,
+        };
         (item.current_period_start, item.current_period_end) = (span.period.start, span.period.end);
         spans.push(span);
+    }
+    if let Some(TrialChange::Moves(end)) = trial {
+        becomes.items.iter_mut().for_each(|item| item.current_period_end = end);
     }
     let made: Vec<InvoiceItem> =
         books.all::<InvoiceItem>().filter(|item| !waiting.contains(&item.id)).cloned().collect();
@@ -272,6 +304,12 @@ fn draft(
         include_pending_items: true,
     };
     let mut pending = bill::pending_items(books, &bill);
+    if becomes.trial.is_some_and(|trial| trial.status == Status::Trialing)
+        && change.proration_behavior != ProrationBehavior::AlwaysInvoice
+    {
+        // A trial costs nothing; what it interrupts is given back by the invoice that follows it.
+        pending.clear();
+    }
     match change.payment_behavior {
         // What is dropped with an unpaid change must not take other items with it.
         PaymentBehavior::ErrorIfIncomplete | PaymentBehavior::PendingIfIncomplete => {
@@ -294,6 +332,9 @@ fn becoming(subscription: Subscription, becomes: Becomes) -> Subscription {
     changed.items.data = becomes.items;
     changed.internal.billed = becomes.billed;
     changed.internal.was_paid = becomes.was_paid;
+    if let Some(trial) = becomes.trial {
+        (changed.trial_start, changed.trial_end, changed.status) = (Some(trial.start), Some(trial.end), trial.status);
+    }
     if changed.cancel_at_period_end {
         changed.cancel_at = changed.period().map(|period| period.end);
     }

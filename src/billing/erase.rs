@@ -5,6 +5,8 @@ use super::{
     Books, Id, Moment, Refusal,
     announce::unannounced,
     answer::Answer,
+    balance::{self, Entry},
+    balance_transaction::{BalanceTransaction, Kind},
     customer::Customer,
     invoice::Invoice,
     invoice_item::InvoiceItem,
@@ -25,7 +27,7 @@ pub fn erase(books: &mut Books, intent: PaymentIntent, at: &mut Moment) -> Resul
     let Some(subscription) = unannounced(books, &intent).cloned() else { return Ok(intent) };
     let invoice = subscription.latest_invoice.as_ref().and_then(|id| books.get(id)).cloned();
     if let Some(invoice) = invoice {
-        give_back(books, &subscription, &invoice)?;
+        give_back(books, &subscription, &intent, &invoice, at)?;
         let payments: Vec<Id<InvoicePayment>> = books
             .all::<InvoicePayment>()
             .filter(|payment| payment.invoice == invoice.id)
@@ -41,19 +43,28 @@ pub fn erase(books: &mut Books, intent: PaymentIntent, at: &mut Moment) -> Resul
     books.release(kept, at);
     let mut intent = intent;
     (intent.internal.invoice, intent.internal.invoice_items) = (None, Vec::new());
+    intent.internal.balance_transaction = None;
     books.put(intent.clone());
     Ok(intent)
 }
 
 /// The customer's balance, currency and numbers are as before, and so are the items that waited.
-fn give_back(books: &mut Books, subscription: &Subscription, invoice: &Invoice) -> Result<(), Refusal> {
+fn give_back(
+    books: &mut Books,
+    subscription: &Subscription,
+    intent: &PaymentIntent,
+    invoice: &Invoice,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let applied = intent.internal.balance_transaction.as_ref().and_then(|id| books.get(id)).cloned();
+    if let Some(entry) = applied {
+        take_back(books, &entry, at)?;
+    }
     let customer = books.customer()?.clone();
-    let applied = invoice.ending_balance.unwrap_or(invoice.starting_balance).minus(invoice.starting_balance)?;
     // A number that another invoice has followed since cannot be taken back.
     let last = format!("{}-{:04}", customer.invoice_prefix, customer.next_invoice_sequence.saturating_sub(1));
     let is_last = invoice.number.as_deref() == Some(&last);
     books.put(Customer {
-        balance: customer.balance.minus(applied)?,
         currency: customer.currency.filter(|_| !subscription.internal.set_currency),
         next_invoice_sequence: customer.next_invoice_sequence.saturating_sub(i64::from(is_last)),
         ..customer
@@ -67,6 +78,19 @@ fn give_back(books: &mut Books, subscription: &Subscription, invoice: &Invoice) 
             books.put(InvoiceItem { invoice: None, ..item });
         }
     }
+    Ok(())
+}
+
+/// An entry in the history of the balance disappears, unless others have built upon it since.
+fn take_back(books: &mut Books, entry: &BalanceTransaction, at: &mut Moment) -> Result<(), Refusal> {
+    let customer = books.customer()?.clone();
+    if customer.balance == entry.ending_balance {
+        books.put(Customer { balance: customer.balance.minus(entry.amount)?, ..customer });
+        books.remove(&entry.id);
+        return Ok(());
+    }
+    balance::change(books, entry.amount.negated()?, Entry::of(Kind::UnappliedFromInvoice), at)?;
+    books.tell(&customer.id, "customer.updated", at);
     Ok(())
 }
 

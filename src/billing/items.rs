@@ -60,7 +60,8 @@ pub fn recurring<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<(&
 fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<&'a Price, Refusal> {
     let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param(param))?;
     let product_active = books.product(&price.product).is_none_or(|product: &Product| product.active);
-    if (price.active || item.inline) && product_active {
+    // A price that is made in the same decision is for what it is made for, and for nothing else.
+    if (price.active || books.is_new(id)) && product_active {
         return Ok(price);
     }
     Err(Refusal::invalid("The price specified is inactive. This field only accepts active prices.").param(param))

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     answer::Decline,
+    balance_transaction::BalanceTransaction,
     charge::{self, Charge},
     customer::{self, Customer},
     invoice::Invoice,
@@ -121,6 +122,9 @@ pub struct Internal {
     /// What waits again for an invoice should this payment fail, and its invoice with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invoice_items: Vec<Id<InvoiceItem>>,
+    /// What of the customer's balance its invoice took: taken back with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance_transaction: Option<Id<BalanceTransaction>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<Id<TestClock>>,
     /// What the processor calls the payment, for captures and releases.

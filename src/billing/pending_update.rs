@@ -11,6 +11,7 @@ use super::{
     shape::Null,
     subscribe::PaymentBehavior,
     subscription::{Item, Subscription},
+    trial::Trial,
 };
 
 /// A change that is made only when (or whatever) its invoice comes to.
@@ -32,6 +33,9 @@ pub struct Becomes {
     pub items: Vec<Item>,
     pub billed: Vec<Billed>,
     pub was_paid: bool,
+    /// The trial that it leaves behind, if it changes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
 }
 
 /// A change that its customer has yet to pay.

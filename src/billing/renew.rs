@@ -7,7 +7,7 @@ use super::{
     cancel::{self, LastInvoice},
     invoice::BillingReason,
     pause_collection,
-    subscription::{Status, Subscription},
+    subscription::{Status, Subscription, TrialEndAnchor},
 };
 
 /// Moves a subscription into its next period and drafts the invoice for it, or ends it there when
@@ -43,6 +43,9 @@ fn roll_over(books: &Books, mut subscription: Subscription) -> Result<(Subscript
     let Some(end) = subscription.period().map(|period| period.end) else { return Ok((subscription, Vec::new())) };
     if subscription.status == Status::Trialing {
         subscription.status = subscription.settled_status(end);
+        if subscription.trial_settings.end_behavior.billing_cycle_anchor == Some(TrialEndAnchor::Now) {
+            (subscription.billing_cycle_anchor, subscription.billing_cycle_anchor_config) = (end, None);
+        }
     }
     let due = subscription.items.data.iter().filter(|item| item.current_period_end == end);
     let spans = due.map(|item| subscription.span_from(books, item, end)).collect::<Result<Vec<Span>, Refusal>>()?;

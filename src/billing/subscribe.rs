@@ -4,6 +4,7 @@ use super::{
     Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     anchor::Span,
     announce,
+    balance_transaction::BalanceTransaction,
     begin::{self, Beginning, First, When},
     bill::{self, Bill},
     collect::{self, Collection},
@@ -54,8 +55,6 @@ pub struct NewSubscription {
 
 #[derive(Clone, Debug)]
 pub struct NewItem {
-    /// Its price was made with it: no longer for sale, but for sale to it.
-    pub inline: bool,
     pub metadata: Metadata,
     pub price: Id<Price>,
     pub quantity: i64,
@@ -121,6 +120,9 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
         (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete, customer.currency.is_none());
     let id = subscription.id.clone();
     books.put(subscription.clone());
+    if customer.currency.is_none() {
+        books.put(Customer { currency: Some(currency), ..customer.clone() });
+    }
     for (index, extra) in wanted.extras.iter().enumerate() {
         extra::add(books, &subscription, extra, index, at)?;
     }
@@ -130,8 +132,7 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
         None => settle(books, &id, at)?,
     };
     if customer.currency.is_none() {
-        let customer = books.customer()?.clone();
-        books.put(Customer { currency: Some(currency), ..customer }).tell("customer.updated", at);
+        books.tell(&customer.id, "customer.updated", at);
     }
     announce::withhold(books, &id)?;
     if !asked {
@@ -342,6 +343,8 @@ fn first_invoice(
     if let Some(mut intent) = intent {
         let taken = books.all::<InvoiceItem>().filter(|item| item.invoice.as_ref() == Some(&invoice));
         intent.internal.invoice_items = taken.map(|item| item.id.clone()).collect();
+        let taken = books.all::<BalanceTransaction>().find(|entry| entry.invoice.as_ref() == Some(&invoice));
+        intent.internal.balance_transaction = taken.map(|entry| entry.id.clone());
         books.put(intent);
     }
     Ok(Some(invoice))

@@ -1,12 +1,17 @@
 //! Trials: how long they last, what is told before they end, and what becomes of the subscription then.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    Books, Id, Moment, Refusal, Timestamp, cancel, collect,
+    Books, Id, Moment, Refusal, Timestamp,
+    begin::check_trial_end,
+    cancel, collect,
     pause::PauseReason,
     price::Price,
     renew,
     subscription::{
-        CancellationReason, CollectionMethod, EndBehavior, MissingPaymentMethod, Status, Subscription, TrialSettings,
+        BillingModeType, CancellationReason, CollectionMethod, EndBehavior, MissingPaymentMethod, Status, Subscription,
+        TrialEndAnchor, TrialSettings,
     },
 };
 
@@ -81,11 +86,92 @@ impl Subscription {
     }
 }
 
+/// What a wish about the end of the trial means for a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrialChange {
+    /// The running trial is over, and the first paid period begins.
+    Ends,
+    /// It ends at another time; nothing is paid for that.
+    Moves(Timestamp),
+    /// What was paid for is interrupted by a trial.
+    Begins(Timestamp),
+}
+
+/// The trial that a change leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub status: Status,
+}
+
+impl TrialChange {
+    /// What is wished for, if it changes anything. `restarts`: the same request begins a new cycle now.
+    pub fn of(
+        subscription: &Subscription,
+        wanted: Option<TrialEnd>,
+        restarts: bool,
+        now: Timestamp,
+    ) -> Result<Option<TrialChange>, Refusal> {
+        let trialing = subscription.status == Status::Trialing;
+        let end = match wanted {
+            None => return Ok(None),
+            Some(TrialEnd::Now) => return Ok(trialing.then_some(TrialChange::Ends)),
+            Some(TrialEnd::At(end)) => end,
+        };
+        check_trial_end(Some(end), now)?;
+        if subscription.status == Status::Paused {
+            let message = "The subscription is paused: resume it instead of giving it a trial.";
+            return Err(Refusal::invalid(message).param("trial_end"));
+        }
+        // A running trial of which the anchor is no part must not reach beyond it.
+        let anchor = subscription.billing_cycle_anchor;
+        let own_anchor = trialing && subscription.trial_end != Some(anchor) && anchor > now;
+        if restarts || own_anchor && end > anchor {
+            let message = "The trial_end cannot be after the billing_cycle_anchor.";
+            return Err(Refusal::invalid(message)
+                .code("subscription_update_trial_after_billing_cycle_anchor")
+                .param("trial_end"));
+        }
+        Ok(Some(if trialing { TrialChange::Moves(end) } else { TrialChange::Begins(end) }))
+    }
+
+    /// Where the anchor is from now on: with the end of the trial, unless it has a place of its own.
+    pub fn anchor(self, subscription: &Subscription, now: Timestamp) -> Timestamp {
+        let anchor = subscription.billing_cycle_anchor;
+        if subscription.trial_settings.end_behavior.billing_cycle_anchor == Some(TrialEndAnchor::Unchanged) {
+            return anchor;
+        }
+        match self {
+            TrialChange::Ends => now,
+            TrialChange::Moves(end) if subscription.trial_end == Some(anchor) => end,
+            TrialChange::Moves(_) => anchor,
+            TrialChange::Begins(end) => end,
+        }
+    }
+
+    /// The trial as it is then. In classic mode a second one does not hide when the first began.
+    pub fn trial(self, subscription: &Subscription, now: Timestamp) -> Trial {
+        let start = match (self, subscription.trial_start) {
+            (TrialChange::Begins(_), Some(first)) if subscription.billing_mode.kind == BillingModeType::Classic => {
+                first
+            }
+            (TrialChange::Ends | TrialChange::Moves(_), Some(start)) => start,
+            (_, _) => now,
+        };
+        match self {
+            TrialChange::Ends => Trial { start, end: now, status: Status::Active },
+            TrialChange::Moves(end) | TrialChange::Begins(end) => Trial { start, end, status: Status::Trialing },
+        }
+    }
+}
+
 /// Tells that a trial ends soon, once for each end.
 pub fn give_notice(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
     let mut subscription = books.find(id, "subscription")?.clone();
     subscription.internal.told_trial_end = subscription.trial_end;
-    books.put(subscription).tell("customer.subscription.trial_will_end", at);
+    books.put(subscription);
+    books.tell_beside(id, "customer.subscription.trial_will_end", at);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::{
     billing::{
         Books, Id, Timestamp,
         answer::Answer,
+        balance_transaction::BalanceTransaction,
         charge::Charge,
         customer::Customer,
         invoice::Invoice,
@@ -31,6 +32,7 @@ pub struct Open {
     invoice: Option<Id<Invoice>>,
     charge: Option<Id<Charge>>,
     invoice_items: Vec<Id<InvoiceItem>>,
+    balance_transaction: Option<Id<BalanceTransaction>>,
 }
 
 /// An attempt and what the processor said.
@@ -60,6 +62,7 @@ impl Open {
             invoice: intent.internal.invoice.clone().or_else(|| intent.internal.attached_to.clone()),
             charge: intent.latest_charge.clone(),
             invoice_items: intent.internal.invoice_items.clone(),
+            balance_transaction: intent.internal.balance_transaction.clone(),
         })
     }
 
@@ -83,6 +86,7 @@ impl Open {
         self.invoice.iter().for_each(|invoice| needs.document(invoice));
         self.charge.iter().for_each(|charge| needs.document(charge));
         self.invoice_items.iter().for_each(|item| needs.document(item));
+        self.balance_transaction.iter().for_each(|entry| needs.document(entry));
         Opening { customer: self.customer.clone(), needs }
     }
 }

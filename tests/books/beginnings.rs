@@ -68,7 +68,6 @@ fn books() -> Books {
 fn wanted(wish: &Wish, now: i64) -> NewSubscription {
     let later = |seconds: i64| Timestamp::new(now + seconds);
     let item = |number: usize| NewItem {
-        inline: false,
         metadata: [].into(),
         price: Id::given(format!("price_{number}")),
         quantity: i64::try_from(number).unwrap(),

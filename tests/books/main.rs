@@ -66,7 +66,7 @@ fn open(interval: &str, count: i64, cents: i64) -> Books {
 }
 
 fn subscribe(books: &mut Books, at: &mut Moment) -> Id<Subscription> {
-    let items = vec![NewItem { inline: false, metadata: [].into(), price: Id::given("price_1"), quantity: 2 }];
+    let items = vec![NewItem { metadata: [].into(), price: Id::given("price_1"), quantity: 2 }];
     let wanted = NewSubscription { off_session: true, ..NewSubscription::of(Id::given(CUSTOMER), items) };
     subscribe::subscribe(books, &wanted, at).unwrap()
 }

@@ -122,6 +122,12 @@ async fn an_error_creates_nothing() {
         let items = house.list(&format!("/v1/invoiceitems?customer={customer}")).await;
         assert_eq!(items.iter().map(id).collect::<Vec<_>>(), std::slice::from_ref(&waiting), "it waits again");
         assert_eq!(items[0]["invoice"], json!(null));
+        let history = house.list(&format!("/v1/customers/{customer}/balance_transactions")).await;
+        assert_eq!(
+            history.iter().map(|entry| &entry["amount"]).collect::<Vec<_>>(),
+            [&json!(-100)],
+            "no trace in the balance"
+        );
         let mut told = house.event_types(before).await;
         told.sort_unstable();
         assert_eq!(told.join(" "), kinds);

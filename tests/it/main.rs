@@ -29,5 +29,6 @@ mod states;
 mod subscriptions;
 mod support;
 mod told;
+mod trial_changes;
 mod trials;
 mod webhooks;

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    PaymentSettingsParams, TrialSettingsParams,
+    NowWord, PaymentSettingsParams, TrialSettingsParams,
     extras::{ExtraParams, priced},
+    trial_end,
 };
 use crate::{
     api::{call::Call, prices::InlinePrice, reply::Reply},
@@ -23,7 +24,7 @@ use crate::{
             BillingMode, BillingModeType, CollectionMethod, Flexible, NOUN, ProrationDiscounts, SaveDefault,
             TrialSettings,
         },
-        trial::{TrialEnd, TrialWanted},
+        trial::TrialWanted,
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
@@ -74,7 +75,6 @@ struct Create {
     transfer_data: Option<Unsupported>,
 }
 
-words!(NowWord { Now = "now" });
 words!(CancelAtWord {
     MaxBilledUntil = "max_billed_until",
     MaxPeriodEnd = "max_period_end",
@@ -149,9 +149,9 @@ impl AnchorConfigParams {
 
 impl ItemParams {
     fn wanted(self, index: usize, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<NewItem, Refusal> {
-        let (inline, named) = (self.price_data.is_some(), self.price.or(self.plan));
+        let named = self.price.or(self.plan);
         let price = priced(named, self.price_data, &format!("items[{index}]"), books, livemode, at)?;
-        Ok(NewItem { inline, metadata: self.metadata.initial()?, price, quantity: self.quantity.unwrap_or(1) })
+        Ok(NewItem { metadata: self.metadata.initial()?, price, quantity: self.quantity.unwrap_or(1) })
     }
 }
 
@@ -205,10 +205,7 @@ impl Create {
                 .and_then(|settings| settings.save_default_payment_method)
                 .unwrap_or(SaveDefault::Off),
             trial: TrialWanted {
-                end: self.trial_end.map(|end| match end {
-                    TimeOr::Time(time) => TrialEnd::At(time),
-                    TimeOr::Word(NowWord::Now) => TrialEnd::Now,
-                }),
+                end: self.trial_end.map(trial_end),
                 days: self.trial_period_days,
                 from_plan: self.trial_from_plan.unwrap_or(false),
             },

@@ -82,7 +82,6 @@ impl ExtraParams {
     ) -> Result<NewExtra, Refusal> {
         let param = format!("add_invoice_items[{index}]");
         let missing = |what: &str| Refusal::missing(format!("{param}{what}"));
-        let inline = self.price_data.is_some();
         let price = priced(self.price, self.price_data, &param, books, livemode, at)?;
         let (mut start, mut end) = (ExtraStart::MaxItemPeriodStart, ExtraEnd::MinItemPeriodEnd);
         if let Some(period) = self.period {
@@ -101,7 +100,7 @@ impl ExtraParams {
             };
         }
         Ok(NewExtra {
-            item: NewItem { inline, metadata: self.metadata.initial()?, price, quantity: self.quantity.unwrap_or(1) },
+            item: NewItem { metadata: self.metadata.initial()?, price, quantity: self.quantity.unwrap_or(1) },
             discountable: self.discountable.unwrap_or(true),
             start,
             end,

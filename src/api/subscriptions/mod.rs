@@ -19,12 +19,16 @@ use super::{
     call::{At, Call},
     reply::Reply,
 };
-use crate::billing::{
-    shape::{Patch, Unsupported},
-    subscription::{
-        CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN, SaveDefault, TrialEndAnchor,
-        TrialSettings,
+use crate::{
+    billing::{
+        shape::{Patch, TimeOr, Unsupported},
+        subscription::{
+            CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN, SaveDefault, TrialEndAnchor,
+            TrialSettings,
+        },
+        trial::TrialEnd,
     },
+    words,
 };
 
 pub fn routes() -> Router<House> {
@@ -46,6 +50,16 @@ struct PaymentSettingsParams {
     payment_method_options: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     payment_method_types: Option<Unsupported>,
+}
+
+words!(NowWord { Now = "now" });
+
+/// `trial_end`: a time, or `now`.
+fn trial_end(given: TimeOr<NowWord>) -> TrialEnd {
+    match given {
+        TimeOr::Time(time) => TrialEnd::At(time),
+        TimeOr::Word(NowWord::Now) => TrialEnd::Now,
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

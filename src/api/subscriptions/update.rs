@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    CancellationDetailsParams, PaymentSettingsParams,
+    CancellationDetailsParams, NowWord, PaymentSettingsParams, TrialSettingsParams,
     items::{self, ItemParams},
+    trial_end,
 };
 use crate::{
     api::{
@@ -17,9 +18,10 @@ use crate::{
         pause_collection::PauseCollection,
         payment_method::PaymentMethod,
         prorate::ProrationBehavior,
-        shape::{Patch, Text, Unsupported},
+        shape::{Patch, Text, TimeOr, Unsupported},
         subscribe::{PaymentBehavior, check_payment_method},
-        subscription::{NOUN, PaymentSettings, Subscription},
+        subscription::{NOUN, PaymentSettings, Status, Subscription},
+        trial,
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
@@ -42,6 +44,8 @@ struct Update {
     payment_settings: Option<PaymentSettingsParams>,
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
+    trial_end: Option<TimeOr<NowWord>>,
+    trial_settings: Option<TrialSettingsParams>,
     // Known, and refused rather than ignored.
     add_invoice_items: Option<Unsupported>,
     application_fee_percent: Option<Unsupported>,
@@ -58,9 +62,7 @@ struct Update {
     on_behalf_of: Option<Unsupported>,
     pending_invoice_item_interval: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
-    trial_end: Option<Unsupported>,
     trial_from_plan: Option<Unsupported>,
-    trial_settings: Option<Unsupported>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -79,12 +81,13 @@ impl Update {
         let change = Change {
             items,
             restart,
+            trial_end: self.trial_end.map(trial_end),
             proration_behavior: self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
             proration_date: self.proration_date,
             payment_behavior: items::payment_behavior(self.payment_behavior)?,
             off_session: self.off_session.unwrap_or(false),
         };
-        Ok((restart || !change.items.is_empty()).then_some(change))
+        Ok((restart || change.trial_end.is_some() || !change.items.is_empty()).then_some(change))
     }
 
     fn check_ended(&self) -> Result<(), Refusal> {
@@ -92,7 +95,8 @@ impl Update {
             || self.default_payment_method != Patch::Keep
             || self.description != Patch::Keep
             || self.pause_collection != Patch::Keep
-            || self.payment_settings.is_some();
+            || self.payment_settings.is_some()
+            || self.trial_settings.is_some();
         if other {
             return Err(change::ended());
         }
@@ -107,6 +111,9 @@ impl Update {
             description: self.description.map(String::from).over(subscription.description),
             metadata: self.metadata.apply(subscription.metadata)?,
             pause_collection: self.pause_collection.over(subscription.pause_collection),
+            trial_settings: self
+                .trial_settings
+                .map_or(subscription.trial_settings, |settings| settings.over(subscription.trial_settings)),
             payment_settings: PaymentSettings {
                 save_default_payment_method: save.unwrap_or(subscription.payment_settings.save_default_payment_method),
                 ..subscription.payment_settings
@@ -134,6 +141,10 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
         if let Patch::Set(pause) = &params.pause_collection {
             pause.check(&subscription, at.now)?;
         }
+        if params.trial_settings.is_some() && subscription.status == Status::Incomplete {
+            let message = "The trial of a subscription cannot be changed before its first payment.";
+            return Err(Refusal::invalid(message).param("trial_settings"));
+        }
         let at_period_end = params.cancel_at_period_end;
         let changed = params.apply(subscription)?;
         if let Some(method) = changed.default_payment_method.as_ref().filter(|_| !changed.status.is_terminal()) {
@@ -148,6 +159,7 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
             None => false,
         };
         if !under_way {
+            trial::give_notice_if_due(books, &id, at)?;
             books.tell(&id, "customer.subscription.updated", at);
         }
         Ok(Subject::document(&id))
