@@ -25,6 +25,7 @@ mod refunds;
 mod resuming;
 mod sequences;
 mod setup_intents;
+mod silence;
 mod states;
 mod subscriptions;
 mod support;
