@@ -82,11 +82,20 @@ pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     let mut items: Vec<InvoiceItem> = books
         .all::<InvoiceItem>()
         .filter(|item| item.invoice.is_none() && item.currency == bill.currency)
-        .filter(|item| item.subscription().is_none() || item.subscription() == subscription)
+        .filter(|item| match item.subscription() {
+            None => true,
+            // What was given back at the end of another subscription counts for any.
+            Some(of) => Some(of) == subscription || item.proration && has_ended(books, of),
+        })
         .cloned()
         .collect();
     items.reverse();
     items
+}
+
+/// Subscriptions that have ended leave the books, or are about to.
+fn has_ended(books: &Books, id: &Id<Subscription>) -> bool {
+    books.get(id).is_none_or(|subscription| subscription.status.is_terminal())
 }
 
 pub fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut Moment) -> Line {

@@ -13,6 +13,7 @@ use super::{
     pause_collection,
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
     period::Period,
+    prorate,
     subscription::{CancellationDetails, CancellationReason, Status, Subscription},
 };
 
@@ -28,6 +29,15 @@ pub fn end(
     let first_unpaid =
         (subscription.status == Status::Incomplete).then(|| subscription.latest_invoice.clone()).flatten();
     books.put(subscription.cancel(reason, at.now)?).tell("customer.subscription.deleted", at);
+    drop_prorations(books, id, at);
+    if let Some(invoice) = first_unpaid {
+        void_quietly(books, &invoice, at)?;
+    }
+    stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
+    Ok(())
+}
+
+fn drop_prorations(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) {
     let prorations: Vec<Id<InvoiceItem>> = books
         .all::<InvoiceItem>()
         .filter(|item| item.proration && item.invoice.is_none() && item.subscription() == Some(id))
@@ -37,9 +47,31 @@ pub fn end(
         books.tell(&item, "invoiceitem.deleted", at);
         books.remove(&item);
     }
-    if let Some(invoice) = first_unpaid {
-        void_quietly(books, &invoice, at)?;
+}
+
+/// The same, and the time that was paid for is given back: as credit for the customer's next invoice,
+/// or on a last invoice (`prorate`).
+pub fn end_with_credit(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    invoice_now: bool,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?.clone();
+    match subscription.status {
+        Status::Active | Status::PastDue | Status::Unpaid => {
+            for item in &subscription.items.data {
+                prorate::credit(books, &subscription, item, at.now, at)?;
+            }
+        }
+        // Nothing was paid for.
+        Status::Canceled | Status::Incomplete | Status::IncompleteExpired | Status::Paused | Status::Trialing => {}
     }
+    if invoice_now || subscription.status == Status::Incomplete {
+        return end_with_invoice(books, id, LastInvoice::Now, at);
+    }
+    let reason = CancellationReason::CancellationRequested;
+    books.put(subscription.cancel(reason, at.now)?).tell("customer.subscription.deleted", at);
     stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::{
     finalize,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     invoice_item::InvoiceItem,
+    pause_collection,
     pending_update::{Becomes, Held},
     period::Period,
     price::Price,
@@ -86,6 +87,10 @@ pub fn change(
         become_so(books, id, plan.becomes, None)?;
         return Ok(false);
     };
+    if pause_collection::neutralize(books, id, &invoice, at)? {
+        become_so(books, id, plan.becomes, Some(invoice))?;
+        return Ok(false);
+    }
     let subscription = books.find(id, "subscription")?.clone();
     if subscription.collection_method == CollectionMethod::SendInvoice {
         // Its draft can be looked at for an hour, as any other.
@@ -299,7 +304,8 @@ fn draft(
         spans,
         period: Period { start: began, end: at.now },
         cycle: None,
-        auto_advance: !charged || change.payment_behavior == PaymentBehavior::AllowIncomplete,
+        auto_advance: subscription.pause_collection.is_none()
+            && (!charged || change.payment_behavior == PaymentBehavior::AllowIncomplete),
         currency: subscription.currency,
         include_pending_items: true,
     };

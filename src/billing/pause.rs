@@ -8,6 +8,7 @@ use super::{
     collect, finalize,
     invoice::{BillingReason, Invoice},
     period::Period,
+    prorate,
     subscription::{BillingModeType, CollectionMethod, Item, Status, Subscription},
 };
 use crate::words;
@@ -59,8 +60,13 @@ words!(
 pub fn pause(books: &mut Books, id: &Id<Subscription>, wanted: Pausing, at: &mut Moment) -> Result<(), Refusal> {
     let subscription = books.find(id, "subscription")?.clone();
     check(&subscription)?;
-    if wanted.unused_time_from != UnusedTimeFrom::None {
-        return Err(Refusal::not_supported_yet("bill_for[unused_time_from]"));
+    for item in &subscription.items.data {
+        let since = match wanted.unused_time_from {
+            UnusedTimeFrom::None => continue,
+            UnusedTimeFrom::ItemCurrentPeriodStart => item.current_period_start,
+            UnusedTimeFrom::Now => at.now,
+        };
+        prorate::credit(books, &subscription, item, since, at)?;
     }
     let invoice = if wanted.invoice_now { invoice_pending(books, &subscription, at)? } else { None };
     let mut paused = subscription.pause(PauseReason::PauseRequested, at.now);
@@ -125,8 +131,16 @@ impl Subscription {
             let end = now.max(item.current_period_start.plus_seconds(1));
             *item = Item { current_period_end: end, ..item.clone() };
         }
+        // What was billed has been given back or is over; a change that waits is dropped.
+        self.internal.billed.clear();
+        self.internal.held = None;
         let subscription = PausedSubscription { reason };
         let paused = Paused { subscription, transitioned_at: now, kind: PauseType::Subscription };
-        Subscription { status: Status::Paused, status_details: Some(StatusDetails { paused }), ..self }
+        Subscription {
+            status: Status::Paused,
+            pending_update: None,
+            status_details: Some(StatusDetails { paused }),
+            ..self
+        }
     }
 }

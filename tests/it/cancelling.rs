@@ -187,3 +187,55 @@ async fn cancelling_a_trial_at_its_end_costs_nothing() {
     has(&ended, &json!({"status": "canceled", "ended_at": at("2027-01-08T00:00:00Z")}));
     assert_eq!(story.house.list(&format!("/v1/invoices?subscription={}", id(&trial))).await.len(), 1);
 }
+
+/// `prorate` gives the rest of the period back: for the customer's next invoice, whichever that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_the_period_can_be_given_back() {
+    let story = Story::begin().await;
+    story.advance("2027-01-16T12:00:00Z").await;
+    let mark = story.house.mark().await;
+    story.cancel(&[("prorate", "true")]).await;
+    story.house.told(mark).await.are("invoiceitem.created customer.subscription.deleted");
+    let pending = format!("/v1/invoiceitems?customer={}&pending=true", story.customer);
+    has(&story.house.list(&pending).await[0], &json!({"amount": -1000, "proration": true}));
+    let other = story.house.subscribe(&story.customer, &story.price).await;
+    let first = story.house.get(&format!("/v1/invoices/{}", other["latest_invoice"].as_str().unwrap())).await.ok();
+    has(&first, &json!({"total": 1000, "amount_paid": 1000, "status": "paid"}));
+
+    // With a last invoice it becomes credit of the customer.
+    let story = Story::begin().await;
+    story.advance("2027-01-16T12:00:00Z").await;
+    let mark = story.house.mark().await;
+    story.cancel(&[("prorate", "true"), ("invoice_now", "true")]).await;
+    story.house.told(mark).await.hold(
+        "invoiceitem.created customer.subscription.deleted invoice.created invoice.finalized invoice.updated
+         invoice.paid invoice.payment_succeeded customer.updated",
+    );
+    let customer = story.house.get(&format!("/v1/customers/{}", story.customer)).await.ok();
+    assert_eq!(customer["balance"], -1000);
+    has(&story.invoices().await[1], &json!({"total": -1000, "amount_due": 0, "status": "paid"}));
+}
+
+/// Cancelling now drops prorations that wait; at the end of the period they are billed.
+#[tokio::test(flavor = "multi_thread")]
+async fn prorations_that_wait_are_dropped_or_billed() {
+    for (now, total) in [(true, None), (false, Some(1500))] {
+        let story = Story::begin().await;
+        let bigger = story.house.monthly_price(5000).await;
+        story.advance("2027-01-16T12:00:00Z").await;
+        let item = id(&story.read().await["items"]["data"][0]);
+        story.update(&[("items[0][id]", &item), ("items[0][price]", &bigger)]).await;
+        let mark = story.house.mark().await;
+        if now {
+            story.cancel(&[]).await;
+            let told = story.house.told(mark).await;
+            told.are("customer.subscription.deleted invoiceitem.deleted invoiceitem.deleted");
+        } else {
+            story.update(&[("cancel_at_period_end", "true")]).await;
+        }
+        story.advance("2027-02-01T02:00:00Z").await;
+        assert_eq!(story.status().await, "canceled");
+        let last = story.invoices().await.into_iter().nth(1).map(|invoice| invoice["amount_paid"].clone());
+        assert_eq!(last, total.map(Value::from));
+    }
+}

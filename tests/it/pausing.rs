@@ -208,3 +208,21 @@ async fn a_pause_that_ends_at_a_boundary_spares_its_invoice() {
     let statuses: Vec<Value> = story.invoices().await.into_iter().map(|invoice| invoice["status"].clone()).collect();
     assert_eq!(statuses, ["paid", "void", "paid"]);
 }
+
+/// An invoice that a change makes at once is neutralised like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_immediate_invoice_is_neutralized_too() {
+    for (behavior, status) in [("void", "void"), ("keep_as_draft", "draft"), ("mark_uncollectible", "uncollectible")] {
+        let story = Story::begin().await;
+        let bigger = story.house.monthly_price(5000).await;
+        story.update(&[("pause_collection[behavior]", behavior)]).await;
+        let item = id(&story.read().await["items"]["data"][0]);
+        let form = [("items[0][id]", &*item), ("items[0][price]", &bigger), ("proration_behavior", "always_invoice")];
+        let changed = story.update(&form).await;
+        has(&changed, &json!({"status": "active"}));
+        assert_eq!(changed["items"]["data"][0]["price"]["id"], json!(bigger));
+        has(&story.invoices().await[1], &json!({"status": status, "auto_advance": false, "total": 3000}));
+        let charges = story.house.list(&format!("/v1/charges?customer={}", story.customer)).await;
+        assert_eq!(charges.len(), 1);
+    }
+}

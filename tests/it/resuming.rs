@@ -20,6 +20,72 @@ impl Story {
     async fn resume(&self, form: &[(&str, &str)]) -> Value {
         self.house.post(&format!("{}/resume", self.path()), form).await.ok()
     }
+
+    /// The invoice items that wait for its customer's next invoice.
+    async fn pending(&self) -> Vec<Value> {
+        self.house.list(&format!("/v1/invoiceitems?customer={}&pending=true", self.customer)).await
+    }
+
+    async fn balance(&self) -> Value {
+        self.house.get(&format!("/v1/customers/{}", self.customer)).await.ok()["balance"].clone()
+    }
+}
+
+/// Pausing: at once, the rest of the period is given back, and nothing happens any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_ends_the_period_and_gives_the_rest_back() {
+    let story = Story::begin().await;
+    story.advance("2027-01-16T12:00:00Z").await;
+    let now = at("2027-01-16T12:00:00Z");
+    let mark = story.house.mark().await;
+    let paused = story.pause(&[]).await;
+    has(&paused, &json!({"status": "paused", "ended_at": null, "cancel_at": null}));
+    let details = json!({"paused": {
+        "subscription": {"type": "pause_requested"}, "transitioned_at": now, "type": "subscription",
+    }});
+    assert_eq!(paused["status_details"], details);
+    assert_eq!(paused["items"]["data"][0]["current_period_end"], now);
+    let told = story.house.told(mark).await;
+    told.are("invoiceitem.created customer.subscription.paused customer.subscription.updated");
+    has(told.object("customer.subscription.paused"), &json!({"status": "paused"}));
+    let previous = told.previous("customer.subscription.updated").as_object().expect("what was");
+    assert_eq!(previous.keys().collect::<Vec<_>>(), ["items", "status", "status_details"]);
+    assert_eq!((&previous["status"], &previous["status_details"]), (&json!("active"), &json!(null)));
+    // Half of January is left.
+    let pending = story.pending().await;
+    has(&pending[0], &json!({"amount": -1000, "proration": true}));
+    assert_eq!(pending[0]["period"], json!({"start": now, "end": at("2027-02-01T00:00:00Z")}));
+    // No cycle, no invoices.
+    let mark = story.house.mark().await;
+    story.advance("2027-06-01T00:00:00Z").await;
+    story.house.told(mark).await.are("");
+    assert_eq!(story.invoices().await.len(), 1);
+}
+
+/// What is billed for when pausing, and when.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pause_gives_back() {
+    for (from, amount) in [("now", -1000), ("item_current_period_start", -2000), ("none", 0)] {
+        let story = Story::begin().await;
+        story.advance("2027-01-16T12:00:00Z").await;
+        story.pause(&[("bill_for[unused_time_from][type]", from)]).await;
+        let pending: i64 = story.pending().await.iter().map(|item| item["amount"].as_i64().unwrap()).sum();
+        assert_eq!((pending, story.balance().await), (amount, json!(0)), "{from}");
+    }
+    // Invoiced at once it becomes credit.
+    let story = Story::begin().await;
+    story.advance("2027-01-16T12:00:00Z").await;
+    let mark = story.house.mark().await;
+    let paused = story.pause(&[("invoicing_behavior", "invoice")]).await;
+    let told = story.house.told(mark).await;
+    told.are(
+        "invoiceitem.created invoice.created invoice.finalized invoice.updated invoice.paid invoice.payment_succeeded
+         customer.updated customer.subscription.paused customer.subscription.updated",
+    );
+    assert_eq!((story.pending().await.len(), story.balance().await), (0, json!(-1000)));
+    let invoice = story.invoices().await.remove(1);
+    has(&invoice, &json!({"total": -1000, "amount_due": 0, "status": "paid", "id": paused["latest_invoice"]}));
+    assert_eq!(invoice["billing_reason"], "subscription_update");
 }
 
 /// What cannot be paused, and what cannot be resumed.
@@ -114,6 +180,24 @@ async fn an_unchanged_anchor_bills_what_is_left_of_the_period() {
         let renewal = story.invoices().await.pop().unwrap();
         has(&renewal, &json!({"status": "paid", "amount_due": 3000, "billing_reason": "subscription_cycle"}));
     }
+}
+
+/// What was given back when it was paused is used up when it is resumed.
+#[tokio::test(flavor = "multi_thread")]
+async fn credit_of_the_pause_pays_for_the_resumption() {
+    let story = Story::begin().await;
+    story.pause(&[]).await;
+    assert_eq!(story.pending().await[0]["amount"], -2000);
+    story.advance("2027-04-01T00:00:00Z").await;
+    let mark = story.house.mark().await;
+    let resumed = story.resume(&[]).await;
+    // Nothing is to be paid, so nothing is waited for.
+    assert_eq!(resumed["status"], "active");
+    story.house.told(mark).await.are(
+        "invoice.created invoice.finalized invoice.updated invoice.paid invoice.payment_succeeded
+         customer.subscription.resumed customer.subscription.updated",
+    );
+    assert_eq!(story.pending().await.len(), 0);
 }
 
 /// A failed attempt resumes it too, but past due; what was asked with `resume_on_payment_success` waits on.

@@ -428,3 +428,40 @@ async fn a_resumption() {
          customer.subscription.resumed customer.subscription.updated"
     ));
 }
+
+/// 20.11: an upgrade that is paid at once, a downgrade that becomes credit, and a change that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_price() {
+    for (cents, behavior, expected) in [
+        (
+            5000,
+            "always_invoice",
+            format!(
+                "invoiceitem.created invoiceitem.created invoice.created invoice.finalized payment_intent.created {PAID} \
+                 customer.subscription.updated"
+            ),
+        ),
+        (
+            1000,
+            "always_invoice",
+            "invoiceitem.created invoiceitem.created invoice.created invoice.finalized invoice.updated invoice.paid \
+             invoice.payment_succeeded customer.updated customer.subscription.updated"
+                .to_owned(),
+        ),
+        (5000, "create_prorations", "invoiceitem.created invoiceitem.created customer.subscription.updated".to_owned()),
+    ] {
+        let story = Story::begin().await;
+        let other = story.house.monthly_price(cents).await;
+        story.advance("2027-01-16T12:00:00Z").await;
+        let item = id(&story.read().await["items"]["data"][0]);
+        let mark = story.house.mark().await;
+        let form = [("items[0][id]", &*item), ("items[0][price]", &other), ("proration_behavior", behavior)];
+        story.update(&form).await;
+        let told = story.house.told(mark).await;
+        told.hold(&expected);
+        let previous = told.previous("customer.subscription.updated").as_object().expect("what was");
+        let invoiced = behavior == "always_invoice";
+        let keys: &[&str] = if invoiced { &["items", "latest_invoice"] } else { &["items"] };
+        assert_eq!(previous.keys().collect::<Vec<_>>(), keys);
+    }
+}

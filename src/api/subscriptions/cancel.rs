@@ -9,7 +9,7 @@ use crate::{
         reply::Reply,
     },
     billing::{
-        Id, Refusal,
+        Id,
         cancel::{self, LastInvoice},
         subscription::{CancellationReason, NOUN, Subscription},
     },
@@ -27,20 +27,21 @@ struct Cancel {
 
 pub(super) async fn cancel(At(id): At<String>, call: Call) -> Reply {
     let params: Cancel = call.params()?;
-    if params.prorate == Some(true) {
-        return Err(Refusal::not_supported_yet("prorate").into());
-    }
     let id: Id<Subscription> = Id::given(id);
-    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+    // A credit refers to the line that billed what it gives back.
+    let invoices_of = params.prorate.unwrap_or(false).then(|| id.clone());
+    let needs = Needs { invoices_of, ..Needs::default() };
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         let subscription = books.at_path(&id)?.clone();
         if let Some(details) = params.cancellation_details {
             let cancellation_details = details.over(subscription.cancellation_details);
             books.put(Subscription { cancellation_details, ..subscription });
         }
-        if params.invoice_now == Some(true) {
-            cancel::end_with_invoice(books, &id, LastInvoice::Now, at)?;
-        } else {
-            cancel::end(books, &id, CancellationReason::CancellationRequested, at)?;
+        let (prorate, invoice_now) = (params.prorate.unwrap_or(false), params.invoice_now.unwrap_or(false));
+        match (prorate, invoice_now) {
+            (true, _) => cancel::end_with_credit(books, &id, invoice_now, at)?,
+            (false, true) => cancel::end_with_invoice(books, &id, LastInvoice::Now, at)?,
+            (false, false) => cancel::end(books, &id, CancellationReason::CancellationRequested, at)?,
         }
         Ok(Subject::document(&id))
     });

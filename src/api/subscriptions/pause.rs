@@ -56,7 +56,9 @@ pub(super) async fn pause(At(id): At<String>, call: Call) -> Reply {
         unused_time_from: params.bill_for.unused_time_from.map_or(UnusedTimeFrom::Now, |unused| unused.kind),
         invoice_now: params.invoicing_behavior == Some(InvoicingBehavior::Invoice),
     };
-    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+    // A credit refers to the line that billed what it gives back.
+    let needs = Needs { invoices_of: Some(id.clone()), ..Needs::default() };
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         books.at_path(&id)?;
         pause::pause(books, &id, wanted, at)?;
         Ok(Subject::document(&id))
