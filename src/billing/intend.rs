@@ -126,11 +126,14 @@ pub fn choose_method(books: &mut Books, id: &Id<PaymentIntent>, method: &Id<Paym
     let method = books.find(method, "payment_method")?;
     check_owner(method, intent.customer.as_ref(), "PaymentIntent")?;
     let status = match intent.status {
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation => Status::RequiresConfirmation,
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresAction => {
+            Status::RequiresConfirmation
+        }
         other => other,
     };
     let payment_method = Some(method.id.clone());
-    books.put(PaymentIntent { payment_method, status, ..intent });
+    // What was to be done was about another card.
+    books.put(PaymentIntent { next_action: None, payment_method, status, ..intent });
     Ok(())
 }
 

@@ -62,6 +62,18 @@ async fn completing_goes_on_and_failing_asks_for_another_card() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_card_leaves_nothing_to_authenticate() {
+    let house = House::open().await;
+    let form = [("payment_method", "pm_card_authenticationRequired"), ("confirm", "true")];
+    let waiting = intend(&house, &form).await.ok();
+    let path = format!("/v1/payment_intents/{}", id(&waiting));
+    let changed = house.post(&path, &[("payment_method", "pm_card_visa")]).await.ok();
+    has(&changed, &json!({"status": "requires_confirmation", "next_action": null}));
+    authenticate(&house, &id(&waiting), "succeed").await.error(400);
+    assert_eq!(house.post(&format!("{path}/confirm"), &[]).await.ok()["status"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_waits_for_it_can_be_authenticated() {
     let house = House::open().await;
     let open = intend(&house, &[]).await.ok();
