@@ -55,6 +55,11 @@ impl Stopwatch {
         Ok(Stopwatch { started: Instant::now(), wal, commits, client, postgres })
     }
 
+    /// Time that has just passed and does not count.
+    pub fn leave_out(&mut self, time: Duration) {
+        self.started += time;
+    }
+
     pub async fn stop(self, place: &Place, admin: &mut PgConnection, database: &str) -> Outcome<Cost> {
         let elapsed = self.started.elapsed();
         let (client, postgres) = (seconds_of(std::process::id()).0, postgres_seconds(place)?);

@@ -99,6 +99,9 @@ fn invoice_due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     if books.find(id, "invoice")?.status == InvoiceStatus::Open {
         return follow::overdue(books, id, at);
     }
+    if super::hold::holds(books, id, at)? {
+        return Ok(());
+    }
     match finalize::try_finalize(books, id, at)? {
         None => collect::begin(books, id, at),
         Some(_) => Ok(()),

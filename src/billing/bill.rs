@@ -4,6 +4,7 @@ use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     anchor::{Span, Terms},
     customer::Customer,
+    hold,
     invoice::{
         AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status,
         StatusTransitions, SubscriptionDetails, Tag,
@@ -72,7 +73,7 @@ pub fn draft_with(
         }
     }
     let invoice = blank(id.clone(), &customer, bill, lines, at)?;
-    books.put(invoice).tell("invoice.created", at);
+    hold::announce(books, invoice, at);
     Ok(id)
 }
 

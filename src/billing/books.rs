@@ -5,7 +5,11 @@
 
 mod withheld;
 
-use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde_json::{
     Map, Value,
@@ -43,6 +47,8 @@ pub use withheld::Withheld;
 pub struct Catalogue {
     pub prices: HashMap<Id<Price>, Price>,
     pub products: HashMap<Id<Product>, Product>,
+    /// Who listens.
+    pub endpoints: Arc<[WebhookEndpoint]>,
     /// Prices as they are spoken.
     spoken: HashMap<String, Value>,
 }
@@ -144,6 +150,8 @@ macro_rules! shelves {
             catalogue: Arc<Catalogue>,
             told: Vec<Told>,
             broken: Option<&'static str>,
+            /// Events that an endpoint has not acknowledged, as far as somebody asked.
+            unheard: Arc<HashSet<String>>,
             /// Set when only one mode may be seen.
             livemode: Option<bool>,
             $($field: Shelf<$noun>),+
@@ -379,6 +387,26 @@ impl Books {
         let (about, event) = (id.to_string(), at.ids.next(super::event::NOUN.prefix, id.bucket()));
         let told = Told { id: event, created: at.now, kind, livemode, about, object: object.into(), previous: None };
         self.told.push(told);
+    }
+
+    /// Whether an endpoint wants to hear of such events.
+    pub fn is_heard(&self, livemode: bool, kind: &str) -> bool {
+        self.catalogue.endpoints.iter().any(|endpoint| endpoint.listens_to(livemode, kind))
+    }
+
+    /// Whether an endpoint has yet to acknowledge an event.
+    pub fn is_unheard(&self, event: &str) -> bool {
+        self.unheard.contains(event)
+    }
+
+    /// Which of the events that were asked about are not acknowledged.
+    pub fn learn_unheard(&mut self, events: Arc<HashSet<String>>) {
+        self.unheard = events;
+    }
+
+    /// The id of the newest event that was told.
+    pub fn last_told(&self) -> Option<&str> {
+        self.told.last().map(|told| told.id.as_str())
     }
 
     /// Makes an event that this decision has told already show the document as it is now: for what is

@@ -5,6 +5,7 @@ use super::{
     Books, Currency, Id, MetadataPatch, Moment, Refusal, Timestamp,
     bill::{self, Bill},
     customer::Customer,
+    hold,
     invoice::{BillingReason, CustomField, Internal, Invoice, Status},
     invoice_item::InvoiceItem,
     payment_method::PaymentMethod,
@@ -76,7 +77,7 @@ pub fn create(books: &mut Books, new: NewInvoice, at: &mut Moment) -> Result<Id<
     let lines = items.iter().map(|item| bill::line_of_invoice_item(item, &id, at)).collect();
     let blank = bill::blank(id.clone(), &customer, &bill, lines, at)?;
     let invoice = new.details.apply(books, blank, at.now)?;
-    books.put(invoice).tell("invoice.created", at);
+    hold::announce(books, invoice, at);
     for item in items {
         books.put(InvoiceItem { invoice: Some(id.clone()), ..item });
     }

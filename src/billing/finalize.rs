@@ -6,7 +6,7 @@ use super::{
     balance_transaction::Kind,
     bill::due_after_balance,
     customer::Customer,
-    follow,
+    follow, hold,
     intend::{self, NewIntent},
     invoice::{
         BillingReason, ConfirmationSecret, ConfirmationSecretType, FinalizationError, Internal, Invoice, Parent,
@@ -104,6 +104,8 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
         number: Some(number),
         parent,
         starting_balance,
+        webhooks_delivered_at: hold::heard_at(books, &invoice, at),
+        internal: Internal { awaits: None, held_until: None, ..invoice.internal },
         status_transitions: StatusTransitions { finalized_at: Some(at.now), ..invoice.status_transitions.clone() },
         ..invoice
     };

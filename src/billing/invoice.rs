@@ -196,6 +196,12 @@ pub struct Internal {
     /// Its due date has passed while it was open, and that has been seen to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
+    /// The event `invoice.created`, where an endpoint wanted to hear of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<String>,
+    /// Not finalised before: that event had not been acknowledged at the last look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     /// How many credit notes were issued for it: their numbers count on.
     #[serde(default, skip_serializing_if = "is_none_yet")]
     pub credit_notes: i64,
@@ -390,7 +396,9 @@ impl Resource for Invoice {
     /// on its own.
     fn due(&self) -> Option<Timestamp> {
         match self.status {
-            Status::Draft if self.auto_advance => self.automatically_finalizes_at,
+            Status::Draft if self.auto_advance => {
+                self.automatically_finalizes_at.map(|time| self.internal.held_until.map_or(time, |held| held.max(time)))
+            }
             Status::Open if !self.internal.overdue => self.due_date,
             Status::Draft | Status::Open | Status::Paid | Status::Uncollectible | Status::Void => None,
         }

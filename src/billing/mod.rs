@@ -64,6 +64,7 @@ pub mod erase;
 pub mod extra;
 pub mod finalize;
 pub mod follow;
+pub mod hold;
 pub mod intend;
 pub mod invoice_states;
 pub mod itemize;

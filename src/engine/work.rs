@@ -1,6 +1,9 @@
 //! Rounds of settling and advancing, for one customer or a thousand: the same path.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Engine, Failure,
@@ -9,12 +12,13 @@ use super::{
 };
 use crate::{
     billing::{
-        Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, payment_intent::PaymentIntent, settle,
-        test_clock::TestClock,
+        Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, hold, payment_intent::PaymentIntent,
+        settle, test_clock::TestClock,
     },
     store::{
         Connection, Fault, Tx,
         books::{self, Opened, Opening},
+        delivery,
     },
 };
 
@@ -68,10 +72,12 @@ pub async fn round(engine: &Engine, tx: &mut Tx, work: &[Work], horizon: Option<
     let wall = engine.clock.now();
     let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
     let opened = books::open(tx, &openings).await?;
+    let unheard = unheard(tx, &opened.books, horizon).await?;
     let mut result = Round::default();
     let mut decided = Vec::with_capacity(work.len());
     for (mut books, work) in opened.books.into_iter().zip(work) {
         let mut at = engine.moment(time_in(&books).unwrap_or(wall))?;
+        books.learn_unheard(Arc::clone(&unheard));
         let verdict = settle_into(&mut books, &work.settled, wall, &mut at)
             .and_then(|()| go_on(&mut books, horizon, &mut at))
             .and_then(|left| books.soundness().map(|()| left));
@@ -87,6 +93,17 @@ pub async fn round(engine: &Engine, tx: &mut Tx, work: &[Work], horizon: Option<
     result.decided = decided.len();
     result.closed = close(tx, decided, &opened.endpoints, &Cause::default(), wall).await?;
     Ok(result)
+}
+
+/// Which of the announcements that due drafts wait for are not acknowledged: one question for the
+/// whole batch, and none where nobody listens.
+async fn unheard(tx: &mut Tx, books: &[Books], horizon: Option<Horizon>) -> Result<Arc<HashSet<String>>, Fault> {
+    let Some(horizon) = horizon else { return Ok(Arc::default()) };
+    let awaited: Vec<&str> = books.iter().flat_map(|books| hold::awaited(books, horizon.time)).collect();
+    if awaited.is_empty() {
+        return Ok(Arc::default());
+    }
+    Ok(Arc::new(delivery::unacknowledged(tx, &awaited).await?))
 }
 
 /// Customers on a test clock live at its frozen time, however far from wall time that is.

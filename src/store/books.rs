@@ -44,7 +44,7 @@ pub struct Opened {
     /// In the order of the openings.
     pub books: Vec<Books>,
     /// Enabled endpoints: their events become deliveries.
-    pub endpoints: Vec<WebhookEndpoint>,
+    pub endpoints: Arc<[WebhookEndpoint]>,
 }
 
 /// Whose books, and what must be in them.
@@ -215,7 +215,10 @@ async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: 
 
 impl Loaded {
     fn into_books(self, openings: &[Opening]) -> Result<Opened, Fault> {
-        let catalogue = Arc::new(self.catalogue);
+        let endpoints: Arc<[WebhookEndpoint]> = self.endpoints.into();
+        let mut catalogue = self.catalogue;
+        catalogue.endpoints = Arc::clone(&endpoints);
+        let catalogue = Arc::new(catalogue);
         let mut books: Vec<Books> = openings.iter().map(|_| Books::new(Arc::clone(&catalogue))).collect();
         let places: HashMap<&str, usize> = openings
             .iter()
@@ -232,6 +235,6 @@ impl Loaded {
                 books.load(object, body)?;
             }
         }
-        Ok(Opened { books, endpoints: self.endpoints })
+        Ok(Opened { books, endpoints })
     }
 }

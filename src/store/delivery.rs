@@ -1,5 +1,7 @@
 //! Deliveries of events to endpoints: leased, sent, recorded.
 
+use std::collections::HashSet;
+
 use sqlx::Row as _;
 
 use super::{Connection, Fault};
@@ -108,6 +110,15 @@ fn keys<'a>(leases: impl Iterator<Item = &'a Lease>) -> (Vec<&'a str>, Vec<&'a s
         attempts.push(lease.attempt);
     }
     (events, endpoints, attempts)
+}
+
+/// Which of these events an endpoint has not acknowledged.
+pub async fn unacknowledged(connection: &mut Connection, events: &[&str]) -> Result<HashSet<String>, Fault> {
+    let found: Vec<String> = sqlx::query_scalar("select event from deliveries where event = any($1)")
+        .bind(events)
+        .fetch_all(connection)
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Deliveries to an endpoint that is disabled or deleted are stopped.

@@ -12,14 +12,14 @@ use crate::support::{House, at, id};
 
 /// A sink that answers what it is told to and keeps what it hears.
 #[derive(Clone, Default)]
-struct Sink {
+pub struct Sink {
     heard: Arc<Mutex<Vec<(HeaderMap, String)>>>,
     /// How many deliveries it still refuses.
     refusing: Arc<Mutex<usize>>,
 }
 
 impl Sink {
-    async fn open(refusing: usize) -> (Sink, String) {
+    pub async fn open(refusing: usize) -> (Sink, String) {
         let sink = Sink { refusing: Arc::new(Mutex::new(refusing)), ..Sink::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -46,14 +46,14 @@ async fn hear(State(sink): State<Sink>, headers: HeaderMap, body: Bytes) -> Stat
     StatusCode::OK
 }
 
-async fn endpoint(house: &House, url: &str, events: &[&str]) -> Value {
+pub async fn endpoint(house: &House, url: &str, events: &[&str]) -> Value {
     let mut form = vec![("url", url)];
     form.extend(events.iter().map(|event| ("enabled_events[]", *event)));
     house.post("/v1/webhook_endpoints", &form).await.ok()
 }
 
 /// Sends what is due until nothing is.
-async fn dispatch(house: &House) {
+pub async fn dispatch(house: &House) {
     while house.app.dispatcher.dispatch().await.unwrap() > 0 {}
 }
 

@@ -1,0 +1,55 @@
+//! Waiting for the world to have heard of a new invoice: as long as an endpoint that wants
+//! `invoice.created` has not acknowledged it, the draft is not finalised by itself.
+
+use super::{
+    Books, Id, Moment, Refusal, Resource as _, Timestamp,
+    invoice::{Internal, Invoice, Status},
+};
+
+/// How long silence is waited for, from the creation of the draft: 72 hours.
+const PATIENCE_SECONDS: i64 = 72 * 3600;
+/// How long after a look in vain the next one is.
+const LOOK_AGAIN_SECONDS: i64 = 3600;
+
+/// Puts a new draft into the books and tells of it. Where somebody listens, the draft remembers the
+/// event. On a test clock nobody is waited for: webhooks live at wall time.
+pub fn announce(books: &mut Books, invoice: Invoice, at: &mut Moment) {
+    let awaited = invoice.test_clock.is_none() && books.is_heard(invoice.livemode, "invoice.created");
+    if !awaited {
+        books.put(invoice).tell("invoice.created", at);
+        return;
+    }
+    let invoice = Invoice { webhooks_delivered_at: None, ..invoice };
+    books.put(invoice.clone()).tell("invoice.created", at);
+    let awaits = books.last_told().map(ToOwned::to_owned);
+    books.put(Invoice { internal: Internal { awaits, ..invoice.internal }, ..invoice });
+}
+
+/// The events that drafts wait for which are due up to `horizon`.
+pub fn awaited(books: &Books, horizon: Timestamp) -> impl Iterator<Item = &str> {
+    let due = move |invoice: &&Invoice| {
+        invoice.status == Status::Draft && Invoice::due(invoice).is_some_and(|due| due <= horizon)
+    };
+    books.all::<Invoice>().filter(due).filter_map(|invoice| invoice.internal.awaits.as_deref())
+}
+
+/// Whether a draft that is due has to wait on. Then it is looked at again in an hour, and at the
+/// latest when the patience ends.
+pub fn holds(books: &mut Books, id: &Id<Invoice>, at: &Moment) -> Result<bool, Refusal> {
+    let invoice = books.find(id, "invoice")?;
+    let Some(event) = &invoice.internal.awaits else { return Ok(false) };
+    let until = invoice.created.plus_seconds(PATIENCE_SECONDS);
+    if !books.is_unheard(event) || at.now >= until {
+        return Ok(false);
+    }
+    let mut invoice = invoice.clone();
+    invoice.internal.held_until = Some(at.now.plus_seconds(LOOK_AGAIN_SECONDS).min(until));
+    books.put(invoice);
+    Ok(true)
+}
+
+/// The wait is over: when everybody had heard of it, unless that was given up.
+pub fn heard_at(books: &Books, invoice: &Invoice, at: &Moment) -> Option<Timestamp> {
+    let in_vain = invoice.internal.awaits.as_ref().is_some_and(|event| books.is_unheard(event));
+    invoice.webhooks_delivered_at.or_else(|| (!in_vain).then_some(at.now))
+}
