@@ -154,6 +154,9 @@ struct Sketch {
 }
 
 fn price(sketch: Sketch, metadata: MetadataPatch, at: &mut Moment) -> Result<Price, Refusal> {
+    if let Some(amount) = sketch.decimal.whole() {
+        sketch.currency.check(amount, "unit_amount")?;
+    }
     Ok(Price {
         id: Id::new(&mut at.ids, Bucket::SHARED),
         object: Tag::Price,

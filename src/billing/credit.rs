@@ -143,6 +143,10 @@ fn line_of(new: &NewLine, invoice: &Invoice, at: &mut Moment) -> Result<Line, Re
     };
     match new {
         NewLine::Custom { description, quantity, unit_amount, metadata } => {
+            if *quantity < 1 {
+                let message = "This value must be greater than or equal to 1.";
+                return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("quantity"));
+            }
             let amount = unit_amount.times(*quantity)?;
             invoice.currency.check(amount, "unit_amount")?;
             Ok(Line {
@@ -163,8 +167,11 @@ fn line_of(new: &NewLine, invoice: &Invoice, at: &mut Moment) -> Result<Line, Re
                 Share::Amount(amount) => (*amount, None),
                 Share::Quantity(quantity) => (part_of(found, *quantity)?, Some(*quantity)),
             };
-            if amount > found.amount {
-                let message = format!("The line has only {} to credit.", invoice.currency.readable(found.amount));
+            // A part of the line has its sign, and is no more than all of it.
+            let part =
+                if found.amount.is_negative() { found.amount..=Amount::ZERO } else { Amount::ZERO..=found.amount };
+            if amount.is_zero() || !part.contains(&amount) {
+                let message = format!("The line has {} to credit.", invoice.currency.readable(found.amount));
                 return Err(Refusal::invalid(message).param("amount"));
             }
             Ok(Line {

@@ -148,4 +148,6 @@ async fn currencies_without_cents_are_billed_in_what_they_have() {
     ] {
         assert_eq!(house.post(path, &form).await.error(400)["param"], "amount", "{path} {form:?}");
     }
+    let price = [("product_data[name]", "Cap"), ("currency", "kwd"), ("unit_amount", "1231")];
+    assert_eq!(house.post("/v1/prices", &price).await.error(400)["param"], "unit_amount");
 }

@@ -150,6 +150,8 @@ async fn lines_are_credited_by_amount_or_by_quantity() {
         (vec![invoiced, caps], "lines[0][amount]"),
         (vec![invoiced, caps, ("lines[0][quantity]", "4")], "lines[0][quantity]"),
         (vec![invoiced, caps, ("lines[0][amount]", "1501")], "lines[0][amount]"),
+        (vec![invoiced, caps, ("lines[0][amount]", "-1")], "lines[0][amount]"),
+        (vec![custom, ("lines[0][unit_amount]", "-5"), ("lines[0][quantity]", "-1")], "lines[0][quantity]"),
         (vec![invoiced, ("lines[0][amount]", "1")], "lines[0][invoice_line_item]"),
         (
             vec![invoiced, ("lines[0][invoice_line_item]", "il_x"), ("lines[0][amount]", "1")],
