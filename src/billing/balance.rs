@@ -3,9 +3,10 @@
 use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal,
     balance_transaction::{BalanceTransaction, Kind, Tag},
+    bill::due_after_balance,
     credit_note::CreditNote,
     customer::Customer,
-    invoice::Invoice,
+    invoice::{Invoice, Status},
     shape::Null,
 };
 
@@ -60,9 +61,32 @@ pub fn change(
         metadata: entry.metadata,
         kind: entry.kind,
     };
+    let cause = transaction.invoice.clone();
     books.put(Customer { balance, ..customer });
     books.put(transaction);
+    refresh_drafts(books, balance, cause.as_ref(), at)?;
     Ok(Some(id))
+}
+
+/// Drafts show what the balance would do to them now; but for the one that is just being finalised.
+fn refresh_drafts(
+    books: &mut Books,
+    balance: Amount,
+    except: Option<&Id<Invoice>>,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let drafts: Vec<Invoice> = books
+        .all::<Invoice>()
+        .filter(|invoice| invoice.status == Status::Draft && Some(&invoice.id) != except)
+        .cloned()
+        .collect();
+    for draft in drafts {
+        let due = due_after_balance(draft.total, balance)?.due;
+        books
+            .put(Invoice { amount_due: due, amount_remaining: due, starting_balance: balance, ..draft })
+            .tell("invoice.updated", at);
+    }
+    Ok(())
 }
 
 /// What the balance is in: until something fixes the customer's currency, that of the account.

@@ -98,6 +98,29 @@ async fn what_an_invoice_gives_and_takes_is_written_down() {
     }
 }
 
+/// A draft shows the current balance, and what it would do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_follows_the_balance() {
+    let house = House::open().await;
+    let customer = id(&house.post("/v1/customers", &[("balance", "-200")]).await.ok());
+    let draft = id(&house.post("/v1/invoices", &[("customer", &customer)]).await.ok());
+    let path = format!("/v1/invoices/{draft}");
+    let made = house.post(&format!("{path}/add_lines"), &[("lines[0][amount]", "1000")]).await.ok();
+    has(&made, &json!({"starting_balance": -200, "amount_due": 800, "ending_balance": null}));
+    let before = house.mark().await;
+    house.post(&format!("/v1/customers/{customer}"), &[("balance", "-300")]).await.ok();
+    house.told(before).await.are("invoice.updated customer.updated");
+    has(&house.get(&path).await.ok(), &json!({"starting_balance": -300, "amount_due": 700, "total": 1000}));
+    // Another invoice uses it up.
+    let before = house.mark().await;
+    open(&house, &customer, 2000).await;
+    house.told(before).await.hold(
+        "invoice.created invoice.updated invoiceitem.created invoice.updated invoice.finalized payment_intent.created \
+         customer.updated",
+    );
+    has(&house.get(&path).await.ok(), &json!({"starting_balance": 0, "amount_due": 1000, "amount_remaining": 1000}));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_voided_invoice_gives_back_and_a_lost_one_does_not() {
     let house = House::open().await;
