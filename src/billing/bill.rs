@@ -321,7 +321,11 @@ pub fn blank(
         number: None,
         on_behalf_of: Null,
         parent,
-        payment_settings: PaymentSettings::default(),
+        payment_settings: PaymentSettings {
+            payment_method_types: terms
+                .and_then(|subscription| subscription.payment_settings.payment_method_types.clone()),
+            ..PaymentSettings::default()
+        },
         period_end: bill.period.end,
         period_start: bill.period.start,
         post_payment_credit_notes_amount: Amount::ZERO,

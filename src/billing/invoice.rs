@@ -308,7 +308,7 @@ pub struct SubscriptionDetails {
 pub struct PaymentSettings {
     pub default_mandate: Null,
     pub payment_method_options: Null,
-    pub payment_method_types: Null,
+    pub payment_method_types: Option<Vec<payment_method::Kind>>,
 }
 
 words!(

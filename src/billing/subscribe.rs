@@ -24,7 +24,7 @@ use super::{
     shape::{Inlined, Nothing, Null},
     subscription::{
         AutomaticTax, BillingMode, BillingModeType, CancellationDetails, CollectionMethod, Internal, InvoiceSettings,
-        Item, ItemTag, PaymentSettings, SaveDefault, Status, Subscription, Tag, TrialSettings,
+        Item, ItemTag, PaymentSettings, Status, Subscription, Tag, TrialSettings,
     },
     trial::TrialWanted,
 };
@@ -46,7 +46,7 @@ pub struct NewSubscription {
     pub metadata: Metadata,
     pub off_session: bool,
     pub payment_behavior: PaymentBehavior,
-    pub save_default_payment_method: SaveDefault,
+    pub payment_settings: PaymentSettings,
     pub trial: TrialWanted,
     pub trial_settings: TrialSettings,
     /// Its trial's end and the end of the subscription come from the two above.
@@ -77,7 +77,7 @@ impl NewSubscription {
             metadata: Metadata::new(),
             off_session: false,
             payment_behavior: PaymentBehavior::AllowIncomplete,
-            save_default_payment_method: SaveDefault::Off,
+            payment_settings: PaymentSettings::default(),
             trial: TrialWanted::default(),
             trial_settings: TrialSettings::default(),
             when: When::default(),
@@ -276,11 +276,7 @@ fn blank(
         next_pending_invoice_item_invoice: Null,
         on_behalf_of: Null,
         pause_collection: None,
-        payment_settings: PaymentSettings {
-            payment_method_options: Null,
-            payment_method_types: Null,
-            save_default_payment_method: wanted.save_default_payment_method,
-        },
+        payment_settings: wanted.payment_settings.clone(),
         pending_invoice_item_interval: Null,
         pending_setup_intent: None,
         pending_update: None,

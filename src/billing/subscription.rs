@@ -295,8 +295,19 @@ pub struct InvoiceSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PaymentSettings {
     pub payment_method_options: Null,
-    pub payment_method_types: Null,
+    /// Only these may pay; all that there are if it is left open.
+    pub payment_method_types: Option<Vec<payment_method::Kind>>,
     pub save_default_payment_method: SaveDefault,
+}
+
+impl Default for PaymentSettings {
+    fn default() -> Self {
+        PaymentSettings {
+            payment_method_options: Null,
+            payment_method_types: None,
+            save_default_payment_method: SaveDefault::Off,
+        }
+    }
 }
 
 words!(SaveDefault { Off = "off", OnSubscription = "on_subscription" });

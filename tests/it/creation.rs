@@ -271,6 +271,20 @@ async fn the_levels_of_payment_methods() {
     assert_eq!(create(&house, &customer, &price, &[]).await.error(400)["code"], "resource_missing");
 }
 
+/// The types of methods that may pay are kept, and stand on the invoices too; here there are cards.
+#[tokio::test(flavor = "multi_thread")]
+async fn types_of_payment_methods() {
+    let house = House::open().await;
+    let (price, customer) = (house.monthly_price(2000).await, house.customer("pm_card_visa", None).await);
+    let types = "payment_settings[payment_method_types]";
+    let made = create(&house, &customer, &price, &[(&format!("{types}[0]"), "card")]).await.ok();
+    assert_eq!(made["payment_settings"]["payment_method_types"], json!(["card"]));
+    assert_eq!(invoice(&house, &made).await["payment_settings"]["payment_method_types"], json!(["card"]));
+    let open = house.post(&format!("/v1/subscriptions/{}", id(&made)), &[(types, "")]).await.ok();
+    assert_eq!(open["payment_settings"]["payment_method_types"], json!(null));
+    create(&house, &customer, &price, &[(&format!("{types}[0]"), "sepa_debit")]).await.error(400);
+}
+
 /// Off session a card that was set up works without its owner; on session they must authenticate.
 #[tokio::test(flavor = "multi_thread")]
 async fn off_session_is_what_the_caller_says() {

@@ -21,7 +21,7 @@ use crate::{
         shape::{Text, TimeOr, Unsupported},
         subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
         subscription::{
-            BillingMode, BillingModeType, CollectionMethod, Flexible, NOUN, ProrationDiscounts, SaveDefault,
+            BillingMode, BillingModeType, CollectionMethod, Flexible, NOUN, PaymentSettings, ProrationDiscounts,
             TrialSettings,
         },
         trial::TrialWanted,
@@ -186,7 +186,6 @@ impl Create {
         for (index, extra) in self.add_invoice_items.into_iter().enumerate() {
             extras.push(extra.wanted(index, books, livemode, at)?);
         }
-        let settings = self.payment_settings;
         Ok(NewSubscription {
             customer,
             items,
@@ -201,9 +200,7 @@ impl Create {
             metadata: self.metadata.initial()?,
             off_session: self.off_session.unwrap_or(false),
             payment_behavior: self.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
-            save_default_payment_method: settings
-                .and_then(|settings| settings.save_default_payment_method)
-                .unwrap_or(SaveDefault::Off),
+            payment_settings: self.payment_settings.unwrap_or_default().over(PaymentSettings::default()),
             trial: TrialWanted {
                 end: self.trial_end.map(trial_end),
                 days: self.trial_period_days,

@@ -21,10 +21,11 @@ use super::{
 };
 use crate::{
     billing::{
+        payment_method,
         shape::{Patch, TimeOr, Unsupported},
         subscription::{
-            CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN, SaveDefault, TrialEndAnchor,
-            TrialSettings,
+            CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN, PaymentSettings, SaveDefault,
+            TrialEndAnchor, TrialSettings,
         },
         trial::TrialEnd,
     },
@@ -43,13 +44,23 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
     call.retrieve(&NOUN, &id).await
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 struct PaymentSettingsParams {
     save_default_payment_method: Option<SaveDefault>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    payment_method_types: Patch<Vec<payment_method::Kind>>,
     payment_method_options: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
-    payment_method_types: Option<Unsupported>,
+}
+
+impl PaymentSettingsParams {
+    fn over(self, current: PaymentSettings) -> PaymentSettings {
+        let save = self.save_default_payment_method.unwrap_or(current.save_default_payment_method);
+        PaymentSettings {
+            payment_method_types: self.payment_method_types.over(current.payment_method_types),
+            save_default_payment_method: save,
+            ..current
+        }
+    }
 }
 
 words!(NowWord { Now = "now" });

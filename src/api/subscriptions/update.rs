@@ -20,7 +20,7 @@ use crate::{
         prorate::ProrationBehavior,
         shape::{Patch, Text, TimeOr, Unsupported},
         subscribe::{PaymentBehavior, check_payment_method},
-        subscription::{NOUN, PaymentSettings, Status, Subscription},
+        subscription::{NOUN, Status, Subscription},
         trial,
     },
     engine::{Owner, Subject, verb::Decision},
@@ -104,7 +104,6 @@ impl Update {
     }
 
     fn apply(self, subscription: Subscription) -> Result<Subscription, Refusal> {
-        let save = self.payment_settings.and_then(|settings| settings.save_default_payment_method);
         Ok(Subscription {
             cancellation_details: self.cancellation_details.unwrap_or_default().over(subscription.cancellation_details),
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
@@ -114,10 +113,7 @@ impl Update {
             trial_settings: self
                 .trial_settings
                 .map_or(subscription.trial_settings, |settings| settings.over(subscription.trial_settings)),
-            payment_settings: PaymentSettings {
-                save_default_payment_method: save.unwrap_or(subscription.payment_settings.save_default_payment_method),
-                ..subscription.payment_settings
-            },
+            payment_settings: self.payment_settings.unwrap_or_default().over(subscription.payment_settings),
             ..subscription
         })
     }
