@@ -23,7 +23,7 @@ pub fn settled(
         resume::conclude(books, &paused, id, true, at)?;
     }
     let changed = change::paid(books, id)?;
-    if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) {
+    if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() {
         let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
         let saved = method.filter(|_| saves && !subscription.status.is_terminal());
         let status = after_settling(&subscription, at);
@@ -61,7 +61,9 @@ pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Mom
     if let Some(paused) = paused_of(books, id).filter(|_| open) {
         resume::conclude(books, &paused, id, false, at)?;
     }
-    if let Some(subscription) = subscription_of(books, id).filter(|one| open && speaks(books, one, id, attempted)) {
+    if let Some(subscription) =
+        subscription_of(books, id).filter(|one| open && speaks(books, one, id, attempted)).cloned()
+    {
         fall_behind(books, subscription, at);
     }
     if let Some(changed) = changed {
@@ -78,7 +80,7 @@ pub fn overdue(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     let mut invoice = books.find(id, "invoice")?.clone();
     invoice.internal.overdue = true;
     books.put(invoice);
-    if let Some(subscription) = subscription_of(books, id).filter(|one| speaks(books, one, id, false)) {
+    if let Some(subscription) = subscription_of(books, id).filter(|one| speaks(books, one, id, false)).cloned() {
         fall_behind(books, subscription, at);
     }
     set_delinquent(books, true, at);
@@ -98,7 +100,7 @@ pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<()
         resume::abandon(books, paused, id);
         return Ok(());
     }
-    let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)) else {
+    let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() else {
         return Ok(());
     };
     let changed = match subscription.status {
@@ -158,14 +160,14 @@ fn speaks(books: &Books, subscription: &Subscription, id: &Id<Invoice>, attempte
 }
 
 /// The subscription that an invoice belongs to, once the world knows of it.
-fn subscription_of(books: &Books, id: &Id<Invoice>) -> Option<Subscription> {
+fn subscription_of<'a>(books: &'a Books, id: &Id<Invoice>) -> Option<&'a Subscription> {
     let subscription = books.get(books.get(id)?.subscription()?)?;
-    (!subscription.internal.unannounced).then(|| subscription.clone())
+    (!subscription.internal.unannounced).then_some(subscription)
 }
 
 /// The same where it is paused, and may wait for just this invoice to be resumed.
 fn paused_of(books: &Books, id: &Id<Invoice>) -> Option<Subscription> {
-    subscription_of(books, id).filter(|subscription| subscription.status == Status::Paused)
+    subscription_of(books, id).filter(|subscription| subscription.status == Status::Paused).cloned()
 }
 
 /// The most recent change of any of a customer's invoices says whether it is delinquent.
