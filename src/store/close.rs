@@ -37,17 +37,18 @@ pub async fn close(
     events: &[EventRow],
     deliveries: &[DeliveryRow],
 ) -> Result<(), Fault> {
+    remove_parts(connection, changes).await?;
     let mut statement = Statement::default();
     for change in changes {
         insert(&mut statement, change.noun, &change.inserted)?;
         update(&mut statement, change.noun, &change.updated)?;
     }
+    insert_parts(&mut statement, changes)?;
     insert_events(&mut statement, events)?;
     insert_deliveries(&mut statement, deliveries)?;
     statement.execute(connection).await?;
     for change in changes {
         remove(connection, change.noun, &change.removed).await?;
-        write_parts(connection, &change.inserted, &change.updated).await?;
     }
     Ok(())
 }
@@ -201,33 +202,38 @@ async fn remove(connection: &mut Connection, noun: &Noun, rows: &[Row]) -> Resul
     Ok(())
 }
 
-async fn write_parts(connection: &mut Connection, inserted: &[Row], updated: &[Row]) -> Result<(), Fault> {
-    let stale: Vec<&str> = updated.iter().filter(|row| row.parts.is_some()).map(|row| row.id.as_str()).collect();
+/// The parts of documents whose parts have changed: they are written anew.
+async fn remove_parts(connection: &mut Connection, changes: &[Changes]) -> Result<(), Fault> {
+    let updated = changes.iter().flat_map(|change| &change.updated);
+    let stale: Vec<&str> = updated.filter(|row| row.parts.is_some()).map(|row| row.id.as_str()).collect();
     if !stale.is_empty() {
         sqlx::query("delete from subscription_items where subscription = any($1)")
             .bind(&stale)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
     }
-    let parts: Vec<(&Row, &Part)> = inserted
-        .iter()
-        .chain(updated)
-        .flat_map(|row| row.parts.iter().flatten().map(move |part| (row, part)))
-        .collect();
+    Ok(())
+}
+
+fn insert_parts(statement: &mut Statement, changes: &[Changes]) -> Result<(), Fault> {
+    let rows = changes.iter().flat_map(|change| change.inserted.iter().chain(&change.updated));
+    let parts: Vec<(&Row, &Part)> =
+        rows.flat_map(|row| row.parts.iter().flatten().map(move |part| (row, part))).collect();
     if parts.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    let columns = [
+        statement.column("text", parts.iter().map(|(_, part)| part.id.as_str()))?,
+        statement.column("smallint", parts.iter().map(|(row, _)| row.bucket.number()))?,
+        statement.column("text", parts.iter().map(|(row, _)| row.id.as_str()))?,
+        statement.column("text", parts.iter().map(|(_, part)| part.customer.as_str()))?,
+        statement.column("text", parts.iter().map(|(_, part)| part.price.as_str()))?,
+        statement.column("boolean", parts.iter().map(|(_, part)| part.pending))?,
+    ];
+    statement.changes.push(format!(
         "insert into subscription_items (id, bucket, subscription, customer, price, pending)
-         select * from unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::boolean[])",
-    )
-    .bind(parts.iter().map(|(_, part)| part.id.as_str()).collect::<Vec<_>>())
-    .bind(parts.iter().map(|(row, _)| row.bucket.number()).collect::<Vec<_>>())
-    .bind(parts.iter().map(|(row, _)| row.id.as_str()).collect::<Vec<_>>())
-    .bind(parts.iter().map(|(_, part)| part.customer.as_str()).collect::<Vec<_>>())
-    .bind(parts.iter().map(|(_, part)| part.price.as_str()).collect::<Vec<_>>())
-    .bind(parts.iter().map(|(_, part)| part.pending).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+         select * from unnest({})",
+        columns.join(", ")
+    ));
     Ok(())
 }
