@@ -366,7 +366,8 @@ impl Voice {
     ) -> Result<Answered, Failure> {
         let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
         let whole: Value = serde_json::from_str(&body.unwrap_or_default()).map_err(Fault::from)?;
-        let parts = ["/lines/data", "/items/data"].into_iter().filter_map(|path| whole.pointer(path)?.as_array());
+        let places = ["/lines/data", "/items/data", "/pending_update/subscription_items"];
+        let parts = places.into_iter().filter_map(|path| whole.pointer(path)?.as_array());
         let part = parts.flatten().find(|part| part.get("id").and_then(Value::as_str) == Some(id));
         let part = part.ok_or_else(|| not_found(noun, id))?.to_string();
         let value = self.speak(connection, noun, part).await?;

@@ -92,7 +92,7 @@ async fn create(call: Call) -> Reply {
     let subscription = params.subscription.ok_or_else(|| Refusal::missing("subscription"))?;
     let price = params.price.or(params.plan).ok_or_else(|| Refusal::missing("price"))?;
     let add = Act::Add { price, quantity: params.quantity, metadata: params.metadata.initial()? };
-    let change = change_of(add, params.payment_behavior, params.proration_behavior, params.proration_date, None)?;
+    let change = change_of(add, params.payment_behavior, params.proration_behavior, params.proration_date, None);
     let mut reader = call.house.engine.store.reader().await?;
     let known = read::find(&mut reader, &NOUN, subscription.as_str(), call.livemode()).await?;
     drop(reader);
@@ -131,7 +131,7 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
         metadata: params.metadata,
     };
     let change =
-        change_of(edit, params.payment_behavior, params.proration_behavior, params.proration_date, params.off_session)?;
+        change_of(edit, params.payment_behavior, params.proration_behavior, params.proration_date, params.off_session);
     let subscription = subscription_of(&call, &id).await?;
     change_item(&call, subscription, change, move |_| Ok(id)).await
 }
@@ -150,11 +150,12 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
     refuse_clear_usage(params.clear_usage, "clear_usage".to_owned())?;
     let id: Id<Item> = Id::given(id);
     let remove = Act::Remove { id: id.clone() };
-    let change = change_of(remove, params.payment_behavior, params.proration_behavior, params.proration_date, None)?;
+    let change = change_of(remove, params.payment_behavior, params.proration_behavior, params.proration_date, None);
     let subscription = subscription_of(&call, &id).await?;
     let verb = Decision::new(Owner::of(&subscription), needs(&subscription, &change), move |books, at| {
         change_of_items(books, &subscription, &change, at)?;
-        Ok(Subject { noun: &ITEM_NOUN, id: id.to_string(), ..Subject::deleted(&subscription) })
+        let refused = items::refused_unless_paid(books, &subscription);
+        Ok(Subject { noun: &ITEM_NOUN, id: id.to_string(), ..Subject::deleted(&subscription) }.unless_declined(refused))
     });
     call.run(&ITEM_NOUN, verb).await
 }
@@ -165,16 +166,17 @@ fn change_of(
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     off_session: Option<bool>,
-) -> Result<Change, Refusal> {
-    Ok(Change {
+) -> Change {
+    Change {
         items: vec![ItemChange { param: String::new(), act }],
         restart: false,
         trial_end: None,
         proration_behavior: proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
         proration_date,
-        payment_behavior: items::payment_behavior(payment_behavior)?,
+        payment_behavior: payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
         off_session: off_session.unwrap_or(false),
-    })
+        metadata: MetadataPatch::Keep,
+    }
 }
 
 async fn subscription_of(call: &Call, id: &Id<Item>) -> Result<Id<Subscription>, Problem> {
@@ -198,7 +200,8 @@ async fn change_item(
         let items = after.internal.held.as_ref().map_or(&after.items.data, |held| &held.becomes.items);
         let added = items.iter().find(|item| known.iter().all(|known| *known != item.id));
         let item = which(added.map(|item| item.id.clone()))?;
-        Ok(Subject::part(&id, &ITEM_NOUN, item.as_str()))
+        let refused = items::refused_unless_paid(books, &id);
+        Ok(Subject::part(&id, &ITEM_NOUN, item.as_str()).unless_declined(refused))
     });
     call.run(&ITEM_NOUN, verb).await
 }

@@ -7,7 +7,7 @@ use super::{
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
     payment_intent::{PaymentIntent, Status as IntentStatus},
-    processing, renew, resume,
+    pending_update, processing, renew, resume,
     subscription::{Status, Subscription},
     trial,
 };
@@ -68,10 +68,14 @@ fn earliest(books: &Books) -> Option<(Timestamp, Due)> {
     subscriptions.chain(invoices).chain(intents).min()
 }
 
-fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+/// Does what is due about a subscription at this moment.
+pub fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
     let subscription = books.find(id, "subscription")?;
     match subscription.status {
         Status::Incomplete => cancel::expire(books, id, at),
+        _ if subscription.pending_update.as_ref().is_some_and(|one| Some(one.expires_at) == subscription.due()) => {
+            pending_update::expire(books, id, at)
+        }
         _ if subscription.collection_resumes_at().is_some_and(|time| Some(time) == subscription.due()) => {
             pause_collection::lift(books, id, at)
         }

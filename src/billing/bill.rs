@@ -77,7 +77,8 @@ pub fn draft_with(
     Ok(id)
 }
 
-/// The customer's items that wait for this invoice: of no subscription, or of this one. Newest first.
+/// The customer's items that wait for this invoice: of no subscription, of this one, or of one that has
+/// ended and has no further invoice of its own. Newest first.
 pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     let subscription = bill.subscription.map(|subscription| &subscription.id);
     let mut items: Vec<InvoiceItem> = books
@@ -95,7 +96,7 @@ pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
 }
 
 /// Subscriptions that have ended leave the books, or are about to.
-fn has_ended(books: &Books, id: &Id<Subscription>) -> bool {
+pub fn has_ended(books: &Books, id: &Id<Subscription>) -> bool {
     books.get(id).is_none_or(|subscription| subscription.status.is_terminal())
 }
 

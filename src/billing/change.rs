@@ -5,14 +5,14 @@ use super::{
     Books, Id, Metadata, MetadataPatch, Moment, Refusal, Timestamp, advance,
     anchor::{self, Span, Terms},
     bill::{self, Bill},
-    cancel::busy,
+    cancel::{self, busy},
     collect::{self, Collection},
     edit::{self, Edit},
     finalize,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     invoice_item::InvoiceItem,
     pause_collection,
-    pending_update::{Becomes, Held},
+    pending_update::{self, Becomes, Held},
     period::Period,
     price::Price,
     prorate::{self, ProrationBehavior},
@@ -32,6 +32,8 @@ pub struct Change {
     pub proration_date: Option<Timestamp>,
     pub payment_behavior: PaymentBehavior,
     pub off_session: bool,
+    /// Changed with the items, when that may have to wait.
+    pub metadata: MetadataPatch,
 }
 
 impl Default for Change {
@@ -44,6 +46,7 @@ impl Default for Change {
             proration_date: None,
             payment_behavior: PaymentBehavior::AllowIncomplete,
             off_session: false,
+            metadata: MetadataPatch::Keep,
         }
     }
 }
@@ -79,6 +82,8 @@ pub fn change(
     change: &Change,
     at: &mut Moment,
 ) -> Result<bool, Refusal> {
+    // A change that waits is replaced.
+    pending_update::discard(books, id, at)?;
     let plan = plan(books, id, change, at)?;
     if plan.becomes.trial.is_some_and(|trial| trial.status != Status::Trialing) {
         trial::give_notice(books, id, at)?;
@@ -157,6 +162,10 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
             .filter(|_| anchor == subscription.billing_cycle_anchor),
         items: edits.iter().filter_map(|edit| edit.new.clone()).collect(),
         billed: subscription.internal.billed.clone(),
+        metadata: match change.metadata.clone() {
+            MetadataPatch::Keep => None,
+            patch => Some(patch.apply(subscription.metadata.clone())?),
+        },
         was_paid: subscription.internal.was_paid
             || subscription.status != Status::Trialing
                 && edit::is_paid(books, edits.iter().filter_map(|edit| edit.old.as_ref())),
@@ -341,20 +350,22 @@ fn becoming(subscription: Subscription, becomes: Becomes) -> Subscription {
     if let Some(trial) = becomes.trial {
         (changed.trial_start, changed.trial_end, changed.status) = (Some(trial.start), Some(trial.end), trial.status);
     }
+    changed.metadata = becomes.metadata.unwrap_or(changed.metadata);
     if changed.cancel_at_period_end {
         changed.cancel_at = changed.period().map(|period| period.end);
     }
     changed
 }
 
-fn become_so(
+/// Makes a change, whose invoice is this one.
+pub fn become_so(
     books: &mut Books,
     id: &Id<Subscription>,
     becomes: Becomes,
     invoice: Option<Id<Invoice>>,
 ) -> Result<(), Refusal> {
     let mut changed = becoming(books.find(id, "subscription")?.clone(), becomes);
-    changed.internal.held = None;
+    (changed.internal.held, changed.pending_update) = (None, None);
     changed.latest_invoice = invoice.or(changed.latest_invoice);
     books.put(changed);
     Ok(())
@@ -370,29 +381,51 @@ fn fall_behind(books: &mut Books, id: &Id<Subscription>) -> Result<(), Refusal> 
 }
 
 /// The subscription whose held change waits for this invoice.
-fn holding(books: &Books, invoice: &Id<Invoice>) -> Option<(Subscription, Held)> {
+fn holding(books: &Books, invoice: &Id<Invoice>) -> Option<(Subscription, Box<Held>)> {
     let subscription = books.get(invoice).and_then(Invoice::subscription).and_then(|id| books.get(id))?;
     let held = subscription.internal.held.as_deref().filter(|held| held.invoice == *invoice)?;
-    (!subscription.status.is_terminal()).then(|| (subscription.clone(), held.clone()))
+    (!subscription.status.is_terminal()).then(|| (subscription.clone(), Box::new(held.clone())))
 }
 
 /// The invoice of a change has been paid: the change is made. The subscription that it changed.
-pub fn paid(books: &mut Books, invoice: &Id<Invoice>) -> Result<Option<Id<Subscription>>, Refusal> {
+pub fn paid(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Result<Option<Id<Subscription>>, Refusal> {
     let is_paid = books.get(invoice).is_some_and(|invoice| invoice.status == InvoiceStatus::Paid);
     let Some((subscription, held)) = holding(books, invoice).filter(|_| is_paid) else { return Ok(None) };
     if let Some(before) = held.before {
         books.compare_with(&subscription.id, *before);
     }
     become_so(books, &subscription.id, held.becomes, Some(invoice.clone()))?;
+    if subscription.pending_update.is_some() {
+        books.tell(&subscription.id, "customer.subscription.pending_update_applied", at);
+        // It shows what was applied; the update that follows tells from what.
+        books.compare_with(&subscription.id, subscription.clone());
+    }
     Ok(Some(subscription.id))
 }
 
-/// The invoice of a change was not paid inside the request. The subscription that it changed
-/// nevertheless.
-pub fn unpaid(books: &mut Books, invoice: &Id<Invoice>) -> Result<Option<Id<Subscription>>, Refusal> {
+/// The invoice of a change was not paid inside the request: it is made all the same, or waits, or has
+/// never been. The subscription that is different now.
+pub fn unpaid(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Result<Option<Id<Subscription>>, Refusal> {
     let Some((subscription, held)) = holding(books, invoice) else { return Ok(None) };
-    let Some(before) = held.before else { return Ok(None) };
-    books.compare_with(&subscription.id, *before);
-    become_so(books, &subscription.id, held.becomes, Some(invoice.clone()))?;
-    Ok(Some(subscription.id))
+    let (id, behavior) = (subscription.id.clone(), held.payment_behavior);
+    let Some(before) = held.before.clone() else { return Ok(None) };
+    match behavior {
+        PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete => {
+            books.compare_with(&id, *before);
+            become_so(books, &id, held.becomes, Some(invoice.clone()))?;
+        }
+        PaymentBehavior::PendingIfIncomplete => {
+            books.compare_with(&id, *before);
+            books.put(pending_update::wait(subscription, *held, at.now));
+        }
+        PaymentBehavior::ErrorIfIncomplete => {
+            cancel::void_quietly(books, invoice, at)?;
+            books.compare_with(&id, *before.clone());
+            let mut restored = *before;
+            // What it was to replace is gone.
+            (restored.pending_update, restored.internal.held) = (None, None);
+            books.put(restored);
+        }
+    }
+    Ok(Some(id))
 }

@@ -111,7 +111,10 @@ fn waiting(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     let mut items: Vec<InvoiceItem> = books
         .all::<InvoiceItem>()
         .filter(|item| item.invoice.is_none() && item.currency == bill.currency)
-        .filter(|item| item.subscription() == subscription)
+        .filter(|item| match item.subscription() {
+            Some(of) if subscription.is_none() => bill::has_ended(books, of),
+            of => of == subscription,
+        })
         .cloned()
         .collect();
     items.reverse();

@@ -7,7 +7,7 @@ use super::{
     dunning::FinalAction,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     payment_method::PaymentMethod,
-    resume,
+    pending_update, resume,
     subscription::{CancellationReason, CollectionMethod, SaveDefault, Status, Subscription},
 };
 
@@ -22,7 +22,7 @@ pub fn settled(
     if let Some(paused) = paused_of(books, id) {
         resume::conclude(books, &paused, id, true, at)?;
     }
-    let changed = change::paid(books, id)?;
+    let changed = change::paid(books, id, at)?;
     if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() {
         let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
         let saved = method.filter(|_| saves && !subscription.status.is_terminal());
@@ -54,25 +54,33 @@ fn after_settling(subscription: &Subscription, at: &Moment) -> Status {
 /// An attempt to collect an invoice came to nothing: its subscription falls behind. `attempted` says
 /// whether it had been tried before.
 pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Moment) -> Result<(), Refusal> {
-    let changed = change::unpaid(books, id)?;
+    let changed = change::unpaid(books, id, at)?;
     let invoice = books.find(id, "invoice")?;
     let first = invoice.billing_reason == BillingReason::SubscriptionCreate;
     let open = invoice.status == InvoiceStatus::Open;
     if let Some(paused) = paused_of(books, id).filter(|_| open) {
         resume::conclude(books, &paused, id, false, at)?;
     }
+    // What is not made unless it is paid owes nothing.
+    let owes = !first
+        && invoice_is_kept(books, id)
+        && subscription_of(books, id).is_none_or(|one| !pending_update::is_of(one, id));
     if let Some(subscription) =
-        subscription_of(books, id).filter(|one| open && speaks(books, one, id, attempted)).cloned()
+        subscription_of(books, id).filter(|one| open && (first || owes) && speaks(books, one, id, attempted)).cloned()
     {
         fall_behind(books, subscription, at);
     }
     if let Some(changed) = changed {
         books.tell(&changed, "customer.subscription.updated", at);
     }
-    if !first {
+    if owes {
         set_delinquent(books, true, at);
     }
     Ok(())
+}
+
+fn invoice_is_kept(books: &Books, id: &Id<Invoice>) -> bool {
+    books.get(id).is_some_and(|invoice| invoice.status != InvoiceStatus::Void)
 }
 
 /// The due date of an invoice that is sent has passed, and it is still open.
@@ -99,6 +107,9 @@ pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<()
     if let Some(paused) = paused_of(books, id) {
         resume::abandon(books, paused, id);
         return Ok(());
+    }
+    if let Some(waiting) = subscription_of(books, id).filter(|one| pending_update::is_of(one, id)).cloned() {
+        return pending_update::expire(books, &waiting.id, at);
     }
     let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() else {
         return Ok(());

@@ -73,6 +73,7 @@ pub mod lines;
 pub mod pause;
 pub mod pause_collection;
 pub mod pending_update;
+pub mod preview;
 pub mod processing;
 pub mod prorate;
 pub mod receive;

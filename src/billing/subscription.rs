@@ -377,6 +377,9 @@ impl Subscription {
         };
         Ok(Subscription {
             status,
+            // A change that waits is made no more.
+            pending_update: None,
+            internal: Internal { held: None, ..self.internal },
             canceled_at: self.canceled_at.or(Some(now)),
             ended_at: Some(now),
             cancellation_details: CancellationDetails {

@@ -21,6 +21,7 @@ mod invoice_payments;
 mod invoices;
 mod pausing;
 mod payments;
+mod pending_updates;
 mod processing;
 mod refunds;
 mod resuming;

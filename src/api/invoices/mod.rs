@@ -2,6 +2,7 @@
 
 mod lines;
 mod pay;
+mod preview;
 mod write;
 
 use axum::{
@@ -27,6 +28,7 @@ use crate::{
 pub fn routes() -> Router<House> {
     Router::new()
         .route("/v1/invoices", get(|call: Call| async move { call.list(&NOUN).await }).post(write::create))
+        .route("/v1/invoices/create_preview", post(preview::create))
         .route("/v1/invoices/{id}", get(retrieve).post(write::update).delete(delete))
         .route("/v1/invoices/{id}/lines", get(lines::list))
         .route("/v1/invoices/{id}/lines/{line}", post(lines::update_one))

@@ -11,6 +11,7 @@ use crate::{
     billing::{
         Id,
         cancel::{self, LastInvoice},
+        change,
         subscription::{CancellationReason, NOUN, Subscription},
     },
     engine::{Owner, Subject, verb::Decision},
@@ -32,7 +33,7 @@ pub(super) async fn cancel(At(id): At<String>, call: Call) -> Reply {
     let invoices_of = params.prorate.unwrap_or(false).then(|| id.clone());
     let needs = Needs { invoices_of, ..Needs::default() };
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
-        let subscription = books.at_path(&id)?.clone();
+        let subscription = change::open(books, &id, at)?;
         if let Some(details) = params.cancellation_details {
             let cancellation_details = details.over(subscription.cancellation_details);
             books.put(Subscription { cancellation_details, ..subscription });

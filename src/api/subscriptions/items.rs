@@ -5,12 +5,14 @@ use serde::Deserialize;
 
 use crate::{
     billing::{
-        Id, MetadataPatch, Refusal,
+        Books, Id, MetadataPatch, Refusal,
         change::{Act, ItemChange},
+        collect::intent_of,
+        payment_intent::PaymentIntent,
         price::Price,
         shape::Unsupported,
         subscribe::PaymentBehavior,
-        subscription::Item,
+        subscription::{Item, Subscription},
     },
     store::books::Needs,
 };
@@ -63,14 +65,6 @@ pub fn refuse_clear_usage(clear_usage: Option<bool>, param: String) -> Result<()
     if clear_usage == Some(true) { Err(Refusal::not_supported_yet(param)) } else { Ok(()) }
 }
 
-/// What an unpaid invoice shall mean for the change.
-pub fn payment_behavior(given: Option<PaymentBehavior>) -> Result<PaymentBehavior, Refusal> {
-    match given.unwrap_or(PaymentBehavior::AllowIncomplete) {
-        supported @ (PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete) => Ok(supported),
-        other => Err(Refusal::not_supported_yet(format!("payment_behavior={other}")).param("payment_behavior")),
-    }
-}
-
 /// All entries of a parameter.
 pub fn changes(items: Vec<ItemParams>, param: &str) -> Result<Vec<ItemChange>, Refusal> {
     items.into_iter().enumerate().map(|(index, item)| item.change(format!("{param}[{index}]"))).collect()
@@ -84,4 +78,11 @@ pub fn need_prices(changes: &[ItemChange], needs: &mut Needs) {
         Act::Remove { .. } => None,
     };
     needs.prices.extend(changes.iter().filter_map(price));
+}
+
+/// The intent of a change that is refused unless it is paid now.
+pub fn refused_unless_paid(books: &Books, id: &Id<Subscription>) -> Option<Id<PaymentIntent>> {
+    let held = books.get(id)?.internal.held.as_ref()?;
+    let refused = held.before.is_some() && held.payment_behavior == PaymentBehavior::ErrorIfIncomplete;
+    intent_of(books, &held.invoice).filter(|_| refused).map(|intent| intent.id.clone())
 }

@@ -78,16 +78,42 @@ impl Update {
     fn change(&mut self) -> Result<Option<Change>, Refusal> {
         let restart = self.billing_cycle_anchor.is_some_and(|anchor| anchor.kind == AnchorType::Now);
         let items = items::changes(std::mem::take(&mut self.items), "items")?;
+        let may_wait = self.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete);
+        if may_wait {
+            self.check_may_wait()?;
+        }
         let change = Change {
             items,
             restart,
             trial_end: self.trial_end.map(trial_end),
             proration_behavior: self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
             proration_date: self.proration_date,
-            payment_behavior: items::payment_behavior(self.payment_behavior)?,
+            payment_behavior: self.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
             off_session: self.off_session.unwrap_or(false),
+            // Applied with the rest.
+            metadata: if may_wait { std::mem::take(&mut self.metadata) } else { MetadataPatch::Keep },
         };
-        Ok((restart || change.trial_end.is_some() || !change.items.is_empty()).then_some(change))
+        Ok((restart || may_wait || change.trial_end.is_some() || !change.items.is_empty()).then_some(change))
+    }
+
+    /// What a pending update cannot hold must not come with it.
+    fn check_may_wait(&self) -> Result<(), Refusal> {
+        let others = [
+            ("cancel_at_period_end", self.cancel_at_period_end.is_some()),
+            ("cancellation_details", self.cancellation_details.is_some()),
+            ("default_payment_method", self.default_payment_method != Patch::Keep),
+            ("description", self.description != Patch::Keep),
+            ("off_session", self.off_session.is_some()),
+            ("pause_collection", self.pause_collection != Patch::Keep),
+            ("payment_settings", self.payment_settings.is_some()),
+        ];
+        match others.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((param, _)) => {
+                let message = format!("You can't pass '{param}' together with payment_behavior=pending_if_incomplete.");
+                Err(Refusal::invalid(message).param(param))
+            }
+        }
     }
 
     fn check_ended(&self) -> Result<(), Refusal> {
@@ -158,7 +184,7 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
             trial::give_notice_if_due(books, &id, at)?;
             books.tell(&id, "customer.subscription.updated", at);
         }
-        Ok(Subject::document(&id))
+        Ok(Subject::document(&id).unless_declined(items::refused_unless_paid(books, &id)))
     });
     call.run(&NOUN, verb).await
 }
