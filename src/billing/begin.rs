@@ -43,7 +43,7 @@ pub struct First {
 /// More lines than an invoice has.
 const MAXIMUM_LINES: usize = 250;
 /// The end of 9999.
-const LATEST_END: Timestamp = Timestamp::new(253_402_300_799);
+pub const LATEST_END: Timestamp = Timestamp::new(253_402_300_799);
 const LONGEST_TRIAL: Cycle = Cycle { interval: Interval::Year, count: 2 };
 
 fn outside(error: OutOfCalendar) -> Refusal {

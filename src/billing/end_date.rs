@@ -1,8 +1,10 @@
 //! `cancel_at`: an end that is set beforehand.
 
 use super::{
-    Refusal, Timestamp,
-    subscription::{CancellationReason, Subscription},
+    Books, Id, Moment, Refusal, Timestamp, anchor,
+    begin::LATEST_END,
+    prorate::{self, Billed, ProrationBehavior},
+    subscription::{CancellationDetails, CancellationReason, Item, Status, Subscription},
 };
 
 /// When a subscription shall end.
@@ -47,5 +49,78 @@ pub fn set_on_new(subscription: &mut Subscription, wanted: Option<CancelAt>, now
     subscription.cancel_at_period_end = wanted == CancelAt::PeriodEnd;
     subscription.canceled_at = Some(now);
     subscription.cancellation_details.reason = Some(CancellationReason::CancellationRequested);
+    Ok(())
+}
+
+/// Gives a running subscription another end, or none. An end inside the current period shortens the
+/// period, and what was billed beyond is credited; taken away or moved, the period is given back for
+/// its price (`cancel_at`). Both wait for the next invoice.
+pub fn set(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    wanted: Option<CancelAt>,
+    prorations: ProrationBehavior,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let mut subscription = books.find(id, "subscription")?.clone();
+    let earlier = subscription.cancel_at;
+    let end = wanted.and_then(|wanted| wanted.resolved(&subscription));
+    if end.is_some_and(|end| end <= at.now || end > LATEST_END) {
+        let message = "Invalid timestamp: it must be in the future, and before the year 10000.";
+        return Err(Refusal::invalid(message).param("cancel_at"));
+    }
+    if matches!(subscription.status, Status::Active | Status::PastDue | Status::Unpaid) {
+        for index in 0..subscription.items.data.len() {
+            fit(books, &mut subscription, index, (earlier, end), prorations, at)?;
+        }
+    }
+    let reason = end.map(|_| CancellationReason::CancellationRequested);
+    books.put(Subscription {
+        cancel_at: end,
+        cancel_at_period_end: false,
+        canceled_at: end.map(|_| at.now),
+        cancellation_details: CancellationDetails { reason, ..subscription.cancellation_details },
+        ..subscription
+    });
+    Ok(())
+}
+
+/// Shortens the current period of an item to the new end, or undoes what the earlier end took from it.
+fn fit(
+    books: &mut Books,
+    subscription: &mut Subscription,
+    index: usize,
+    (earlier, end): (Option<Timestamp>, Option<Timestamp>),
+    prorations: ProrationBehavior,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let item = subscription.items.data[index].clone();
+    let natural = subscription.grid().period_at(anchor::cycle_of(books, &item)?, item.current_period_start)?.end;
+    let (old, new) = (item.current_period_end, end.map_or(natural, |end| end.min(natural)));
+    let prorated = prorations != ProrationBehavior::None;
+    let billed = if new < old {
+        if prorated {
+            prorate::credit(books, subscription, &item, new, at)?;
+        }
+        let kept = std::mem::take(&mut subscription.internal.billed);
+        kept.into_iter()
+            .map(|billed| if billed.item == item.id { billed.until(new) } else { Ok(Some(billed)) })
+            .filter_map(Result::transpose)
+            .collect::<Result<Vec<Billed>, Refusal>>()?
+    } else if new > old && Some(old) == earlier {
+        let mut billed = prorate::billed(books, subscription, &item)?;
+        let longer = Item { current_period_end: new, ..item.clone() };
+        billed.push(if prorated {
+            prorate::debit(books, subscription, &longer, old, at)?
+        } else {
+            prorate::nothing_billed(books, &longer, old)?
+        });
+        let others = std::mem::take(&mut subscription.internal.billed).into_iter();
+        others.filter(|other| other.item != item.id).chain(billed).collect()
+    } else {
+        return Ok(());
+    };
+    subscription.internal.billed = billed;
+    subscription.items.data[index].current_period_end = new;
     Ok(())
 }

@@ -93,6 +93,21 @@ pub struct Billed {
     pub by: Option<Id<InvoiceItem>>,
 }
 
+impl Billed {
+    /// What is left of it when the period ends earlier; nothing if it began later.
+    pub fn until(self, end: Timestamp) -> Result<Option<Billed>, Refusal> {
+        if self.period.start >= end {
+            return Ok(None);
+        }
+        if self.period.end <= end {
+            return Ok(Some(self));
+        }
+        let unused = Ratio::remaining(self.period, end).of_amount(self.amount)?;
+        let period = Period { end, ..self.period };
+        Ok(Some(Billed { amount: self.amount.minus(unused)?, period, ..self }))
+    }
+}
+
 /// What an item was billed for its current period: what was kept about it, or else its price for all
 /// of the period. A trial costs nothing.
 pub fn billed(books: &Books, subscription: &Subscription, item: &Item) -> Result<Vec<Billed>, Refusal> {

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    NowWord, PaymentSettingsParams, TrialSettingsParams,
+    CancelAtWord, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
     extras::{ExtraParams, priced},
-    trial_end,
+    one_end, trial_end,
 };
 use crate::{
     api::{call::Call, prices::InlinePrice, reply::Reply},
@@ -28,7 +28,6 @@ use crate::{
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
-    words,
 };
 
 #[derive(Clone, Debug, Deserialize)]
@@ -74,12 +73,6 @@ struct Create {
     pending_invoice_item_interval: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
 }
-
-words!(CancelAtWord {
-    MaxBilledUntil = "max_billed_until",
-    MaxPeriodEnd = "max_period_end",
-    MinPeriodEnd = "min_period_end",
-});
 
 #[derive(Clone, Debug, Deserialize)]
 struct ItemParams {
@@ -158,14 +151,8 @@ impl ItemParams {
 impl Create {
     fn cancel_at(&self) -> Result<Option<CancelAt>, Refusal> {
         match (self.cancel_at, self.cancel_at_period_end) {
-            (Some(_), Some(true)) => {
-                let message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end.";
-                Err(Refusal::invalid(message).code("parameters_exclusive").param("cancel_at"))
-            }
-            (Some(TimeOr::Time(time)), _) => Ok(Some(CancelAt::Time(time))),
-            (Some(TimeOr::Word(CancelAtWord::MaxBilledUntil)), _) => Ok(Some(CancelAt::MaxBilledUntil)),
-            (Some(TimeOr::Word(CancelAtWord::MaxPeriodEnd)), _) => Ok(Some(CancelAt::MaxPeriodEnd)),
-            (Some(TimeOr::Word(CancelAtWord::MinPeriodEnd)), _) => Ok(Some(CancelAt::MinPeriodEnd)),
+            (Some(_), Some(true)) => Err(one_end()),
+            (Some(wanted), _) => Ok(Some(end_date(wanted))),
             (None, Some(true)) => Ok(Some(CancelAt::PeriodEnd)),
             (None, Some(false) | None) => Ok(None),
         }

@@ -21,6 +21,8 @@ use super::{
 };
 use crate::{
     billing::{
+        Refusal,
+        end_date::CancelAt,
         payment_method,
         shape::{Patch, TimeOr, Unsupported},
         subscription::{
@@ -61,6 +63,26 @@ impl PaymentSettingsParams {
             ..current
         }
     }
+}
+
+words!(CancelAtWord {
+    MaxBilledUntil = "max_billed_until",
+    MaxPeriodEnd = "max_period_end",
+    MinPeriodEnd = "min_period_end",
+});
+
+fn end_date(wanted: TimeOr<CancelAtWord>) -> CancelAt {
+    match wanted {
+        TimeOr::Time(time) => CancelAt::Time(time),
+        TimeOr::Word(CancelAtWord::MaxBilledUntil) => CancelAt::MaxBilledUntil,
+        TimeOr::Word(CancelAtWord::MaxPeriodEnd) => CancelAt::MaxPeriodEnd,
+        TimeOr::Word(CancelAtWord::MinPeriodEnd) => CancelAt::MinPeriodEnd,
+    }
+}
+
+fn one_end() -> Refusal {
+    let message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end.";
+    Refusal::invalid(message).code("parameters_exclusive").param("cancel_at")
 }
 
 words!(NowWord { Now = "now" });

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    CancellationDetailsParams, NowWord, PaymentSettingsParams, TrialSettingsParams,
+    CancelAtWord, CancellationDetailsParams, NowWord, PaymentSettingsParams, TrialSettingsParams,
     items::{self, ItemParams},
-    trial_end,
+    one_end, trial_end,
 };
 use crate::{
     api::{
@@ -15,6 +15,7 @@ use crate::{
     billing::{
         Id, MetadataPatch, Refusal, Timestamp, cancel,
         change::{self, Change},
+        end_date::{self, CancelAt},
         pause_collection::PauseCollection,
         payment_method::PaymentMethod,
         prorate::ProrationBehavior,
@@ -32,6 +33,7 @@ use crate::{
 #[serde(default)]
 struct Update {
     billing_cycle_anchor: Option<AnchorParams>,
+    cancel_at: Patch<TimeOr<CancelAtWord>>,
     cancel_at_period_end: Option<bool>,
     cancellation_details: Option<CancellationDetailsParams>,
     default_payment_method: Patch<Id<PaymentMethod>>,
@@ -52,7 +54,6 @@ struct Update {
     automatic_tax: Option<Unsupported>,
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
-    cancel_at: Option<Unsupported>,
     collection_method: Option<Unsupported>,
     days_until_due: Option<Unsupported>,
     default_source: Option<Unsupported>,
@@ -99,6 +100,7 @@ impl Update {
     /// What a pending update cannot hold must not come with it.
     fn check_may_wait(&self) -> Result<(), Refusal> {
         let others = [
+            ("cancel_at", self.cancel_at != Patch::Keep),
             ("cancel_at_period_end", self.cancel_at_period_end.is_some()),
             ("cancellation_details", self.cancellation_details.is_some()),
             ("default_payment_method", self.default_payment_method != Patch::Keep),
@@ -116,8 +118,27 @@ impl Update {
         }
     }
 
+    /// The end that is to be set (or taken away), and how the current period is prorated for it.
+    fn end(&self, changes: bool) -> Result<Option<(Option<CancelAt>, ProrationBehavior)>, Refusal> {
+        let wanted = match self.cancel_at {
+            Patch::Keep => return Ok(None),
+            Patch::Clear => None,
+            Patch::Set(wanted) => Some(super::end_date(wanted)),
+        };
+        if self.cancel_at_period_end == Some(true) {
+            return Err(one_end());
+        }
+        let prorations = self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations);
+        if changes || prorations == ProrationBehavior::AlwaysInvoice {
+            let with = if changes { "with a change of items, trial or cycle" } else { "with an invoice at once" };
+            return Err(Refusal::not_supported_yet(format!("cancel_at {with}")).param("cancel_at"));
+        }
+        Ok(Some((wanted, prorations)))
+    }
+
     fn check_ended(&self) -> Result<(), Refusal> {
         let other = self.cancel_at_period_end.is_some()
+            || self.cancel_at != Patch::Keep
             || self.default_payment_method != Patch::Keep
             || self.description != Patch::Keep
             || self.pause_collection != Patch::Keep
@@ -149,9 +170,12 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
     let mut params: Update = call.params()?;
     let id: Id<Subscription> = Id::given(id);
     let change = params.change()?;
+    let end = params.end(change.is_some())?;
     let mut needs = Needs::default();
     if let Some(change) = &change {
         items::need_prices(&change.items, &mut needs);
+    }
+    if change.is_some() || end.is_some() {
         needs.invoices_of = Some(id.clone());
     }
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
@@ -175,6 +199,9 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
         books.put(changed);
         if let Some(wanted) = at_period_end {
             cancel::at_period_end(books, &id, wanted, at)?;
+        }
+        if let Some((wanted, prorations)) = end {
+            end_date::set(books, &id, wanted, prorations, at)?;
         }
         let under_way = match change {
             Some(wanted) => change::change(books, &id, &before, &wanted, at)?,
