@@ -2,6 +2,7 @@
 
 mod beginnings;
 mod invoices;
+mod previews;
 mod states;
 
 use std::sync::Arc;
@@ -30,15 +31,19 @@ fn at(now: i64) -> Moment {
     Moment::new(Timestamp::new(now), Ids::new(u64::try_from(now).unwrap() * 1000 * 4096, [1; 32]))
 }
 
-/// A customer with a card, and a price that recurs.
-fn open(interval: &str, count: i64, cents: i64) -> Books {
-    let price = json!({
-        "id": "price_1", "object": "price", "active": true, "billing_scheme": "per_unit", "created": 0, "currency": "usd",
+/// A price that recurs.
+fn price(id: &str, interval: &str, count: i64, cents: i64) -> Value {
+    json!({
+        "id": id, "object": "price", "active": true, "billing_scheme": "per_unit", "created": 0, "currency": "usd",
         "custom_unit_amount": null, "livemode": false, "lookup_key": null, "metadata": {}, "nickname": null,
         "product": "prod_1", "recurring": {"interval": interval, "interval_count": count, "meter": null,
         "trial_period_days": null, "usage_type": "licensed"}, "tax_behavior": "unspecified", "tiers_mode": null,
         "transform_quantity": null, "type": "recurring", "unit_amount": cents, "unit_amount_decimal": cents.to_string(),
-    });
+    })
+}
+
+/// A customer with a card, and two prices that recur; the second is dearer.
+fn open(interval: &str, count: i64, cents: i64) -> Books {
     let customer = json!({
         "id": CUSTOMER, "object": "customer", "address": null, "balance": 0, "created": 0, "currency": null,
         "customer_account": null, "default_source": null, "delinquent": false, "description": null, "discount": null,
@@ -58,7 +63,10 @@ fn open(interval: &str, count: i64, cents: i64) -> Books {
         "internal": {"token": "visa"},
     });
     let mut catalogue = Catalogue::default();
-    catalogue.add_price(serde_json::from_value(price.clone()).unwrap(), price);
+    for (id, cents) in [("price_1", cents), ("price_2", cents * 2 + 101)] {
+        let price = price(id, interval, count, cents);
+        catalogue.add_price(serde_json::from_value(price.clone()).unwrap(), price);
+    }
     let mut books = Books::new(Arc::new(catalogue));
     books.load("customer", &customer.to_string()).unwrap();
     books.load("payment_method", &method.to_string()).unwrap();
