@@ -28,12 +28,16 @@ pub struct Parts {
     pub gateway: Arc<dyn Gateway>,
     /// Bring the tables up to date first.
     pub migrate: bool,
+    /// A fixed secret key. Without one a pair is made where there are no keys at all.
+    pub test_key: Option<String>,
 }
 
 /// A running server.
 pub struct App {
     pub engine: Engine,
     pub dispatcher: Dispatcher,
+    /// The keys of a first start, which are shown once.
+    pub first_keys: Option<FirstKeys>,
     address: SocketAddr,
     stopping: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -52,6 +56,8 @@ impl App {
         let mut engine = Engine::new(store, parts.gateway, parts.clock, metrics);
         engine.maintain().await?;
         let account = account(&engine).await?;
+        // Before anybody can call.
+        let first_keys = first_keys(&engine, parts.test_key.as_deref()).await?;
         let listener = TcpListener::bind(parts.listen)
             .await
             .map_err(|error| Fault::Setup(format!("cannot listen on {}: {error}", parts.listen)))?;
@@ -80,7 +86,7 @@ impl App {
                 tracing::error!(%error, "the server ended");
             }
         });
-        Ok(App { engine, dispatcher, address, stopping, tasks })
+        Ok(App { engine, dispatcher, first_keys, address, stopping, tasks })
     }
 
     /// Where it listens.
@@ -124,7 +130,7 @@ pub struct FirstKeys {
 }
 
 /// Keeps the fixed test key, or makes a pair of keys if there are none at all.
-pub async fn first_keys(engine: &Engine, fixed: Option<&str>) -> Result<Option<FirstKeys>, Fault> {
+async fn first_keys(engine: &Engine, fixed: Option<&str>) -> Result<Option<FirstKeys>, Fault> {
     let mut moment = engine.new_moment()?;
     let now = moment.now.unix_seconds();
     let mut reader = engine.store.reader().await?;

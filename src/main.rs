@@ -5,7 +5,7 @@ use std::{error::Error, ffi::OsString, io::IsTerminal as _, path::Path, process:
 use clap::Parser as _;
 use dunlin::{
     api::auth,
-    app::{self, App, Parts},
+    app::{App, Parts},
     clock::Clock,
     config::{Cli, Command, Config, Keys},
     gateway::test_cards::{Faults, TestCards},
@@ -128,10 +128,11 @@ async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluste
         clock: Clock::shifted(config.testing.clock_offset),
         gateway: Arc::new(TestCards::new(faults)),
         migrate: true,
+        test_key: config.test_key.clone().filter(|key| !key.is_empty()),
     })
     .await?;
     let address = app.address();
-    if let Some(keys) = app::first_keys(&app.engine, config.test_key.as_deref().filter(|key| !key.is_empty())).await? {
+    if let Some(keys) = &app.first_keys {
         println!(
             "Your test keys, shown this once:\n\n  secret       {}\n  publishable  {}\n",
             keys.secret, keys.publishable

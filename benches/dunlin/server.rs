@@ -9,7 +9,7 @@ use std::{
 };
 
 use dunlin::{
-    app::{self, App, Parts},
+    app::{App, Parts},
     clock::Clock,
     gateway::test_cards::{Faults, TestCards},
 };
@@ -54,7 +54,7 @@ impl Drop for Server {
 
 /// An app with what benches have in common.
 pub async fn app(url: &str, workers: usize, clock: Clock) -> Outcome<App> {
-    let app = App::start(Parts {
+    Ok(App::start(Parts {
         database_url: url.to_owned(),
         connections: CONNECTIONS,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -63,10 +63,9 @@ pub async fn app(url: &str, workers: usize, clock: Clock) -> Outcome<App> {
         clock,
         gateway: Arc::new(TestCards::new(Faults::default())),
         migrate: true,
+        test_key: Some(KEY.to_owned()),
     })
-    .await?;
-    app::first_keys(&app.engine, Some(KEY)).await?;
-    Ok(app)
+    .await?)
 }
 
 /// What the started process does.

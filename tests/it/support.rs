@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, Once,
@@ -88,6 +88,7 @@ impl House {
             clock: clock.clone(),
             gateway,
             migrate: false,
+            test_key: None,
         })
         .await
         .expect("the app starts");
@@ -350,26 +351,24 @@ impl Process {
     /// Postgres of its own) and waits until it is ready.
     pub async fn start(settings: &[(&str, &str)]) -> Process {
         start_crypto();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
-        let listen = format!("127.0.0.1:{port}");
-        let child = std::process::Command::new(binary())
-            .args(["--log", "warn", "--listen", &listen])
+        let mut child = std::process::Command::new(binary())
+            .args(["--log", "warn", "--listen", "127.0.0.1:0"])
             .env_remove("DATABASE_URL")
             .env("DUNLIN_TEST_KEY", KEY)
             .envs(settings.iter().copied())
-            .stdout(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let process = Process { child, url: format!("http://{listen}") };
-        let client = Client::new();
-        for _ in 0..600 {
-            let ready = client.get(format!("{}/readyz", process.url)).send().await;
-            if ready.is_ok_and(|response| response.status().is_success()) {
-                return process;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the server did not become ready");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let said = tokio::task::spawn_blocking(move || {
+            let mut lines = output.lines().map_while(Result::ok);
+            let url = lines.find_map(|line| Some(line.strip_prefix("Dunlin listens on ")?.to_owned()));
+            // Its pipe stays open as long as it lives.
+            std::thread::spawn(move || lines.for_each(drop));
+            url
+        });
+        let url = said.await.expect("its output").expect("the server listens");
+        Process { child, url }
     }
 
     /// Waits until it has ended by itself. Whether it ended well.
