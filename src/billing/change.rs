@@ -97,8 +97,8 @@ pub fn change(
         return Ok(false);
     }
     let subscription = books.find(id, "subscription")?.clone();
-    if subscription.collection_method == CollectionMethod::SendInvoice {
-        // Its draft can be looked at for an hour, as any other.
+    if subscription.collection_method == CollectionMethod::SendInvoice || subscription.status == Status::Unpaid {
+        // Its draft can be looked at for an hour, as any other; that of an unpaid one waits to be asked for.
         become_so(books, id, plan.becomes, Some(invoice))?;
         return Ok(false);
     }
@@ -314,6 +314,7 @@ fn draft(
         period: Period { start: began, end: at.now },
         cycle: None,
         auto_advance: subscription.pause_collection.is_none()
+            && subscription.status != Status::Unpaid
             && (!charged || change.payment_behavior == PaymentBehavior::AllowIncomplete),
         currency: subscription.currency,
         include_pending_items: true,

@@ -100,6 +100,22 @@ impl Story {
     }
 }
 
+/// While unpaid, an invoice for a change stays a draft as the others do, although it was to be made at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn unpaid_keeps_the_invoice_of_a_change() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-02-01T02:00:00Z").await;
+    give_up(&story.house, &story.latest().await, FinalAction::Unpaid).await;
+    story.card("pm_card_visa").await;
+    let item = story.read().await["items"]["data"][0]["id"].as_str().unwrap().to_owned();
+    let form = [("items[0][id]", &*item), ("items[0][quantity]", "5"), ("proration_behavior", "always_invoice")];
+    has(&story.update(&form).await, &json!({"status": "unpaid"}));
+    let invoices = story.invoices().await;
+    assert_eq!(invoices.len(), 3);
+    has(&invoices[2], &json!({"status": "draft", "auto_advance": false, "billing_reason": "subscription_update"}));
+}
+
 /// Leaving `unpaid`: drafts are kept, and the most recent one that is finalised and paid brings it back.
 #[tokio::test(flavor = "multi_thread")]
 async fn unpaid_keeps_drafts_and_comes_back_by_paying_one() {
