@@ -28,7 +28,7 @@ const MAXIMUM_STEPS: usize = 1000;
 /// to be asked first: what comes later may depend on the answer.
 pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut Moment) -> Result<(), Refusal> {
     for _ in 0..MAXIMUM_STEPS {
-        let Some((time, due)) = earliest(books) else { break };
+        let Some((time, due)) = books.next_due() else { break };
         let question =
             books.all::<PaymentIntent>().filter_map(|intent| Some(intent.internal.attempt.as_ref()?.started_at)).min();
         if time > horizon || question.is_some_and(|asked_at| time > asked_at) {
@@ -58,14 +58,17 @@ pub fn catch_up(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Re
     Ok(())
 }
 
-fn earliest(books: &Books) -> Option<(Timestamp, Due)> {
-    let subscriptions =
-        books.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));
-    let invoices = books.all::<Invoice>().filter_map(|one| Some((one.due()?, Due::Invoice(one.id.clone()))));
-    // One with an open question is the processor's to answer.
-    let intents = books.all::<PaymentIntent>().filter(|one| one.internal.attempt.is_none());
-    let intents = intents.filter_map(|one| Some((one.due()?, Due::PaymentIntent(one.id.clone()))));
-    subscriptions.chain(invoices).chain(intents).min()
+impl Books {
+    /// What must be touched next, and when.
+    fn next_due(&self) -> Option<(Timestamp, Due)> {
+        let subscriptions =
+            self.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));
+        let invoices = self.all::<Invoice>().filter_map(|one| Some((one.due()?, Due::Invoice(one.id.clone()))));
+        // One with an open question is the processor's to answer.
+        let intents = self.all::<PaymentIntent>().filter(|one| one.internal.attempt.is_none());
+        let intents = intents.filter_map(|one| Some((one.due()?, Due::PaymentIntent(one.id.clone()))));
+        subscriptions.chain(invoices).chain(intents).min()
+    }
 }
 
 /// Does what is due about a subscription at this moment.

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Refusal, Timestamp,
     period::{Cycle, Interval, OutOfCalendar, Period},
-    price::Price,
-    prorate::Ratio,
+    prorate::{Ratio, price_of},
     subscription::{Item, Subscription},
 };
 
@@ -162,10 +161,8 @@ pub fn terms(period: Period, natural: Period) -> Terms {
 
 /// How often an item recurs.
 pub fn cycle_of(books: &Books, item: &Item) -> Result<Cycle, Refusal> {
-    books
-        .price(&item.price)
-        .and_then(Price::cycle)
-        .ok_or_else(|| Refusal::internal(format!("The price {} of {} is not at hand.", item.price, item.id)))
+    let recurs = price_of(books, item)?.cycle();
+    recurs.ok_or_else(|| Refusal::internal(format!("The price {} of {} does not recur.", item.price, item.id)))
 }
 
 #[cfg(test)]

@@ -77,6 +77,28 @@ pub fn draft_with(
     Ok(id)
 }
 
+/// A draft of what is pending for a subscription, if anything is.
+pub fn draft_pending(
+    books: &mut Books,
+    subscription: &Subscription,
+    reason: BillingReason,
+    auto_advance: bool,
+    at: &mut Moment,
+) -> Result<Option<Id<Invoice>>, Refusal> {
+    let bill = Bill {
+        reason,
+        subscription: Some(subscription),
+        spans: Vec::new(),
+        period: Period { start: subscription.period().map_or(at.now, |period| period.start), end: at.now },
+        cycle: None,
+        auto_advance,
+        currency: subscription.currency,
+        include_pending_items: true,
+    };
+    let pending = pending_items(books, &bill);
+    if pending.is_empty() { Ok(None) } else { draft_with(books, &bill, pending, at).map(Some) }
+}
+
 /// The customer's items that wait for this invoice: of no subscription, of this one, or of one that has
 /// ended and has no further invoice of its own. Newest first.
 pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
@@ -168,9 +190,7 @@ fn line_of_span(
     invoice: &Id<Invoice>,
     at: &mut Moment,
 ) -> Result<Line, Refusal> {
-    let price = books
-        .price(&item.price)
-        .ok_or_else(|| Refusal::internal(format!("The price {} of {} is not at hand.", item.price, item.id)))?;
+    let price = prorate::price_of(books, item)?;
     let name = books.product(&price.product).map_or("", |product| &product.name);
     let (amount, description) = match span.terms {
         Terms::Whole => (price.amount(item.quantity)?, describe(price, item.quantity, name)),

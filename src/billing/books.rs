@@ -466,14 +466,6 @@ impl Books {
         value
     }
 
-    /// When the next thing in these books is due.
-    pub fn next_due(&self) -> Option<Timestamp> {
-        let subscriptions = self.all::<Subscription>().filter_map(Resource::due);
-        let invoices = self.all::<Invoice>().filter_map(Resource::due);
-        let intents = self.all::<PaymentIntent>().filter_map(Resource::due);
-        subscriptions.chain(invoices).chain(intents).min()
-    }
-
     /// What is wrong with what was put, if anything: such books must not be closed.
     pub fn soundness(&self) -> Result<(), Refusal> {
         match self.broken {

@@ -4,17 +4,16 @@ use super::{
     Books, Id, Moment, Refusal,
     balance::{self, Entry},
     balance_transaction::Kind,
-    bill::{self, Bill},
+    bill,
     collect::{self, intent_of},
     finalize, follow,
     invoice::{BillingReason, Internal as InvoiceInternal, Invoice, Status as InvoiceStatus, UncollectibleReason},
     invoice_item::InvoiceItem,
-    invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus, StatusTransitions},
+    invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus},
     pause_collection,
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
-    period::Period,
     prorate,
-    subscription::{CancellationDetails, CancellationReason, Status, Subscription},
+    subscription::{CancellationReason, Status, Subscription},
 };
 
 /// Ends a subscription now. Its open and draft invoices stop being collected, and its pending
@@ -98,19 +97,9 @@ pub fn end_with_invoice(
         return end(books, id, CancellationReason::CancellationRequested, at);
     }
     stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
-    let bill = Bill {
-        reason: BillingReason::SubscriptionCycle,
-        subscription: Some(&subscription),
-        spans: Vec::new(),
-        period: Period { start: subscription.period().map_or(at.now, |period| period.start), end: at.now },
-        cycle: None,
-        auto_advance: when == LastInvoice::Now
-            || subscription.status != Status::Unpaid && subscription.pause_collection.is_none(),
-        currency: subscription.currency,
-        include_pending_items: true,
-    };
-    let pending = !bill::pending_items(books, &bill).is_empty();
-    let last = if pending { Some(bill::draft(books, &bill, at)?) } else { None };
+    let auto_advance =
+        when == LastInvoice::Now || subscription.status != Status::Unpaid && subscription.pause_collection.is_none();
+    let last = bill::draft_pending(books, &subscription, BillingReason::SubscriptionCycle, auto_advance, at)?;
     let mut ended = subscription.cancel(CancellationReason::CancellationRequested, at.now)?;
     ended.latest_invoice = last.clone().or(ended.latest_invoice);
     books.put(ended);
@@ -139,36 +128,6 @@ pub fn stop_advancing(books: &mut Books, id: &Id<Subscription>, statuses: &[Invo
     for invoice in advancing {
         books.put(invoice.stay()).tell("invoice.updated", at);
     }
-}
-
-/// Asks for the end at the end of the period, or takes that back.
-pub fn at_period_end(books: &mut Books, id: &Id<Subscription>, wanted: bool, at: &mut Moment) -> Result<(), Refusal> {
-    let subscription = books.find(id, "subscription")?.clone();
-    if subscription.cancel_at_period_end == wanted {
-        return Ok(());
-    }
-    let changed = if wanted {
-        Subscription {
-            cancel_at: subscription.period().map(|period| period.end),
-            cancel_at_period_end: true,
-            canceled_at: Some(at.now),
-            cancellation_details: CancellationDetails {
-                reason: Some(CancellationReason::CancellationRequested),
-                ..subscription.cancellation_details
-            },
-            ..subscription
-        }
-    } else {
-        Subscription {
-            cancel_at: None,
-            cancel_at_period_end: false,
-            canceled_at: None,
-            cancellation_details: CancellationDetails { reason: None, ..subscription.cancellation_details },
-            ..subscription
-        }
-    };
-    books.put(changed);
-    Ok(())
 }
 
 /// The 23 hours of the incomplete window have passed without the first payment.
@@ -252,11 +211,7 @@ pub fn close_payments(books: &mut Books, id: &Id<Invoice>, at: &Moment) {
         .cloned()
         .collect();
     for payment in open {
-        books.put(InvoicePayment {
-            status: InvoicePaymentStatus::Canceled,
-            status_transitions: StatusTransitions { canceled_at: Some(at.now), ..payment.status_transitions },
-            ..payment
-        });
+        books.put(payment.cancel(at.now));
     }
 }
 
@@ -275,11 +230,7 @@ pub fn mark_uncollectible(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) 
 /// The money came some other way. Only `invoice.paid` is told: there was no payment here.
 pub fn pay_out_of_band(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?.clone();
-    match invoice.status {
-        InvoiceStatus::Open | InvoiceStatus::Uncollectible => {}
-        InvoiceStatus::Paid => return Err(Refusal::invalid("Invoice is already paid")),
-        InvoiceStatus::Draft | InvoiceStatus::Void => return Err(Invoice::not_open()),
-    }
+    invoice.check_payable()?;
     let intent = intent_of(books, id).filter(|intent| !intent.status.is_terminal()).cloned();
     let attempted = invoice.attempted;
     let elsewhere = Some(invoice.amount_remaining);

@@ -75,19 +75,14 @@ pub fn begin(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(),
 /// failed already: a refusal for a caller, a failure like any other for the billing cycle.
 pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?.clone();
-    match invoice.status {
-        Status::Open | Status::Uncollectible => {}
-        Status::Paid => return Err(Refusal::invalid("Invoice is already paid")),
-        Status::Draft | Status::Void => return Err(Invoice::not_open()),
-    }
+    invoice.check_payable()?;
     let method = match &collection.payment_method {
         Some(given) => Some(books.find(given, "payment_method")?),
         None => resolve_payment_method(books, &invoice),
     };
     let Some(method) = method.cloned() else {
         if collection.automatic {
-            settle::no_payment_method(books, invoice, at);
-            return Ok(());
+            return settle::no_payment_method(books, invoice, at);
         }
         return Err(no_payment_method());
     };

@@ -172,19 +172,5 @@ fn follow_up(intent: &PaymentIntent, action: Action, amount: Amount, at: &Moment
     let (Some(reference), Some(method)) = (&intent.internal.reference, &intent.payment_method) else {
         return Err(Refusal::internal("A reserved payment has no reference at the processor."));
     };
-    Ok(Attempt {
-        action,
-        amount,
-        authenticated: false,
-        automatic: false,
-        number: intent.internal.attempts + 1,
-        off_session: true,
-        payment_method: method.clone(),
-        refuses_action: false,
-        refund: None,
-        return_url: None,
-        set_up: false,
-        started_at: at.now,
-        token: reference.clone(),
-    })
+    Ok(intent.question(action, amount, method, reference, at.now))
 }

@@ -42,13 +42,28 @@ impl CancelAt {
     }
 }
 
-/// Gives a subscription that is just being made its end.
-pub fn set_on_new(subscription: &mut Subscription, wanted: Option<CancelAt>, now: Timestamp) -> Result<(), Refusal> {
-    let Some(wanted) = wanted else { return Ok(()) };
-    subscription.cancel_at = wanted.resolved(subscription);
-    subscription.cancel_at_period_end = wanted == CancelAt::PeriodEnd;
-    subscription.canceled_at = Some(now);
-    subscription.cancellation_details.reason = Some(CancellationReason::CancellationRequested);
+impl Subscription {
+    /// With an end that was asked for now, or with none.
+    #[must_use]
+    pub fn ending(self, wanted: Option<CancelAt>, now: Timestamp) -> Subscription {
+        let reason = wanted.map(|_| CancellationReason::CancellationRequested);
+        Subscription {
+            cancel_at: wanted.and_then(|wanted| wanted.resolved(&self)),
+            cancel_at_period_end: wanted == Some(CancelAt::PeriodEnd),
+            canceled_at: wanted.map(|_| now),
+            cancellation_details: CancellationDetails { reason, ..self.cancellation_details },
+            ..self
+        }
+    }
+}
+
+/// Asks for the end at the end of the period, or takes that back.
+pub fn at_period_end(books: &mut Books, id: &Id<Subscription>, wanted: bool, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?;
+    if subscription.cancel_at_period_end != wanted {
+        let changed = subscription.clone().ending(wanted.then_some(CancelAt::PeriodEnd), at.now);
+        books.put(changed);
+    }
     Ok(())
 }
 
@@ -74,14 +89,7 @@ pub fn set(
             fit(books, &mut subscription, index, (earlier, end), prorations, at)?;
         }
     }
-    let reason = end.map(|_| CancellationReason::CancellationRequested);
-    books.put(Subscription {
-        cancel_at: end,
-        cancel_at_period_end: false,
-        canceled_at: end.map(|_| at.now),
-        cancellation_details: CancellationDetails { reason, ..subscription.cancellation_details },
-        ..subscription
-    });
+    books.put(subscription.ending(end.map(CancelAt::Time), at.now));
     Ok(())
 }
 

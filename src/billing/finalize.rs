@@ -12,10 +12,7 @@ use super::{
         BillingReason, ConfirmationSecret, ConfirmationSecretType, FinalizationError, Internal, Invoice, Parent,
         Status, StatusTransitions, SubscriptionDetails,
     },
-    invoice_payment::{
-        self, InvoicePayment, Payment, PaymentType, Status as InvoicePaymentStatus,
-        StatusTransitions as InvoicePaymentTransitions,
-    },
+    invoice_payment::InvoicePayment,
     payment_intent::{self, CaptureMethod, ConfirmationMethod, PaymentIntent, SetupFutureUsage},
     subscription::SaveDefault,
 };
@@ -208,21 +205,7 @@ fn claim(books: &Books, invoice: Invoice, at: &mut Moment) -> (Invoice, PaymentI
         },
         ..invoice
     };
-    let payment = InvoicePayment {
-        id: Id::new(&mut at.ids, invoice.id.bucket()),
-        object: invoice_payment::Tag::InvoicePayment,
-        amount_paid: None,
-        amount_requested: invoice.amount_remaining,
-        created: at.now,
-        currency: invoice.currency,
-        invoice: invoice.id.clone(),
-        is_default: true,
-        livemode: invoice.livemode,
-        payment: Payment { payment_intent: intent.id.clone(), kind: PaymentType::PaymentIntent },
-        status: InvoicePaymentStatus::Open,
-        status_transitions: InvoicePaymentTransitions::default(),
-        internal: invoice_payment::Internal { customer: invoice.customer.clone() },
-    };
+    let payment = InvoicePayment::new(&invoice, &intent, at);
     (invoice, intent, payment)
 }
 

@@ -23,23 +23,29 @@ pub fn settled(
         resume::conclude(books, &paused, id, true, at)?;
     }
     let changed = change::paid(books, id, at)?;
-    if let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() {
-        let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
-        let saved = method.filter(|_| saves && !subscription.status.is_terminal());
-        let status = after_settling(&subscription, at);
-        let default_payment_method = saved.or(subscription.default_payment_method.as_ref()).cloned();
-        // An ordinary payment changes nothing here, and so writes nothing.
-        if status != subscription.status || default_payment_method != subscription.default_payment_method {
-            books
-                .put(Subscription { default_payment_method, status, ..subscription })
-                .tell("customer.subscription.updated", at);
-        }
+    let latest = subscription_of(books, id).filter(|one| is_latest(books, one, id));
+    if let Some(subscription) = latest.and_then(|one| recovered(one, method, at)) {
+        books.put(subscription).tell("customer.subscription.updated", at);
     }
     if let Some(changed) = changed {
         books.tell(&changed, "customer.subscription.updated", at);
     }
     set_delinquent(books, false, at);
     Ok(())
+}
+
+/// The subscription whose latest invoice is settled, if that changes anything: an ordinary payment does
+/// not, and so writes nothing.
+fn recovered(subscription: &Subscription, method: Option<&Id<PaymentMethod>>, at: &Moment) -> Option<Subscription> {
+    let saves = subscription.payment_settings.save_default_payment_method == SaveDefault::OnSubscription;
+    let saved = method.filter(|_| saves && !subscription.status.is_terminal());
+    let (status, kept) = (after_settling(subscription, at), subscription.default_payment_method.as_ref());
+    let method = saved.or(kept);
+    (status != subscription.status || method != kept).then(|| Subscription {
+        default_payment_method: method.cloned(),
+        status,
+        ..subscription.clone()
+    })
 }
 
 /// Recovery, from whatever state a debt had led to.

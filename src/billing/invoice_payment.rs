@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amount, Currency, Id, Noun, Resource, Timestamp,
+    Amount, Currency, Id, Moment, Noun, Resource, Timestamp,
     customer::Customer,
     invoice::{self, Invoice},
     noun::{By, Cell, boolean, filter, null, one, text},
@@ -81,6 +81,35 @@ words!(Status { Open = "open", Paid = "paid", Canceled = "canceled" });
 pub struct StatusTransitions {
     pub canceled_at: Option<Timestamp>,
     pub paid_at: Option<Timestamp>,
+}
+
+impl InvoicePayment {
+    /// The joint between an invoice and an intent that is to pay it, or a part of it.
+    pub fn new(invoice: &Invoice, intent: &PaymentIntent, at: &mut Moment) -> InvoicePayment {
+        InvoicePayment {
+            id: Id::new(&mut at.ids, invoice.id.bucket()),
+            object: Tag::InvoicePayment,
+            amount_paid: None,
+            amount_requested: intent.amount,
+            created: at.now,
+            currency: invoice.currency,
+            invoice: invoice.id.clone(),
+            // The invoice's own, not one that was attached to it.
+            is_default: intent.internal.invoice.is_some(),
+            livemode: invoice.livemode,
+            payment: Payment { payment_intent: intent.id.clone(), kind: PaymentType::PaymentIntent },
+            status: Status::Open,
+            status_transitions: StatusTransitions::default(),
+            internal: Internal { customer: invoice.customer.clone() },
+        }
+    }
+
+    /// Nobody waits for it any longer.
+    #[must_use]
+    pub fn cancel(self, now: Timestamp) -> InvoicePayment {
+        let status_transitions = StatusTransitions { canceled_at: Some(now), ..self.status_transitions };
+        InvoicePayment { status: Status::Canceled, status_transitions, ..self }
+    }
 }
 
 impl Resource for InvoicePayment {

@@ -22,6 +22,15 @@ impl Invoice {
         }
     }
 
+    /// An attempt to collect it has failed, or is not decided yet.
+    #[must_use]
+    pub fn count_attempt(self, automatic: bool) -> Invoice {
+        // The first attempt counts whoever made it; later on only the automatic ones do.
+        let counts = automatic || self.attempt_count == 0;
+        let attempt_count = self.attempt_count + i64::from(counts);
+        Invoice { attempt_count, attempted: true, next_payment_attempt: None, ..self }
+    }
+
     /// It no longer advances by itself.
     #[must_use]
     pub fn stay(self) -> Invoice {
@@ -87,6 +96,15 @@ impl Invoice {
     /// once.
     pub fn finalizes_at(&self, now: Timestamp) -> Timestamp {
         self.created.plus_seconds(super::bill::DRAFT_SECONDS).max(now)
+    }
+
+    /// Whether it can be paid, or the refusal to.
+    pub fn check_payable(&self) -> Result<(), Refusal> {
+        match self.status {
+            Status::Open | Status::Uncollectible => Ok(()),
+            Status::Paid => Err(Refusal::invalid("Invoice is already paid")),
+            Status::Draft | Status::Void => Err(Self::not_open()),
+        }
     }
 
     pub fn not_open() -> Refusal {

@@ -3,13 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Books, Id, Moment, Refusal, Timestamp,
-    bill::{self, Bill},
-    collect, finalize,
+    Books, Id, Moment, Refusal, Timestamp, bill, collect, finalize,
     invoice::{BillingReason, Invoice},
-    period::Period,
     prorate,
-    subscription::{BillingModeType, CollectionMethod, Item, Status, Subscription},
+    subscription::{BillingModeType, CollectionMethod, Status, Subscription},
 };
 use crate::words;
 
@@ -71,13 +68,19 @@ pub fn pause(books: &mut Books, id: &Id<Subscription>, wanted: Pausing, at: &mut
     let invoice = if wanted.invoice_now { invoice_pending(books, &subscription, at)? } else { None };
     let mut paused = subscription.pause(PauseReason::PauseRequested, at.now);
     paused.latest_invoice = invoice.clone().or(paused.latest_invoice);
-    books.put(paused);
-    books.tell_beside(id, "customer.subscription.paused", at);
-    books.tell(id, "customer.subscription.updated", at);
+    stop(books, paused, at);
     match invoice {
         Some(invoice) => collect::begin(books, &invoice, at),
         None => Ok(()),
     }
+}
+
+/// Keeps a subscription that has just been paused.
+pub fn stop(books: &mut Books, paused: Subscription, at: &mut Moment) {
+    let id = paused.id.clone();
+    books.put(paused);
+    books.tell_beside(&id, "customer.subscription.paused", at);
+    books.tell(&id, "customer.subscription.updated", at);
 }
 
 /// Invoices and finalises what is pending, if anything is.
@@ -86,22 +89,11 @@ fn invoice_pending(
     subscription: &Subscription,
     at: &mut Moment,
 ) -> Result<Option<Id<Invoice>>, Refusal> {
-    let bill = Bill {
-        reason: BillingReason::SubscriptionUpdate,
-        subscription: Some(subscription),
-        spans: Vec::new(),
-        period: Period { start: subscription.period().map_or(at.now, |period| period.start), end: at.now },
-        cycle: None,
-        auto_advance: true,
-        currency: subscription.currency,
-        include_pending_items: true,
-    };
-    if bill::pending_items(books, &bill).is_empty() {
-        return Ok(None);
+    let invoice = bill::draft_pending(books, subscription, BillingReason::SubscriptionUpdate, true, at)?;
+    if let Some(invoice) = &invoice {
+        finalize::finalize(books, invoice, at)?;
     }
-    let invoice = bill::draft(books, &bill, at)?;
-    finalize::finalize(books, &invoice, at)?;
-    Ok(Some(invoice))
+    Ok(invoice)
 }
 
 fn check(subscription: &Subscription) -> Result<(), Refusal> {
@@ -128,8 +120,7 @@ impl Subscription {
     pub fn pause(mut self, reason: PauseReason, now: Timestamp) -> Subscription {
         for item in &mut self.items.data {
             // A period that has only just begun still has a second, so that it is one.
-            let end = now.max(item.current_period_start.plus_seconds(1));
-            *item = Item { current_period_end: end, ..item.clone() };
+            item.current_period_end = now.max(item.current_period_start.plus_seconds(1));
         }
         // What was billed has been given back or is over; a change that waits is dropped.
         self.internal.billed.clear();

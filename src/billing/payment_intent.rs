@@ -334,20 +334,39 @@ impl PaymentIntent {
     /// The question whether this payment method pays.
     pub fn charge_to(&self, method: &PaymentMethod, amount: Amount, asker: Asker, now: Timestamp) -> Attempt {
         let manual = self.capture_method == CaptureMethod::Manual;
+        let action = if manual { Action::Authorize } else { Action::Sale };
         Attempt {
-            action: if manual { Action::Authorize } else { Action::Sale },
-            amount,
             authenticated: self.internal.authenticated.as_ref() == Some(&method.id),
             automatic: asker.automatic,
-            number: self.internal.attempts + 1,
             off_session: asker.off_session,
-            payment_method: method.id.clone(),
+            set_up: method.internal.set_up,
+            ..self.question(action, amount, &method.id, &method.internal.token, now)
+        }
+    }
+
+    /// A question to the processor, about what it knows by this token.
+    pub fn question(
+        &self,
+        action: Action,
+        amount: Amount,
+        payment_method: &Id<PaymentMethod>,
+        token: &str,
+        now: Timestamp,
+    ) -> Attempt {
+        Attempt {
+            action,
+            amount,
+            authenticated: false,
+            automatic: false,
+            number: self.internal.attempts + 1,
+            off_session: true,
+            payment_method: payment_method.clone(),
             refuses_action: false,
             refund: None,
             return_url: None,
-            set_up: method.internal.set_up,
+            set_up: false,
             started_at: now,
-            token: method.internal.token.clone(),
+            token: token.to_owned(),
         }
     }
 

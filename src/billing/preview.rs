@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Books, Id, Moment, Refusal, Resource as _, Timestamp, advance, bill, cancel,
+    Books, Id, Moment, Refusal, Resource as _, Timestamp, advance, bill,
     change::{self, Change},
+    end_date,
     invoice::{Internal, Invoice, Status, StatusTransitions},
     subscribe::{self, NewSubscription},
     subscription::Subscription,
@@ -47,7 +48,7 @@ pub fn ahead(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Result<Id<In
         change::become_so(books, id, plan.becomes, plan.invoice)?;
     }
     if let Some(at_end) = wanted.cancel_at_period_end {
-        cancel::at_period_end(books, id, at_end, at)?;
+        end_date::at_period_end(books, id, at_end, at)?;
     }
     let invoice = next_draft(books, id, at)?;
     match wanted.mode {

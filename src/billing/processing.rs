@@ -89,12 +89,7 @@ pub fn pending_charge(books: &Books, intent: &PaymentIntent) -> Option<Charge> {
 
 fn attempted(books: &mut Books, id: &Id<Invoice>, automatic: bool, at: &mut Moment) {
     let Some(invoice) = books.get(id).filter(|invoice| invoice.status == InvoiceStatus::Open).cloned() else { return };
-    // The first attempt counts whoever made it; later on only the automatic ones do.
-    let counts = automatic || invoice.attempt_count == 0;
-    let attempt_count = invoice.attempt_count + i64::from(counts);
-    books
-        .put(Invoice { attempt_count, attempted: true, next_payment_attempt: None, ..invoice })
-        .tell("invoice.updated", at);
+    books.put(invoice.count_attempt(automatic)).tell("invoice.updated", at);
 }
 
 /// The time has come to ask what became of it.

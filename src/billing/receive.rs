@@ -8,16 +8,21 @@ use super::{
     collect::intent_of,
     follow,
     invoice::{Invoice, Status as InvoiceStatus},
-    invoice_payment::{self, InvoicePayment, Payment, PaymentType, Status, StatusTransitions},
+    invoice_payment::{InvoicePayment, Status, StatusTransitions},
     payment_intent::{CancellationReason, PaymentIntent, Status as IntentStatus},
 };
 
 /// An intent has brought money for an invoice. What is left must still be paid; what is too much
 /// becomes credit of the customer.
 pub fn receive(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
-    let invoice = books.find(id, "invoice")?.clone();
+    let mut invoice = books.find(id, "invoice")?.clone();
     if matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void) {
         return Ok(());
+    }
+    let own = intent.internal.invoice.is_some();
+    if own {
+        // It was asked for; what is attached may have been paid before.
+        invoice.attempt_count = invoice.attempt_count.max(1);
     }
     let (invoice, excess) = invoice.receive(intent.amount_received, at.now)?;
     let settled = invoice.status == InvoiceStatus::Paid;
@@ -32,7 +37,7 @@ pub fn receive(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: 
         give_credit(books, id, excess, at)?;
     }
     record(books, id, intent, at);
-    if intent.internal.invoice.is_none() {
+    if !own {
         follow_remaining(books, id, at)?;
     }
     if settled { follow::settled(books, id, intent.payment_method.as_ref(), at) } else { Ok(()) }
@@ -102,21 +107,7 @@ pub fn attach(books: &mut Books, id: &Id<Invoice>, intent: &Id<PaymentIntent>, a
         ..intent
     };
     books.put(intent.clone());
-    books.put(InvoicePayment {
-        id: Id::new(&mut at.ids, invoice.id.bucket()),
-        object: invoice_payment::Tag::InvoicePayment,
-        amount_paid: None,
-        amount_requested: intent.amount,
-        created: at.now,
-        currency: invoice.currency,
-        invoice: id.clone(),
-        is_default: false,
-        livemode: invoice.livemode,
-        payment: Payment { payment_intent: intent.id.clone(), kind: PaymentType::PaymentIntent },
-        status: Status::Open,
-        status_transitions: StatusTransitions::default(),
-        internal: invoice_payment::Internal { customer: invoice.customer },
-    });
+    books.put(InvoicePayment::new(&invoice, &intent, at));
     if intent.status == IntentStatus::Succeeded { receive(books, id, &intent, at) } else { Ok(()) }
 }
 
@@ -127,11 +118,7 @@ pub fn forget(books: &mut Books, intent: &Id<PaymentIntent>, at: &Moment) {
         .find(|payment| payment.status == Status::Open && payment.payment.payment_intent == *intent)
         .cloned();
     if let Some(payment) = joint {
-        books.put(InvoicePayment {
-            status: Status::Canceled,
-            status_transitions: StatusTransitions { canceled_at: Some(at.now), ..payment.status_transitions },
-            ..payment
-        });
+        books.put(payment.cancel(at.now));
     }
 }
 

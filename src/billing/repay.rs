@@ -43,7 +43,8 @@ pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<R
         None => latest,
     };
     let charge = charge.filter(|charge| charge.status == ChargeStatus::Succeeded && charge.captured);
-    let Some((charge, reference)) = charge.and_then(|charge| Some((charge, charge.internal.reference.clone()?))) else {
+    let Some((charge, reference)) = charge.and_then(|charge| Some((charge, charge.internal.reference.as_ref()?)))
+    else {
         return Err(not_refundable(&new));
     };
     let left = charge.amount.minus(charge.amount_refunded)?;
@@ -53,21 +54,8 @@ pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<R
     }
     let amount = part_of(left, new.amount, charge.currency)?;
     let id: Id<Refund> = Id::new(&mut at.ids, intent.id.bucket());
-    let attempt = Attempt {
-        action: Action::Refund,
-        amount,
-        authenticated: false,
-        automatic: false,
-        number: intent.internal.attempts + 1,
-        off_session: true,
-        payment_method: charge.payment_method.clone(),
-        refuses_action: false,
-        refund: Some(id.clone()),
-        return_url: None,
-        set_up: false,
-        started_at: at.now,
-        token: reference,
-    };
+    let question = intent.question(Action::Refund, amount, &charge.payment_method, reference, at.now);
+    let attempt = Attempt { refund: Some(id.clone()), ..question };
     let refund = blank(id.clone(), charge, &attempt, new);
     books.put(intent.ask(attempt)?);
     books.put(refund);

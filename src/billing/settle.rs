@@ -103,7 +103,7 @@ fn approved(
 /// The money that has come pays an invoice: the intent's own, or one that it was attached to.
 fn received(books: &mut Books, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
     match (&intent.internal.invoice, &intent.internal.attached_to) {
-        (Some(invoice), _) => invoice_paid(books, invoice, intent, at),
+        (Some(invoice), _) => receive::receive(books, invoice, intent, at),
         (None, Some(invoice)) if intent.status == Status::Succeeded => receive::receive(books, invoice, intent, at),
         (None, _) => Ok(()),
     }
@@ -129,14 +129,6 @@ fn keep_for_later(books: &mut Books, intent: &PaymentIntent, method: PaymentMeth
     if attaches {
         kept.tell("payment_method.attached", at);
     }
-}
-
-/// The money of an invoice has come through its intent.
-fn invoice_paid(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
-    let invoice = books.find(id, "invoice")?.clone();
-    let attempt_count = invoice.attempt_count.max(1);
-    books.put(Invoice { attempt_count, ..invoice });
-    receive::receive(books, id, intent, at)
 }
 
 fn captured(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) -> Result<(), Refusal> {
@@ -215,9 +207,8 @@ pub fn failed(
 }
 
 /// An automatic attempt found nothing to charge: it failed without asking anybody.
-pub fn no_payment_method(books: &mut Books, invoice: Invoice, at: &mut Moment) {
-    // The only refusal there is (no customer in the books) cannot happen to a loaded invoice.
-    let _ = not_collected(books, invoice, true, &["invoice.payment_failed"], at);
+pub fn no_payment_method(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+    not_collected(books, invoice, true, &["invoice.payment_failed"], at)
 }
 
 /// The invoice stays open; its subscription falls behind.
@@ -229,16 +220,7 @@ pub fn not_collected(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let (id, attempted) = (invoice.id.clone(), invoice.attempted);
-    // The first attempt counts whoever made it; later on only the automatic ones do.
-    let counts = automatic || invoice.attempt_count == 0;
-    books
-        .put(Invoice {
-            attempt_count: invoice.attempt_count + i64::from(counts),
-            attempted: true,
-            next_payment_attempt: None,
-            ..invoice
-        })
-        .tell("invoice.updated", at);
+    books.put(invoice.count_attempt(automatic)).tell("invoice.updated", at);
     for event in events {
         books.tell(&id, event, at);
     }

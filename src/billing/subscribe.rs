@@ -9,7 +9,7 @@ use super::{
     bill::{self, Bill},
     collect::{self, Collection},
     customer::Customer,
-    end_date::{self, CancelAt},
+    end_date::CancelAt,
     extra::{self, NewExtra},
     finalize,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
@@ -17,7 +17,7 @@ use super::{
     items,
     payment_intent::{PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
-    period::{Cycle, OutOfCalendar, Period},
+    period::Period,
     price::Price,
     prorate::{self, Billed},
     setup,
@@ -113,9 +113,8 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
         return Err(Refusal::invalid(message).param("currency"));
     }
     let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
-    let mut subscription = blank(&customer, wanted, &begun, currency, at);
+    let mut subscription = blank(&customer, wanted, &begun, currency, at).ending(wanted.cancel_at, at.now);
     subscription.internal.billed = begins_free(books, &subscription, &begun)?;
-    end_date::set_on_new(&mut subscription, wanted.cancel_at, at.now)?;
     (subscription.internal.only_if_paid, subscription.internal.set_currency) =
         (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete, customer.currency.is_none());
     let id = subscription.id.clone();
@@ -293,11 +292,6 @@ fn blank(
         internal: Internal { unannounced: true, ..Internal::default() },
         id,
     }
-}
-
-/// [`Cycle::next_boundary`], refused as an internal error where the calendar ends.
-pub fn next_boundary(cycle: Cycle, anchor: Timestamp, time: Timestamp) -> Result<Timestamp, Refusal> {
-    cycle.next_boundary(anchor, time).map_err(|error: OutOfCalendar| Refusal::invalid(error.to_string()))
 }
 
 /// The invoice for what is billed at the beginning; none when that is nothing at all. An automatically

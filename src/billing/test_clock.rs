@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Noun, Resource, Timestamp,
+    Books, Id, Noun, Resource, Timestamp,
+    customer::Customer,
     noun::{Cell, text},
 };
 use crate::words;
@@ -59,6 +60,13 @@ impl TestClock {
     /// Up to when its customers live: the target while it advances.
     pub fn horizon(&self) -> Timestamp {
         self.status_details.advancing.as_ref().map_or(self.frozen_time, |advancing| advancing.target_frozen_time)
+    }
+}
+
+impl Books {
+    /// The test clock that their customer lives on.
+    pub fn test_clock(&self) -> Option<&TestClock> {
+        self.get(self.all::<Customer>().find_map(|customer| customer.test_clock.as_ref())?)
     }
 }
 

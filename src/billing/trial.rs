@@ -6,7 +6,7 @@ use super::{
     Books, Id, Moment, Refusal, Timestamp,
     begin::check_trial_end,
     cancel, collect,
-    pause::PauseReason,
+    pause::{self, PauseReason},
     price::Price,
     renew,
     subscription::{
@@ -195,9 +195,7 @@ pub fn end(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<
         }
         MissingPaymentMethod::Pause if !payable => {
             let paused = subscription.clone().pause(PauseReason::TrialEndWithoutPaymentMethod, at.now);
-            books.put(paused);
-            books.tell_beside(id, "customer.subscription.paused", at);
-            books.tell(id, "customer.subscription.updated", at);
+            pause::stop(books, paused, at);
             Ok(())
         }
         MissingPaymentMethod::Cancel | MissingPaymentMethod::CreateInvoice | MissingPaymentMethod::Pause => {

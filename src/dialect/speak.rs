@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::indent::indent;
 use crate::{
-    billing::{Noun, event, price, webhook_endpoint, wire},
+    billing::{Noun, event, price, wire},
     store::{Connection, Fault, events, read},
 };
 
@@ -89,11 +89,6 @@ pub fn text(value: &Value) -> Result<String, Fault> {
 
 /// The member of a new endpoint that is shown once.
 pub const SECRET: &str = "secret";
-
-/// Whether a noun's documents hold secrets that only their creation shows.
-pub fn has_secret(noun: &Noun) -> bool {
-    noun.object == webhook_endpoint::NOUN.object
-}
 
 #[cfg(test)]
 mod tests {

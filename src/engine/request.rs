@@ -16,12 +16,7 @@ use super::{
     work::settle_all,
 };
 use crate::{
-    billing::{
-        Books, Refusal, Timestamp,
-        customer::Customer,
-        refusal::ErrorType,
-        test_clock::{Status, TestClock},
-    },
+    billing::{Books, Refusal, Timestamp, refusal::ErrorType, test_clock::Status},
     store::{
         Connection, Fault, Tx,
         books::{self, Needs, Opening},
@@ -280,8 +275,7 @@ pub async fn opening_of(tx: &mut Tx, owner: Owner, mut needs: Needs) -> Result<O
 
 /// A customer on a test clock lives at its frozen time, and must wait while it advances.
 pub fn time_in(books: &Books, wall: Timestamp) -> Result<Timestamp, Refusal> {
-    let on_clock = books.all::<Customer>().find_map(|customer| customer.test_clock.as_ref());
-    let Some(clock) = on_clock.and_then(|id| books.get::<TestClock>(id)) else { return Ok(wall) };
+    let Some(clock) = books.test_clock() else { return Ok(wall) };
     match clock.status {
         Status::Ready => Ok(clock.frozen_time),
         Status::Advancing | Status::InternalFailure => Err(Refusal::invalid(format!(

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     billing::{
-        Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, hold, payment_intent::PaymentIntent,
-        settle, test_clock::TestClock,
+        Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, hold, payment_intent::PaymentIntent, settle,
     },
     store::{
         Connection, Fault, Tx,
@@ -76,7 +75,8 @@ pub async fn round(engine: &Engine, tx: &mut Tx, work: &[Work], horizon: Option<
     let mut result = Round::default();
     let mut decided = Vec::with_capacity(work.len());
     for (mut books, work) in opened.books.into_iter().zip(work) {
-        let mut at = engine.moment(time_in(&books).unwrap_or(wall))?;
+        // However far from wall time that is.
+        let mut at = engine.moment(books.test_clock().map_or(wall, |clock| clock.frozen_time))?;
         books.learn_unheard(Arc::clone(&unheard));
         let verdict = settle_into(&mut books, &work.settled, wall, &mut at)
             .and_then(|()| go_on(&mut books, horizon, &mut at))
@@ -104,11 +104,6 @@ async fn unheard(tx: &mut Tx, books: &[Books], horizon: Option<Horizon>) -> Resu
         return Ok(Arc::default());
     }
     Ok(Arc::new(delivery::unacknowledged(tx, &awaited).await?))
-}
-
-/// Customers on a test clock live at its frozen time, however far from wall time that is.
-fn time_in(books: &Books) -> Option<Timestamp> {
-    books.all::<TestClock>().next().map(|clock| clock.frozen_time)
 }
 
 /// Advances, and says which attempts must be asked about now: new ones and those left alone.

@@ -18,16 +18,6 @@ pub async fn find(connection: &mut Connection, noun: &Noun, id: &str, livemode: 
     Ok(query.fetch_optional(connection).await?)
 }
 
-/// Whether an id names something in the other mode, for a helpful error.
-pub async fn exists_in_other_mode(
-    connection: &mut Connection,
-    noun: &Noun,
-    id: &str,
-    livemode: bool,
-) -> Result<bool, Fault> {
-    Ok(find(connection, noun, id, !livemode).await?.is_some())
-}
-
 /// The bodies of several documents, by id.
 pub async fn find_many(
     connection: &mut Connection,

@@ -13,7 +13,7 @@ use crate::{
         reply::Reply,
     },
     billing::{
-        Id, MetadataPatch, Refusal, Timestamp, cancel,
+        Id, MetadataPatch, Refusal, Timestamp,
         change::{self, Change},
         end_date::{self, CancelAt},
         pause_collection::PauseCollection,
@@ -198,7 +198,7 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
         }
         books.put(changed);
         if let Some(wanted) = at_period_end {
-            cancel::at_period_end(books, &id, wanted, at)?;
+            end_date::at_period_end(books, &id, wanted, at)?;
         }
         if let Some((wanted, prorations)) = end {
             end_date::set(books, &id, wanted, prorations, at)?;
