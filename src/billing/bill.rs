@@ -1,29 +1,26 @@
 //! Making a draft invoice: its lines, and what they add up to.
 
+pub mod line;
+
 use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
-    anchor::{Span, Terms},
+    anchor::Span,
     customer::Customer,
     hold,
     invoice::{
         AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status,
         StatusTransitions, SubscriptionDetails, Tag,
     },
-    invoice_item::{self, InvoiceItem},
-    invoice_line::{
-        InvoiceItemDetails, Line, Parent as LineParent, ParentType as LineParentType, Pricing, ProrationDetails,
-        SubscriptionItemDetails, Tag as LineTag,
-    },
-    period::{Interval, Period},
-    price::Price,
+    invoice_item::InvoiceItem,
+    invoice_line::Line,
+    period::Period,
     prorate,
     shape::{Inlined, Nothing, Null},
-    subscription::{BillingModeType, CollectionMethod, Item, Subscription},
+    subscription::{CollectionMethod, Subscription},
 };
 
 /// How long a draft of the billing cycle can be edited before it is finalised.
 pub const DRAFT_SECONDS: i64 = 3600;
-const DAY_SECONDS: i64 = 86_400;
 
 /// What a new invoice is for.
 pub struct Bill<'a> {
@@ -58,7 +55,7 @@ pub fn draft_with(
     let id = Id::new(&mut at.ids, customer.id.bucket());
     let mut lines = Vec::new();
     for item in &pending {
-        lines.push(line_of_invoice_item(item, &id, at));
+        lines.push(line::of_invoice_item(item, &id, at));
     }
     prorate::refer_to_credited(books, &mut lines, &pending);
     for item in pending {
@@ -68,7 +65,7 @@ pub fn draft_with(
         // The items newest first, as the order of lines has it; what is billed of each, oldest first.
         for item in subscription.items.data.iter().rev() {
             for span in bill.spans.iter().filter(|span| span.item == item.id) {
-                lines.push(line_of_span(books, subscription, item, span, &id, at)?);
+                lines.push(line::of_span(books, subscription, item, span, &id, at)?);
             }
         }
     }
@@ -122,147 +119,6 @@ pub fn has_ended(books: &Books, id: &Id<Subscription>) -> bool {
     books.get(id).is_none_or(|subscription| subscription.status.is_terminal())
 }
 
-pub fn line_of_invoice_item(item: &InvoiceItem, invoice: &Id<Invoice>, at: &mut Moment) -> Line {
-    Line {
-        id: Id::given(at.ids.next(super::invoice_line::NOUN.prefix, invoice.bucket())),
-        object: LineTag::LineItem,
-        amount: item.amount,
-        currency: item.currency,
-        description: item.description.clone(),
-        discount_amounts: Nothing,
-        discountable: item.discountable,
-        discounts: Nothing,
-        invoice: invoice.clone(),
-        livemode: item.livemode,
-        metadata: item.metadata.clone(),
-        parent: parent_of_invoice_item(item),
-        period: item.period,
-        pretax_credit_amounts: Nothing,
-        pricing: item.pricing.clone(),
-        quantity: item.quantity,
-        quantity_decimal: item.quantity_decimal.clone(),
-        subscription: item.subscription().cloned(),
-        subtotal: item.amount,
-        taxes: Nothing,
-    }
-}
-
-/// A proration belongs to the subscription item that it is of.
-fn parent_of_invoice_item(item: &InvoiceItem) -> LineParent {
-    if let (Some(subscription), Some(subscription_item)) = (item.subscription(), item.subscription_item()) {
-        let lines = |details: &invoice_item::ProrationDetails| {
-            details.credited_items.as_ref().and_then(|credited| credited.invoice_line_item_details.clone())
-        };
-        let details = SubscriptionItemDetails {
-            invoice_item: Some(item.id.clone()),
-            proration: item.proration,
-            proration_details: item
-                .proration_details
-                .as_ref()
-                .map(|details| ProrationDetails { credited_items: lines(details) }),
-            subscription: subscription.clone(),
-            subscription_item: subscription_item.clone(),
-        };
-        return LineParent {
-            invoice_item_details: None,
-            subscription_item_details: Some(details),
-            kind: LineParentType::SubscriptionItemDetails,
-        };
-    }
-    let details = InvoiceItemDetails {
-        invoice_item: item.id.clone(),
-        proration: item.proration,
-        proration_details: Null,
-        subscription: item.subscription().cloned(),
-    };
-    LineParent {
-        invoice_item_details: Some(details),
-        subscription_item_details: None,
-        kind: LineParentType::InvoiceItemDetails,
-    }
-}
-
-fn line_of_span(
-    books: &Books,
-    subscription: &Subscription,
-    item: &Item,
-    span: &Span,
-    invoice: &Id<Invoice>,
-    at: &mut Moment,
-) -> Result<Line, Refusal> {
-    let price = prorate::price_of(books, item)?;
-    let name = books.product(&price.product).map_or("", |product| &product.name);
-    let (amount, description) = match span.terms {
-        Terms::Whole => (price.amount(item.quantity)?, describe(price, item.quantity, name)),
-        Terms::Part(ratio) => {
-            (price.amount_of(item.quantity, ratio)?, describe_part(span.period, item.quantity, name)?)
-        }
-        Terms::Trial => (Amount::ZERO, describe_trial(subscription.billing_mode.kind, item.quantity, name)),
-    };
-    let details = SubscriptionItemDetails {
-        invoice_item: None,
-        proration: matches!(span.terms, Terms::Part(_)),
-        proration_details: None,
-        subscription: subscription.id.clone(),
-        subscription_item: item.id.clone(),
-    };
-    Ok(Line {
-        id: Id::given(at.ids.next(super::invoice_line::NOUN.prefix, invoice.bucket())),
-        object: LineTag::LineItem,
-        amount,
-        currency: price.currency,
-        description: Some(description),
-        discount_amounts: Nothing,
-        discountable: true,
-        discounts: Nothing,
-        invoice: invoice.clone(),
-        livemode: subscription.livemode,
-        metadata: subscription.metadata.clone(),
-        parent: LineParent {
-            invoice_item_details: None,
-            subscription_item_details: Some(details),
-            kind: LineParentType::SubscriptionItemDetails,
-        },
-        period: span.period,
-        pretax_credit_amounts: Nothing,
-        pricing: Some(Pricing::of(price)),
-        quantity: item.quantity,
-        quantity_decimal: item.quantity.to_string(),
-        subscription: Some(subscription.id.clone()),
-        subtotal: amount,
-        taxes: Nothing,
-    })
-}
-
-/// `Time on Basic from 17 Nov 2026 until 01 Dec 2026`; more than one are counted.
-fn describe_part(period: Period, quantity: i64, product: &str) -> Result<String, Refusal> {
-    let (from, until) = (period.start.day()?, period.end.day()?);
-    let times = if quantity == 1 { String::new() } else { format!("{quantity} × ") };
-    Ok(format!("Time on {times}{product} from {from} until {until}"))
-}
-
-fn describe_trial(mode: BillingModeType, quantity: i64, product: &str) -> String {
-    match mode {
-        BillingModeType::Classic => format!("Trial period for {product}"),
-        BillingModeType::Flexible => format!("Free trial for {quantity} × {product}"),
-    }
-}
-
-/// `1 × Basic (at $20.00 / month)`, `2 × Pro (at $5.00 / every 3 months)`.
-fn describe(price: &Price, quantity: i64, product: &str) -> String {
-    let cost = match price.unit_amount {
-        Some(amount) => price.currency.readable(amount),
-        None => format!("{} {}", price.unit_amount_decimal, price.currency.code().to_uppercase()),
-    };
-    let every = price.cycle().map_or(String::new(), |cycle| match (cycle.interval, cycle.count) {
-        (Interval::Day | Interval::Week | Interval::Month | Interval::Year, 1) => {
-            format!(" / {}", cycle.interval.word())
-        }
-        (interval, count) => format!(" / every {count} {}s", interval.word()),
-    });
-    format!("{quantity} × {product} (at {cost}{every})")
-}
-
 /// A draft with these lines.
 pub fn blank(
     id: Id<Invoice>,
@@ -278,9 +134,7 @@ pub fn blank(
     let terms = bill.subscription.filter(|_| bill.reason != BillingReason::Manual);
     let collection_method =
         terms.map_or(CollectionMethod::ChargeAutomatically, |subscription| subscription.collection_method);
-    let due_date = terms
-        .and_then(|subscription| subscription.days_until_due)
-        .map(|days| at.now.plus_seconds(days.saturating_mul(DAY_SECONDS)));
+    let due_date = terms.and_then(|subscription| subscription.days_until_due).map(|days| at.now.plus_days(days));
     let parent = bill.subscription.map(|subscription| Parent {
         quote_details: Null,
         subscription_details: Some(SubscriptionDetails {
@@ -394,7 +248,7 @@ pub fn push_line(invoice: &mut Invoice, item: &InvoiceItem, at: &mut Moment) -> 
     if invoice.lines.data.len() >= MAXIMUM_LINES {
         return Err(Refusal::invalid(format!("An invoice can have at most {MAXIMUM_LINES} lines.")).param("invoice"));
     }
-    invoice.lines.data.push(line_of_invoice_item(item, &invoice.id, at));
+    invoice.lines.data.push(line::of_invoice_item(item, &invoice.id, at));
     Ok(())
 }
 

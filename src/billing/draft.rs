@@ -3,7 +3,7 @@
 
 use super::{
     Books, Currency, Id, MetadataPatch, Moment, Refusal, Timestamp,
-    bill::{self, Bill},
+    bill::{self, Bill, line},
     customer::Customer,
     hold,
     invoice::{BillingReason, CustomField, Internal, Invoice, Status},
@@ -43,9 +43,8 @@ pub struct Details {
     pub statement_descriptor: Patch<String>,
 }
 
-const DAY_SECONDS: i64 = 86_400;
 /// How far ahead a finalisation may be set: five years.
-const MAXIMUM_WAIT_SECONDS: i64 = 5 * 366 * DAY_SECONDS;
+const MAXIMUM_WAIT_SECONDS: i64 = 5 * 366 * 86_400;
 const MAXIMUM_CUSTOM_FIELDS: usize = 4;
 
 /// Makes a draft, with what waits for it if that is wanted: the customer's items of no subscription,
@@ -74,7 +73,7 @@ pub fn create(books: &mut Books, new: NewInvoice, at: &mut Moment) -> Result<Id<
     };
     let id = Id::new(&mut at.ids, customer.id.bucket());
     let items = if new.include_pending_items { waiting(books, &bill) } else { Vec::new() };
-    let lines = items.iter().map(|item| bill::line_of_invoice_item(item, &id, at)).collect();
+    let lines = items.iter().map(|item| line::of_invoice_item(item, &id, at)).collect();
     let blank = bill::blank(id.clone(), &customer, &bill, lines, at)?;
     let invoice = new.details.apply(books, blank, at.now)?;
     hold::announce(books, invoice, at);
@@ -219,9 +218,7 @@ impl Details {
                 let message = "This value must be greater than or equal to 0.";
                 return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("days_until_due"));
             }
-            (Some(days), Patch::Keep | Patch::Clear) => {
-                Some(invoice.created.plus_seconds(days.saturating_mul(DAY_SECONDS)))
-            }
+            (Some(days), Patch::Keep | Patch::Clear) => Some(invoice.created.plus_days(days)),
             (None, Patch::Set(date)) if *date < now => {
                 return Err(Refusal::invalid("The due date must not be in the past.").param("due_date"));
             }

@@ -8,10 +8,9 @@ use super::{
     anchor::cycle_of,
     change::{Act, ItemChange},
     items::{self, MAXIMUM_ITEMS},
-    period::Cycle,
+    period::{Cycle, Period},
     price::Price,
-    shape::{Nothing, Null},
-    subscription::{BillingModeType, ITEM_NOUN, Item, ItemTag, Status, Subscription},
+    subscription::{BillingModeType, ITEM_NOUN, Item, Status, Subscription},
 };
 
 /// An item before and after.
@@ -52,8 +51,9 @@ pub fn edits(
                 check_price(books, subscription, price, &within(param, "price"))?;
                 let quantity = quantity.unwrap_or(1);
                 items::check_quantity(quantity, &within(param, "quantity"))?;
-                let blank = Item { metadata: metadata.clone(), ..blank(subscription, price, quantity, at) };
-                let new = placed(books, subscription, blank, at)?;
+                let nowhere = Period { start: at.now, end: at.now };
+                let new = Item::new(&subscription.id, price.clone(), quantity, metadata.clone(), nowhere, at);
+                let new = placed(books, subscription, new, at)?;
                 edits.push(Edit { old: None, new: Some(new), changed: true });
             }
             Act::Edit { id, price, quantity, metadata } => {
@@ -86,7 +86,8 @@ pub fn edits(
     Ok(edits)
 }
 
-fn within(param: &str, member: &str) -> String {
+/// A member of a parameter that holds an item, or of the call itself where that is the item.
+pub fn within(param: &str, member: &str) -> String {
     if param.is_empty() { member.to_owned() } else { format!("{param}[{member}]") }
 }
 
@@ -119,10 +120,7 @@ fn check_all(books: &Books, edits: &[Edit], mode: BillingModeType) -> Result<(),
         return Err(Refusal::invalid(message).param("items"));
     }
     for (place, item) in items.iter().enumerate() {
-        if items[..place].iter().any(|earlier| earlier.price == item.price) {
-            let message = format!("Subscription Item with price {} already exists in this subscription.", item.price);
-            return Err(Refusal::invalid(message).param("items"));
-        }
+        items::check_other_price(items[..place].iter().map(|item| &item.price), &item.price, "items")?;
     }
     let cycles = items.iter().map(|item| cycle_of(books, item)).collect::<Result<Vec<Cycle>, Refusal>>()?;
     items::check_intervals(&cycles, mode)
@@ -133,24 +131,6 @@ pub fn is_paid<'a>(books: &Books, mut items: impl Iterator<Item = &'a Item>) -> 
     items.any(|item| {
         books.price(&item.price).is_some_and(|price| price.unit_amount.is_none_or(|amount| !amount.is_zero()))
     })
-}
-
-fn blank(subscription: &Subscription, price: &Id<Price>, quantity: i64, at: &mut Moment) -> Item {
-    Item {
-        id: Id::given(at.ids.next(ITEM_NOUN.prefix, subscription.id.bucket())),
-        object: ItemTag::SubscriptionItem,
-        billing_thresholds: Null,
-        created: at.now,
-        current_period_end: at.now,
-        current_period_start: at.now,
-        current_trial: Null,
-        discounts: Nothing,
-        metadata: super::Metadata::new(),
-        price: price.clone(),
-        quantity,
-        subscription: subscription.id.clone(),
-        tax_rates: Nothing,
-    }
 }
 
 /// An item in the period of those with the same interval; without any, from now to the next boundary

@@ -30,10 +30,7 @@ pub fn check(
         let param = format!("items[{index}][price]");
         let (price, cycle) = recurring(books, &item.price, &param)?;
         check_quantity(item.quantity, &format!("items[{index}][quantity]"))?;
-        if items[..index].iter().any(|earlier| earlier.price == item.price) {
-            let message = format!("Subscription Item with price {} already exists in this subscription.", item.price);
-            return Err(Refusal::invalid(message).param(param));
-        }
+        check_other_price(items[..index].iter().map(|item| &item.price), &item.price, &param)?;
         if *common.get_or_insert(price.currency) != price.currency {
             return Err(Refusal::invalid("All prices on a subscription must have the same currency.").param(param));
         }
@@ -43,6 +40,19 @@ pub fn check(
     check_intervals(&cycles, mode)?;
     check_currency(customer, currency)?;
     Ok((cycles, currency))
+}
+
+/// A price stands on a subscription only once.
+pub fn check_other_price<'a>(
+    mut others: impl Iterator<Item = &'a Id<Price>>,
+    price: &Id<Price>,
+    param: &str,
+) -> Result<(), Refusal> {
+    if others.all(|other| other != price) {
+        return Ok(());
+    }
+    let message = format!("Subscription Item with price {price} already exists in this subscription.");
+    Err(Refusal::invalid(message).param(param))
 }
 
 /// A price that can be subscribed to, and how often it recurs.

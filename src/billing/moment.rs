@@ -36,6 +36,11 @@ impl Timestamp {
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Timestamp(self.0.saturating_add(seconds))
     }
+
+    /// The same for days of 24 hours.
+    pub const fn plus_days(self, days: i64) -> Self {
+        self.plus_seconds(days.saturating_mul(86_400))
+    }
 }
 
 impl fmt::Display for Timestamp {

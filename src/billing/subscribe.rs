@@ -24,7 +24,7 @@ use super::{
     shape::{Inlined, Nothing, Null},
     subscription::{
         AutomaticTax, BillingMode, BillingModeType, CancellationDetails, CollectionMethod, Internal, InvoiceSettings,
-        Item, ItemTag, PaymentSettings, Status, Subscription, Tag, TrialSettings,
+        Item, PaymentSettings, Status, Subscription, Tag, TrialSettings,
     },
     trial::TrialWanted,
 };
@@ -223,23 +223,11 @@ fn blank(
     currency: Currency,
     at: &mut Moment,
 ) -> Subscription {
-    let bucket = customer.id.bucket();
-    let id: Id<Subscription> = Id::new(&mut at.ids, bucket);
-    let items = wanted.items.iter().zip(&begun.items).map(|(item, first)| Item {
-        id: Id::given(at.ids.next(super::subscription::ITEM_NOUN.prefix, bucket)),
-        object: ItemTag::SubscriptionItem,
-        billing_thresholds: Null,
-        created: at.now,
-        current_period_end: first.period.end,
-        current_period_start: first.period.start,
-        current_trial: Null,
-        discounts: Nothing,
-        metadata: item.metadata.clone(),
-        price: item.price.clone(),
-        quantity: item.quantity,
-        subscription: id.clone(),
-        tax_rates: Nothing,
-    });
+    let id: Id<Subscription> = Id::new(&mut at.ids, customer.id.bucket());
+    let items = wanted.items.iter().zip(&begun.items);
+    let items: Vec<Item> = items
+        .map(|(item, first)| Item::new(&id, item.price.clone(), item.quantity, item.metadata.clone(), first.period, at))
+        .collect();
     Subscription {
         object: Tag::Subscription,
         application: Null,
@@ -267,7 +255,7 @@ fn blank(
         discounts: Nothing,
         ended_at: None,
         invoice_settings: InvoiceSettings::default(),
-        items: Inlined::new(format!("/v1/subscription_items?subscription={id}"), items.collect()),
+        items: Inlined::new(format!("/v1/subscription_items?subscription={id}"), items),
         latest_invoice: None,
         livemode: customer.livemode,
         managed_payments: Null,

@@ -1,5 +1,7 @@
 //! Something bought again and again. An aggregate: its items live in it.
 
+mod item;
+
 use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use super::{
     payment_method::{self, PaymentMethod},
     pending_update::{Held, PendingUpdate},
     period::Period,
-    price::{self, Price},
+    price,
     prorate::Billed,
     resume::Resuming,
     setup_intent::{self, SetupIntent},
@@ -24,6 +26,8 @@ use super::{
     test_clock::{self, TestClock},
 };
 use crate::words;
+
+pub use item::{ITEM_NOUN, Item, ItemTag};
 
 pub static NOUN: Noun = Noun {
     object: "subscription",
@@ -78,22 +82,6 @@ pub static NOUN: Noun = Noun {
         Inline { parents: "items.data", key: "price" },
         Inline { parents: "pending_update.subscription_items", key: "price" },
     ],
-    previews: &[],
-};
-
-/// The item as its own object, for `/v1/subscription_items`.
-pub static ITEM_NOUN: Noun = Noun {
-    object: "subscription_item",
-    prefix: "si_",
-    table: "subscriptions",
-    url: "/v1/subscription_items",
-    name: "subscription_item",
-    owned: true,
-    leaves_stub: false,
-    columns: &[],
-    filters: &[],
-    links: &[Link { path: "price", to: Target::Inline(&price::NOUN) }],
-    inlines: &[Inline { parents: "", key: "price" }],
     previews: &[],
 };
 
@@ -203,29 +191,6 @@ pub struct Internal {
     /// A change that waits for its payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<Held>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Item {
-    pub id: Id<Item>,
-    pub object: ItemTag,
-    pub billing_thresholds: Null,
-    pub created: Timestamp,
-    pub current_period_end: Timestamp,
-    pub current_period_start: Timestamp,
-    pub current_trial: Null,
-    pub discounts: Nothing,
-    pub metadata: Metadata,
-    pub price: Id<Price>,
-    pub quantity: i64,
-    pub subscription: Id<Subscription>,
-    pub tax_rates: Nothing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum ItemTag {
-    #[serde(rename = "subscription_item")]
-    SubscriptionItem,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -17,7 +17,6 @@ use super::{
 
 /// How long before its end `customer.subscription.trial_will_end` is told.
 const NOTICE_SECONDS: i64 = 3 * 86_400;
-const DAY_SECONDS: i64 = 86_400;
 
 /// A trial as it is asked for; at most one of the three ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,12 +60,12 @@ impl TrialWanted {
                     let message = "Invalid trial_period_days: a trial lasts at least one day and at most 730 days.";
                     return Err(Refusal::invalid(message).param("trial_period_days"));
                 }
-                Ok(Some(now.plus_seconds(days * DAY_SECONDS)))
+                Ok(Some(now.plus_days(days)))
             }
             (None, None) if self.from_plan => {
                 // The longest that any of the prices promises.
                 let longest = prices.by_ref().filter_map(Price::trial_period_days).max();
-                Ok(longest.map(|days| now.plus_seconds(days.saturating_mul(DAY_SECONDS))))
+                Ok(longest.map(|days| now.plus_days(days)))
             }
             (Some(TrialEnd::Now) | None, None) => Ok(None),
         }

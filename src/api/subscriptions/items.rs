@@ -8,6 +8,7 @@ use crate::{
         Books, Id, MetadataPatch, Refusal,
         change::{Act, ItemChange},
         collect::intent_of,
+        edit,
         payment_intent::PaymentIntent,
         price::Price,
         shape::Unsupported,
@@ -43,7 +44,7 @@ pub struct ItemParams {
 impl ItemParams {
     /// What is wanted, and from which parameter.
     pub fn change(self, param: String) -> Result<ItemChange, Refusal> {
-        let within = |member: &str| if param.is_empty() { member.to_owned() } else { format!("{param}[{member}]") };
+        let within = |member: &str| edit::within(&param, member);
         refuse_clear_usage(self.clear_usage, within("clear_usage"))?;
         let price = self.price.or(self.plan);
         let act = match (self.id, self.deleted.unwrap_or(false)) {
