@@ -49,6 +49,11 @@ const HARD: [&str; 9] = [
     "transaction_not_allowed",
 ];
 
+/// Whether a reason will not go away.
+pub fn is_hard(reason: &str) -> bool {
+    HARD.contains(&reason)
+}
+
 impl Decline {
     /// The issuer wants the customer to authenticate, and the customer is not there.
     pub fn authentication_required() -> Decline {
@@ -72,7 +77,7 @@ impl Decline {
     }
 
     pub fn is_hard(&self) -> bool {
-        HARD.contains(&self.reason())
+        is_hard(self.reason())
     }
 
     pub fn advice(&self) -> AdviceCode {
