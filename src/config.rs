@@ -25,6 +25,14 @@ pub enum Command {
         #[command(subcommand)]
         action: Keys,
     },
+    /// How payments are collected: retries, reminders, what follows.
+    Settings {
+        #[command(subcommand)]
+        action: Settings,
+        /// Of live mode instead of test mode.
+        #[arg(long, global = true)]
+        live: bool,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -41,6 +49,18 @@ pub enum Keys {
     Revoke {
         /// The key's id, as `keys list` shows it.
         id: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Settings {
+    /// Print the settings.
+    Get,
+    /// Change settings and print them.
+    Set {
+        /// What to change: `collection.retries.mode=custom`, `collection.retries.days=3,5,7`.
+        #[arg(required = true, value_name = "NAME=VALUE", allow_hyphen_values = true)]
+        assignments: Vec<String>,
     },
 }
 

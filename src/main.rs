@@ -4,11 +4,13 @@ use std::{error::Error, ffi::OsString, io::IsTerminal as _, path::Path, process:
 
 use clap::Parser as _;
 use dunlin::{
-    api::auth,
+    api::{auth, settings},
     app::{App, Parts},
     clock::Clock,
-    config::{Cli, Command, Config, Keys},
+    config::{Cli, Command, Config, Keys, Settings},
+    engine::{Engine, Failure},
     gateway::test_cards::{Faults, TestCards},
+    metrics::Metrics,
     store::{Fault, Store, keys, postgres},
 };
 use tokio::{
@@ -88,8 +90,10 @@ fn database(cli: &Cli) -> Result<(Option<postgres::Cluster>, String), postgres::
             let url = cluster.url();
             Ok((Some(cluster), url))
         }
-        // Keys can be managed while the server that uses the folder runs.
-        Err(postgres::ClusterError::InUse(folder)) if matches!(cli.command, Some(Command::Keys { .. })) => {
+        // Keys and settings can be managed while the server that uses the folder runs.
+        Err(postgres::ClusterError::InUse(folder))
+            if matches!(cli.command, Some(Command::Keys { .. } | Command::Settings { .. })) =>
+        {
             let url = postgres::running_url(&settings).ok_or(postgres::ClusterError::InUse(folder))?;
             Ok((None, url))
         }
@@ -106,6 +110,7 @@ async fn command(cli: &Cli, url: &str, cluster: Option<&mut postgres::Cluster>) 
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys { action } => manage_keys(&cli.config, url, action).await,
+        Command::Settings { action, live } => manage_settings(&cli.config, url, &action, live).await,
     }
 }
 
@@ -205,4 +210,32 @@ async fn manage_keys(config: &Config, url: &str, action: Keys) -> Result<ExitCod
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn manage_settings(config: &Config, url: &str, action: &Settings, live: bool) -> Result<ExitCode, Fault> {
+    let store = Store::connect(url, 4).await?;
+    store.migrate().await?;
+    let metrics = Metrics::new().map_err(|error| Fault::Setup(error.to_string()))?;
+    let clock = Clock::shifted(config.testing.clock_offset);
+    let engine = Engine::new(store, Arc::new(TestCards::default()), clock, metrics);
+    let outcome = match action {
+        Settings::Get => Ok(()),
+        Settings::Set { assignments } => settings::set_from_command_line(&engine, live, assignments).await,
+    };
+    let shown = match outcome {
+        Ok(()) => settings::get_from_command_line(&engine, live).await,
+        Err(failure) => Err(failure),
+    };
+    match shown {
+        Ok(settings) => {
+            println!("{settings:#}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(Failure::Refused(refusal)) => {
+            let param = refusal.param.map(|param| format!("{param}: ")).unwrap_or_default();
+            eprintln!("dunlin: {param}{}", refusal.message);
+            Ok(ExitCode::FAILURE)
+        }
+        Err(Failure::Broken(fault)) => Err(fault),
+    }
 }

@@ -23,7 +23,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("pages", &["billing", "dialect", "engine", "store"]),
     ("webhooks", &["billing", "dialect", "engine", "store"]),
     ("app", &["api", "billing", "clock", "engine", "gateway", "metrics", "pages", "store", "webhooks"]),
-    ("main", &["api", "app", "billing", "clock", "config", "engine", "gateway", "store"]),
+    ("main", &["api", "app", "billing", "clock", "config", "engine", "gateway", "metrics", "store"]),
     ("lib", &[]),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -18,8 +18,12 @@ use crate::{
 };
 
 /// Whose key it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
+    /// The id of the key.
+    pub key: Arc<str>,
+    /// Enough of the key to recognise it by.
+    pub hint: Arc<str>,
     pub livemode: bool,
     /// A publishable key may be known to anybody; it may do very little.
     pub publishable: bool,
@@ -49,19 +53,24 @@ impl Keys {
             let message = format!("Expired API Key provided: {}", hint(key));
             return Err(Refusal::invalid(message).code("api_key_expired").status(401).into());
         }
-        let caller = Caller { livemode: found.livemode, publishable: found.kind == PUBLISHABLE };
+        let caller = Caller {
+            key: found.id.into(),
+            hint: found.hint.into(),
+            livemode: found.livemode,
+            publishable: found.kind == PUBLISHABLE,
+        };
         if let Ok(mut seen) = self.seen.lock() {
             if seen.len() >= MOST_REMEMBERED {
                 seen.clear();
             }
-            seen.insert(hash, (caller, Instant::now()));
+            seen.insert(hash, (caller.clone(), Instant::now()));
         }
         Ok(caller)
     }
 
     fn remembered(&self, hash: &[u8; 32]) -> Option<Caller> {
         let seen = self.seen.lock().ok()?;
-        seen.get(hash).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(caller, _)| *caller)
+        seen.get(hash).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(caller, _)| caller.clone())
     }
 }
 

@@ -19,6 +19,7 @@ pub mod prices;
 pub mod products;
 pub mod refunds;
 pub mod reply;
+pub mod settings;
 pub mod setup_intents;
 pub mod sources;
 pub mod subscription_items;
@@ -83,6 +84,7 @@ pub fn router(house: House, pages: Router) -> Router {
         .merge(prices::routes())
         .merge(products::routes())
         .merge(refunds::routes())
+        .merge(settings::routes())
         .merge(setup_intents::routes())
         .merge(subscription_items::routes())
         .merge(subscriptions::routes())

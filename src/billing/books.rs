@@ -3,45 +3,38 @@
 //! Rules read and change Books in memory and call each other; nothing is written until the engine
 //! closes them. A preview opens Books and never closes them.
 
+mod catalogue;
 mod shelf;
 mod tell;
 mod withheld;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
-
-use serde_json::Value;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Id, Moment, Refusal, Resource, balance_transaction::BalanceTransaction, charge::Charge, credit_note::CreditNote,
-    customer::Customer, invoice::Invoice, invoice_item::InvoiceItem, invoice_payment::InvoicePayment,
-    payment_intent::PaymentIntent, payment_method::PaymentMethod, price::Price, product::Product, refund::Refund,
-    setup_intent::SetupIntent, subscription::Subscription, test_clock::TestClock, webhook_endpoint::WebhookEndpoint,
+    Id, Moment, Refusal, Resource,
+    balance_transaction::BalanceTransaction,
+    charge::Charge,
+    credit_note::CreditNote,
+    customer::Customer,
+    invoice::Invoice,
+    invoice_item::InvoiceItem,
+    invoice_payment::InvoicePayment,
+    payment_intent::PaymentIntent,
+    payment_method::PaymentMethod,
+    price::Price,
+    product::Product,
+    refund::Refund,
+    settings::{Settings, SettingsVersion},
+    setup_intent::SetupIntent,
+    subscription::Subscription,
+    test_clock::TestClock,
+    webhook_endpoint::WebhookEndpoint,
 };
 
+pub use catalogue::Catalogue;
 pub use shelf::{Changes, Row, Shelf};
 pub use tell::Told;
 pub use withheld::Withheld;
-
-/// Prices and products that are referred to: read-only, shared by all books of a batch.
-#[derive(Debug, Default)]
-pub struct Catalogue {
-    pub prices: HashMap<Id<Price>, Price>,
-    pub products: HashMap<Id<Product>, Product>,
-    /// Who listens.
-    pub endpoints: Arc<[WebhookEndpoint]>,
-    /// Prices as they are spoken.
-    spoken: HashMap<String, Value>,
-}
-
-impl Catalogue {
-    pub fn add_price(&mut self, price: Price, document: Value) {
-        self.spoken.insert(price.id.to_string(), document);
-        self.prices.insert(price.id.clone(), price);
-    }
-}
 
 /// A noun that books can hold.
 pub trait Shelved: Resource {
@@ -106,6 +99,8 @@ shelves! {
     prices: Price,
     test_clocks: TestClock,
     webhook_endpoints: WebhookEndpoint,
+    settings: Settings,
+    settings_versions: SettingsVersion,
     customers: Customer,
     payment_methods: PaymentMethod,
     setup_intents: SetupIntent,

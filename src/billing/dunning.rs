@@ -18,6 +18,11 @@ words!(
     }
 );
 
+words!(
+    /// What happens to the invoice itself then.
+    InvoiceAction { LeaveOpen = "leave_open", Uncollectible = "uncollectible" }
+);
+
 impl FinalAction {
     pub const fn status(self) -> Status {
         match self {

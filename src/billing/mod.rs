@@ -37,6 +37,7 @@ pub mod payment_method;
 pub mod price;
 pub mod product;
 pub mod refund;
+pub mod settings;
 pub mod setup_intent;
 pub mod subscription;
 pub mod test_clock;
@@ -114,6 +115,8 @@ pub fn noun_of(object: &str) -> Option<&'static Noun> {
         &price::NOUN,
         &product::NOUN,
         &refund::NOUN,
+        &settings::NOUN,
+        &settings::VERSION_NOUN,
         &setup_intent::NOUN,
         &subscription::NOUN,
         &subscription::ITEM_NOUN,

@@ -15,6 +15,7 @@ use crate::billing::{
     id::Bucket,
     price::{self, Price},
     product::{self, Product},
+    settings,
     subscription::Subscription,
     test_clock,
     webhook_endpoint::{self, WebhookEndpoint},
@@ -115,8 +116,8 @@ struct Loaded {
     endpoints: Vec<WebhookEndpoint>,
 }
 
-/// The standing set: what is alive about the customers, the prices it refers to, and who listens.
-/// What may be large (events, old invoices) is never in it.
+/// The standing set: what is alive about the customers, the prices it refers to, who listens, and
+/// the settings. What may be large (events, old invoices) is never in it.
 const STANDING: &str = "
     with wanted as materialized (
         select unnest($2::text[]) as price union select price from subscription_items where customer = any($1)
@@ -140,7 +141,9 @@ const STANDING: &str = "
     select 'product', id, '', body from products
     where id in (select product from prices where id in (select price from wanted))
     union all
-    select 'webhook_endpoint', id, '', body from webhook_endpoints where enabled";
+    select 'webhook_endpoint', id, '', body from webhook_endpoints where enabled
+    union all
+    select 'dunlin.settings', id, '', body from settings where version > 0";
 
 async fn load_standing(
     connection: &mut Connection,
@@ -159,6 +162,8 @@ async fn load_standing(
             loaded.catalogue.products.insert(product.id.clone(), product);
         } else if object == webhook_endpoint::NOUN.object {
             loaded.endpoints.push(serde_json::from_str(&body)?);
+        } else if object == settings::NOUN.object {
+            loaded.catalogue.settings.push(serde_json::from_str(&body)?);
         } else if object == test_clock::NOUN.object {
             let id: String = row.get("id");
             let customers = loaded.on_clocks.get(&id).into_iter().flatten();

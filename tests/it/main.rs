@@ -27,6 +27,7 @@ mod processing;
 mod refunds;
 mod resuming;
 mod sequences;
+mod settings;
 mod setup_intents;
 mod silence;
 mod states;
