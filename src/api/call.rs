@@ -5,7 +5,6 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, Method, request::Parts},
 };
-use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -14,13 +13,14 @@ use super::{
     House, RequestId,
     auth::{self, Caller},
     reply::{Problem, Reply, Said},
+    voice::Voice,
 };
 use crate::{
-    billing::{Noun, Refusal, payment_intent, setup_intent},
-    dialect::{error, expand, filter, form::Form, params, speak, version},
-    engine::{Answered, Failure, Render, Subject, Verb, request},
+    billing::{Noun, Refusal},
+    dialect::{expand, filter, form::Form, params, speak, version},
+    engine::{Answered, Verb, request},
     store::{
-        Connection, Fault,
+        Connection,
         list::{self, Condition, Cursor, Page},
         read,
     },
@@ -330,151 +330,4 @@ pub fn not_found(noun: &Noun, id: &str) -> Refusal {
         other => other,
     };
     Refusal::not_found(noun.name, id).param(param)
-}
-
-/// How subjects are put into words for one caller.
-struct Voice {
-    paths: Vec<String>,
-    livemode: bool,
-    redact: bool,
-}
-
-impl Voice {
-    async fn speak(&self, connection: &mut Connection, noun: &'static Noun, body: String) -> Result<Value, Failure> {
-        let bodies = [body];
-        let mut spoken = speak::speak(connection, noun, &bodies, self.livemode).await?;
-        expand::expand(connection, noun, &mut spoken, &bodies, &self.paths, self.livemode).await?;
-        let value = spoken.pop().unwrap_or(Value::Null);
-        Ok(if self.redact { redacted(noun, value) } else { value })
-    }
-
-    /// The same as text.
-    async fn text(&self, connection: &mut Connection, noun: &'static Noun, body: String) -> Result<String, Failure> {
-        if self.paths.is_empty() && !self.redact && speak::as_it_rests(noun) {
-            return Ok(speak::text_as_it_rests(&body));
-        }
-        Ok(speak::text(&self.speak(connection, noun, body).await?)?)
-    }
-
-    /// A line or an item, out of the document that it lives in.
-    async fn part(
-        &self,
-        connection: &mut Connection,
-        subject: &Subject,
-        noun: &'static Noun,
-        id: &str,
-    ) -> Result<Answered, Failure> {
-        let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
-        let whole: Value = serde_json::from_str(&body.unwrap_or_default()).map_err(Fault::from)?;
-        let places = ["/lines/data", "/items/data", "/pending_update/subscription_items"];
-        let parts = places.into_iter().filter_map(|path| whole.pointer(path)?.as_array());
-        let part = parts.flatten().find(|part| part.get("id").and_then(Value::as_str) == Some(id));
-        let part = part.ok_or_else(|| not_found(noun, id))?.to_string();
-        let value = self.speak(connection, noun, part).await?;
-        Ok(Answered { status: 200, body: speak::text(&value)?, repeats: None })
-    }
-
-    /// The error of a payment that was declined meanwhile.
-    async fn declined(&self, connection: &mut Connection, subject: &Subject) -> Result<Option<Answered>, Failure> {
-        let Some(intent) = &subject.unless_declined else { return Ok(None) };
-        let noun = &payment_intent::NOUN;
-        let Some(body) = read::find(connection, noun, intent.as_str(), self.livemode).await? else { return Ok(None) };
-        let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
-        let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
-        let of = |key: &str| {
-            value.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned)
-        };
-        // An intent that was closed with what it was to pay failed before.
-        let refusal = if let ("requires_payment_method" | "canceled", Some(message)) = (status, of("message")) {
-            let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
-            (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
-            refusal
-        } else if status == "requires_action" && subject.noun.object == "invoice" {
-            let message = "This payment requires additional user action before it can be completed successfully. Payment can be \
-                           completed using the PaymentIntent associated with the invoice.";
-            Refusal::card("invoice_payment_intent_requires_action", message)
-        } else if status == "canceled" && subject.noun.object == "subscription" {
-            let message = "Payment for this subscription requires additional user action before it can be completed successfully. \
-                           Create the subscription with another payment_behavior to let the customer complete it.";
-            Refusal::card("subscription_payment_intent_requires_action", message)
-        } else {
-            return Ok(None);
-        };
-        let refusal = Refusal { payment_intent: Some(Box::new(value)), ..refusal };
-        Ok(Some(Answered { status: refusal.status, body: speak::text(&error::body(&refusal))?, repeats: None }))
-    }
-}
-
-impl Render for Voice {
-    fn render<'a>(
-        &'a self,
-        connection: &'a mut Connection,
-        subject: &'a Subject,
-    ) -> BoxFuture<'a, Result<Answered, Failure>> {
-        Box::pin(async move {
-            if let Some(refusal) = &subject.refusal {
-                let body = speak::text(&error::body(refusal))?;
-                return Ok(Answered { status: refusal.status, body, repeats: None });
-            }
-            if let Some(declined) = self.declined(connection, subject).await? {
-                return Ok(declined);
-            }
-            if let Some((noun, id)) = &subject.part {
-                return self.part(connection, subject, noun, id).await;
-            }
-            if subject.deleted {
-                let stub = json!({"id": subject.id, "object": subject.noun.object, "deleted": true});
-                return Ok(Answered { status: 200, body: speak::text(&stub)?, repeats: None });
-            }
-            let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
-            let body = body.ok_or_else(|| not_found(subject.noun, &subject.id))?;
-            let Some((name, once)) = &subject.shown_once else {
-                let body = self.text(connection, subject.noun, body).await?;
-                return Ok(Answered { status: 200, body, repeats: None });
-            };
-            let mut value = self.speak(connection, subject.noun, body).await?;
-            if let Some(members) = value.as_object_mut() {
-                members.insert((*name).to_owned(), once.as_str().into());
-            }
-            Ok(Answered { status: 200, body: speak::text(&value)?, repeats: None })
-        })
-    }
-}
-
-/// What a publishable key may see of an intent.
-pub fn redacted(noun: &Noun, value: Value) -> Value {
-    const SHOWN: [&str; 26] = [
-        "id",
-        "object",
-        "amount",
-        "amount_details",
-        "automatic_payment_methods",
-        "canceled_at",
-        "cancellation_reason",
-        "capture_method",
-        "client_secret",
-        "confirmation_method",
-        "created",
-        "currency",
-        "description",
-        "last_payment_error",
-        "last_setup_error",
-        "livemode",
-        "next_action",
-        "payment_method",
-        "payment_method_types",
-        "processing",
-        "receipt_email",
-        "setup_future_usage",
-        "shipping",
-        "source",
-        "status",
-        "usage",
-    ];
-    match value {
-        Value::Object(members) if [payment_intent::NOUN.object, setup_intent::NOUN.object].contains(&noun.object) => {
-            Value::Object(members.into_iter().filter(|(key, _)| SHOWN.contains(&key.as_str())).collect())
-        }
-        other => other,
-    }
 }

@@ -11,6 +11,7 @@ pub mod credit_notes;
 pub mod customers;
 pub mod events;
 pub mod health;
+pub mod intents;
 pub mod invoice_items;
 pub mod invoices;
 pub mod payment_intents;
@@ -25,6 +26,7 @@ pub mod sources;
 pub mod subscription_items;
 pub mod subscriptions;
 pub mod test_clocks;
+pub mod voice;
 pub mod webhook_endpoints;
 
 use std::{

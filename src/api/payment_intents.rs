@@ -8,51 +8,33 @@ use serde::Deserialize;
 
 use super::{
     House,
-    call::{At, Call, not_found},
-    reply::{Problem, Reply},
-    sources::{self, MethodData, Source},
+    call::{At, Call},
+    intents::{AutomaticMethods, check_secret, check_types, given, redirect_to, retrieve},
+    reply::Reply,
+    sources::MethodData,
 };
 use crate::{
     billing::{
-        Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal,
+        Amount, Books, Currency, Id, MetadataPatch, Moment, Refusal,
         confirm::{self, Confirmation},
         customer::Customer,
         intend::{self, NewIntent},
-        next_action::check_return_url,
         payment_intent::{
-            AllowRedirects, AutomaticPaymentMethods, CancellationReason, CaptureMethod, ConfirmationMethod, NOUN,
-            PaymentIntent, SetupFutureUsage,
+            CancellationReason, CaptureMethod, ConfirmationMethod, NOUN, PaymentIntent, SetupFutureUsage,
         },
         shape::{Patch, Shipping, Text, Unsupported},
     },
-    dialect::form::Form,
     engine::{Owner, Subject, authenticate::around, verb::Decision},
-    store::{Fault, books::Needs, read},
+    store::books::Needs,
 };
 
 pub fn routes() -> Router<House> {
     Router::new()
         .route("/v1/payment_intents", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/payment_intents/{id}", get(retrieve).post(update))
+        .route("/v1/payment_intents/{id}", get(retrieve::<PaymentIntent>).post(update))
         .route("/v1/payment_intents/{id}/confirm", post(confirm_intent))
         .route("/v1/payment_intents/{id}/capture", post(capture))
         .route("/v1/payment_intents/{id}/cancel", post(cancel))
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct AutomaticMethods {
-    enabled: bool,
-    allow_redirects: Option<AllowRedirects>,
-}
-
-impl AutomaticMethods {
-    /// What it is when nothing is said about it.
-    pub const DEFAULT: AutomaticMethods = AutomaticMethods { enabled: true, allow_redirects: None };
-
-    pub fn spoken(&self) -> AutomaticPaymentMethods {
-        let allow_redirects = self.allow_redirects.unwrap_or(AllowRedirects::Always);
-        AutomaticPaymentMethods { allow_redirects, enabled: self.enabled }
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,38 +78,6 @@ struct Create {
     radar_options: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
     transfer_group: Option<Unsupported>,
-}
-
-/// `payment_method_types` cannot be written any more.
-pub fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
-    if types.is_none() {
-        return Ok(());
-    }
-    let message = "The parameter payment_method_types is no longer supported. Use allowed_payment_method_types or \
-                   excluded_payment_method_types, or leave it out.";
-    Err(Refusal::invalid(message).code("payment_method_types_no_longer_supported").param("payment_method_types"))
-}
-
-/// Where to send a customer who has to authenticate; a client with Stripe's own library opens the page
-/// itself.
-pub fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Result<Option<String>, Refusal> {
-    if let Some(url) = &return_url {
-        check_return_url(url)?;
-    }
-    Ok(return_url.filter(|_| use_stripe_sdk != Some(true)))
-}
-
-/// The payment method that a call gives, one way or the other.
-pub async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -> Result<Option<Source>, Problem> {
-    Ok(match (id, data) {
-        (Some(id), None) => Some(sources::named(call, id).await?),
-        (None, Some(data)) => Some(sources::described(call, data, Metadata::new()).await?),
-        (None, None) => None,
-        (Some(_), Some(_)) => {
-            let message = "You may only specify one of these parameters: payment_method, payment_method_data.";
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param("payment_method").into());
-        }
-    })
 }
 
 async fn create(call: Call) -> Reply {
@@ -185,34 +135,6 @@ async fn create(call: Call) -> Reply {
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
-}
-
-/// What a publishable key must show to touch an intent.
-async fn check_client_secret(call: &Call, id: &str, given: Option<&str>) -> Result<(), Problem> {
-    if !call.caller.publishable && given.is_none() {
-        return Ok(());
-    }
-    let Some(given) = given else { return Err(Refusal::missing("client_secret").into()) };
-    let mut reader = call.house.engine.store.reader().await?;
-    let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?.ok_or_else(|| not_found(&NOUN, id))?;
-    let intent: PaymentIntent = serde_json::from_str(&body).map_err(Fault::from)?;
-    if intent.client_secret != given {
-        let message = "The client_secret provided does not match any associated PaymentIntent on this account. Ensure the API key you \
-                       are using is the API key associated with the PaymentIntent.";
-        return Err(Refusal::invalid(message).param("client_secret").into());
-    }
-    Ok(())
-}
-
-async fn retrieve(At(id): At<String>, mut call: Call) -> Reply {
-    let secret = match call.take("client_secret") {
-        Some(Form::Text(secret)) => Some(secret),
-        Some(_) => return Err(Refusal::invalid("Invalid string").param("client_secret").into()),
-        None => None,
-    };
-    call.no_params()?;
-    check_client_secret(&call, &id, secret.as_deref()).await?;
-    call.show(&NOUN, &id).await
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -367,7 +289,7 @@ struct Confirm {
 async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
     let params: Confirm = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
-    check_client_secret(&call, &id, params.client_secret.as_deref()).await?;
+    check_secret::<PaymentIntent>(&call, &id, params.client_secret.as_deref()).await?;
     let for_servers = [
         ("off_session", params.off_session.is_some()),
         ("error_on_requires_action", params.error_on_requires_action.is_some()),

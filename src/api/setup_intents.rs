@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::{
     House,
-    call::{At, Call, not_found, redacted},
-    payment_intents::{AutomaticMethods, check_types, given, redirect_to},
-    reply::{Problem, Reply},
+    call::{At, Call},
+    intents::{AutomaticMethods, check_types, given, redirect_to, retrieve, seen},
+    reply::Reply,
     sources::{self, MethodData, Source},
+    voice::redacted,
 };
 use crate::{
     billing::{
@@ -22,15 +23,14 @@ use crate::{
         setup_intent::{CancellationReason, NOUN, SetupIntent, Usage},
         shape::{Patch, Text, Unsupported},
     },
-    dialect::form::Form,
     engine::{Owner, Subject, verb::Decision},
-    store::{Fault, books::Needs, read},
+    store::books::Needs,
 };
 
 pub fn routes() -> Router<House> {
     Router::new()
         .route("/v1/setup_intents", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/setup_intents/{id}", get(retrieve).post(update))
+        .route("/v1/setup_intents/{id}", get(retrieve::<SetupIntent>).post(update))
         .route("/v1/setup_intents/{id}/confirm", post(confirm))
         .route("/v1/setup_intents/{id}/cancel", post(cancel))
         .route("/v1/setup_intents/{id}/verify_microdeposits", post(verify_microdeposits))
@@ -130,35 +130,6 @@ fn decide(
     Ok(subject.refused(Refusal { setup_intent: image.map(Box::new), ..Decline::refusal(decline) }))
 }
 
-/// The setup as it is now, for a caller who may see it: with a publishable key only with its secret.
-async fn seen(call: &Call, id: &str, secret: Option<&str>) -> Result<SetupIntent, Problem> {
-    if call.caller.publishable && secret.is_none() {
-        return Err(Refusal::missing("client_secret").into());
-    }
-    let mut reader = call.house.engine.store.reader().await?;
-    let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?.ok_or_else(|| not_found(&NOUN, id))?;
-    let intent: SetupIntent = serde_json::from_str(&body).map_err(Fault::from)?;
-    if secret.is_some_and(|secret| secret != intent.client_secret) {
-        let message = "The client_secret provided does not match any associated SetupIntent on this account. Ensure the API key you \
-                       are using is the API key associated with the SetupIntent.";
-        return Err(Refusal::invalid(message).param("client_secret").into());
-    }
-    Ok(intent)
-}
-
-async fn retrieve(At(id): At<String>, mut call: Call) -> Reply {
-    let secret = match call.take("client_secret") {
-        Some(Form::Text(secret)) => Some(secret),
-        Some(_) => return Err(Refusal::invalid("Invalid string").param("client_secret").into()),
-        None => None,
-    };
-    call.no_params()?;
-    if call.caller.publishable || secret.is_some() {
-        seen(&call, &id, secret.as_deref()).await?;
-    }
-    call.show(&NOUN, &id).await
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Update {
@@ -224,7 +195,7 @@ struct Confirm {
 async fn confirm(At(id): At<String>, call: Call) -> Reply {
     let params: Confirm = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
-    let intent = seen(&call, &id, params.client_secret.as_deref()).await?;
+    let intent: SetupIntent = seen(&call, &id, params.client_secret.as_deref()).await?;
     let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let source = source.or_else(|| intent.payment_method.clone().map(Source::Existing));
@@ -273,7 +244,7 @@ struct Microdeposits {
 /// Cards are not verified by small deposits, and there are only cards.
 async fn verify_microdeposits(At(id): At<String>, call: Call) -> Reply {
     let params: Microdeposits = call.params()?;
-    seen(&call, &id, params.client_secret.as_deref()).await?;
+    seen::<SetupIntent>(&call, &id, params.client_secret.as_deref()).await?;
     let message = "This SetupIntent cannot be verified with microdeposits: its payment method does not require them.";
     Err(SetupIntent::unexpected_state(message).into())
 }

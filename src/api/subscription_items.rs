@@ -64,10 +64,10 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
     call.show_value(&ITEM_NOUN, item.ok_or_else(|| not_found(&ITEM_NOUN, &id))?).await
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 struct Create {
     subscription: Option<Id<Subscription>>,
-    #[serde(default)]
     metadata: MetadataPatch,
     payment_behavior: Option<PaymentBehavior>,
     plan: Option<Id<Price>>,
@@ -75,15 +75,11 @@ struct Create {
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     quantity: Option<i64>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    // Known, and refused rather than ignored.
     billing_thresholds: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     current_trial: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     discounts: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     price_data: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     tax_rates: Option<Unsupported>,
 }
 

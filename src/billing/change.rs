@@ -8,7 +8,7 @@ use super::{
     cancel::{self, busy},
     collect::{self, Collection},
     edit::{self, Edit},
-    finalize,
+    finalize, follow,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     invoice_item::InvoiceItem,
     pause_collection,
@@ -110,7 +110,7 @@ pub fn change(
     if change.payment_behavior == PaymentBehavior::DefaultIncomplete {
         wait_for_client(books, &invoice)?;
         become_so(books, id, plan.becomes, Some(invoice))?;
-        fall_behind(books, id)?;
+        follow::fall_behind(books, id)?;
         return Ok(false);
     }
     let held = Held {
@@ -369,15 +369,6 @@ pub fn become_so(
     (changed.internal.held, changed.pending_update) = (None, None);
     changed.latest_invoice = invoice.or(changed.latest_invoice);
     books.put(changed);
-    Ok(())
-}
-
-/// The invoice of a change stays unpaid for now.
-fn fall_behind(books: &mut Books, id: &Id<Subscription>) -> Result<(), Refusal> {
-    let subscription = books.find(id, "subscription")?.clone();
-    if matches!(subscription.status, Status::Active | Status::Trialing) {
-        books.put(Subscription { status: Status::PastDue, ..subscription });
-    }
     Ok(())
 }
 

@@ -1,12 +1,12 @@
 //! `add_invoice_items`: one-off prices on the first invoice of a subscription.
 
 use super::{
-    Books, Id, Metadata, Moment, Refusal, Timestamp,
-    invoice_item::{InvoiceItem, Parent, ParentType, SubscriptionDetails, Tag},
+    Books, Moment, Refusal, Timestamp,
+    invoice_item::{InvoiceItem, SubscriptionDetails},
     invoice_line::Pricing,
+    itemize::{Content, Cost},
     items,
     period::Period,
-    shape::{Nothing, Null},
     subscribe::NewItem,
     subscription::Subscription,
 };
@@ -51,38 +51,21 @@ pub fn add(
         return Err(Refusal::invalid(message).param("add_invoice_items"));
     }
     let price = items::one_time(books, &extra.item, subscription.currency, &param)?;
-    let (quantity, amount) = (extra.item.quantity, price.amount(extra.item.quantity)?);
-    let item = InvoiceItem {
-        id: Id::new(&mut at.ids, subscription.id.bucket()),
-        object: Tag::InvoiceItem,
-        amount,
-        currency: price.currency,
-        customer: subscription.customer.clone(),
-        customer_account: Null,
-        date: at.now,
+    let quantity = extra.item.quantity;
+    let content = Content {
+        cost: Cost {
+            amount: price.amount(quantity)?,
+            currency: price.currency,
+            pricing: Some(Pricing::of(price)),
+            quantity,
+        },
         description: books.product(&price.product).map(|product| product.name.clone()),
         discountable: extra.discountable,
-        discounts: Nothing,
-        invoice: None,
-        livemode: subscription.livemode,
-        metadata: Metadata::clone(&extra.item.metadata),
-        net_amount: amount,
-        parent: Some(Parent {
-            subscription_details: Some(SubscriptionDetails {
-                subscription: subscription.id.clone(),
-                subscription_item: None,
-            }),
-            kind: ParentType::SubscriptionDetails,
-        }),
+        metadata: extra.item.metadata.clone(),
         period: period(extra, subscription, &param, at.now)?,
-        pricing: Some(Pricing::of(price)),
-        proration: false,
-        proration_details: None,
-        quantity,
-        quantity_decimal: quantity.to_string(),
-        tax_rates: Nothing,
-        test_clock: subscription.test_clock.clone(),
     };
+    let of = SubscriptionDetails { subscription: subscription.id.clone(), subscription_item: None };
+    let item = InvoiceItem::new(books.customer()?, content, Some(of), at);
     books.put(item).tell("invoiceitem.created", at);
     Ok(())
 }

@@ -71,10 +71,10 @@ pub fn failed(books: &mut Books, id: &Id<Invoice>, attempted: bool, at: &mut Mom
     let owes = !first
         && invoice_is_kept(books, id)
         && subscription_of(books, id).is_none_or(|one| !pending_update::is_of(one, id));
-    if let Some(subscription) =
-        subscription_of(books, id).filter(|one| open && (first || owes) && speaks(books, one, id, attempted)).cloned()
-    {
-        fall_behind(books, subscription, at);
+    let behind = subscription_of(books, id).filter(|one| open && (first || owes) && speaks(books, one, id, attempted));
+    if let Some(behind) = behind.map(|one| one.id.clone()) {
+        fall_behind(books, &behind)?;
+        books.tell(&behind, "customer.subscription.updated", at);
     }
     if let Some(changed) = changed {
         books.tell(&changed, "customer.subscription.updated", at);
@@ -94,17 +94,23 @@ pub fn overdue(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     let mut invoice = books.find(id, "invoice")?.clone();
     invoice.internal.overdue = true;
     books.put(invoice);
-    if let Some(subscription) = subscription_of(books, id).filter(|one| speaks(books, one, id, false)).cloned() {
-        fall_behind(books, subscription, at);
+    let behind = subscription_of(books, id).filter(|one| speaks(books, one, id, false));
+    if let Some(behind) = behind.map(|one| one.id.clone()) {
+        fall_behind(books, &behind)?;
+        books.tell(&behind, "customer.subscription.updated", at);
     }
     set_delinquent(books, true, at);
     Ok(())
 }
 
-fn fall_behind(books: &mut Books, subscription: Subscription, at: &mut Moment) {
+/// Its latest invoice stays unpaid for now.
+pub fn fall_behind(books: &mut Books, id: &Id<Subscription>) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?;
     if matches!(subscription.status, Status::Active | Status::Trialing) {
-        books.put(Subscription { status: Status::PastDue, ..subscription }).tell("customer.subscription.updated", at);
+        let behind = Subscription { status: Status::PastDue, ..subscription.clone() };
+        books.put(behind);
     }
+    Ok(())
 }
 
 /// An invoice was voided. A first invoice ends the subscription that waited for it; otherwise, if it

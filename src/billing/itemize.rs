@@ -142,6 +142,36 @@ impl Edit {
 }
 
 impl InvoiceItem {
+    /// One that waits for an invoice: any of its customer, or one of the subscription that it is of.
+    pub fn new(owner: &Customer, content: Content, of: Option<SubscriptionDetails>, at: &mut Moment) -> InvoiceItem {
+        InvoiceItem {
+            id: Id::new(&mut at.ids, owner.id.bucket()),
+            object: Tag::InvoiceItem,
+            amount: content.cost.amount,
+            currency: content.cost.currency,
+            customer: owner.id.clone(),
+            customer_account: Null,
+            date: at.now,
+            description: content.description,
+            discountable: content.discountable,
+            discounts: Nothing,
+            invoice: None,
+            livemode: owner.livemode,
+            metadata: content.metadata,
+            net_amount: content.cost.amount,
+            parent: of
+                .map(|details| Parent { subscription_details: Some(details), kind: ParentType::SubscriptionDetails }),
+            period: content.period,
+            pricing: content.cost.pricing,
+            proration: false,
+            proration_details: None,
+            quantity: content.cost.quantity,
+            quantity_decimal: content.cost.quantity.to_string(),
+            tax_rates: Nothing,
+            test_clock: owner.test_clock.clone(),
+        }
+    }
+
     pub fn content(&self) -> Content {
         Content {
             cost: Cost {
@@ -239,35 +269,8 @@ pub fn blank(books: &Books, new: NewItem, at: &mut Moment) -> Result<InvoiceItem
         period: check_period(new.edit.period.unwrap_or(Period { start: at.now, end: at.now }))?,
         cost,
     };
-    let item = InvoiceItem {
-        id: Id::new(&mut at.ids, new.customer.bucket()),
-        object: Tag::InvoiceItem,
-        amount: content.cost.amount,
-        currency: content.cost.currency,
-        customer: new.customer,
-        customer_account: Null,
-        date: at.now,
-        description: None,
-        discountable: true,
-        discounts: Nothing,
-        invoice: new.invoice,
-        livemode: owner.livemode,
-        metadata: Metadata::new(),
-        net_amount: content.cost.amount,
-        parent: new.subscription.map(|subscription| Parent {
-            subscription_details: Some(SubscriptionDetails { subscription, subscription_item: None }),
-            kind: ParentType::SubscriptionDetails,
-        }),
-        period: content.period,
-        pricing: None,
-        proration: false,
-        proration_details: None,
-        quantity: content.cost.quantity,
-        quantity_decimal: String::new(),
-        tax_rates: Nothing,
-        test_clock: owner.test_clock.clone(),
-    };
-    Ok(item.with(content))
+    let of = new.subscription.map(|subscription| SubscriptionDetails { subscription, subscription_item: None });
+    Ok(InvoiceItem { invoice: new.invoice, ..InvoiceItem::new(owner, content, of, at) })
 }
 
 fn check_targets(books: &Books, new: &NewItem) -> Result<(), Refusal> {

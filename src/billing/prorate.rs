@@ -9,14 +9,12 @@ use super::{
     anchor,
     decimal::Decimal,
     invoice::{Invoice, Status as InvoiceStatus},
-    invoice_item::{
-        CreditedItems, CreditedType, InvoiceItem, Parent, ParentType, ProrationDetails as ItemDetails,
-        SubscriptionDetails, Tag,
-    },
+    invoice_item::{CreditedItems, CreditedType, InvoiceItem, ProrationDetails as ItemDetails, SubscriptionDetails},
     invoice_line::{CreditedLines, Line, Pricing, ProrationDetails},
+    itemize::{Content, Cost},
     period::Period,
     price::Price,
-    shape::{Nothing, Null},
+    shape::Nothing,
     subscription::{BillingModeType, Item, Status, Subscription},
 };
 use crate::words;
@@ -170,7 +168,7 @@ pub fn credit(
             quantity: debit.quantity,
             credited,
         };
-        let made = invoice_item(subscription, item, side, at);
+        let made = invoice_item(books, subscription, item, side, at)?;
         books.put(made).tell("invoiceitem.created", at);
     }
     Ok(())
@@ -195,7 +193,7 @@ pub fn debit(
         quantity: item.quantity,
         credited: None,
     };
-    let made = invoice_item(subscription, item, side, at);
+    let made = invoice_item(books, subscription, item, side, at)?;
     let (amount, by) = (made.amount, Some(made.id.clone()));
     books.put(made).tell("invoiceitem.created", at);
     Ok(Billed { item: item.id.clone(), amount, label, period, pricing, quantity: item.quantity, by })
@@ -238,38 +236,28 @@ struct Side {
 }
 
 /// Prorations are of the kind of invoice items: they wait for an invoice.
-fn invoice_item(subscription: &Subscription, item: &Item, side: Side, at: &mut Moment) -> InvoiceItem {
-    InvoiceItem {
-        id: Id::new(&mut at.ids, subscription.id.bucket()),
-        object: Tag::InvoiceItem,
-        amount: side.amount,
-        currency: subscription.currency,
-        customer: subscription.customer.clone(),
-        customer_account: Null,
-        date: at.now,
+fn invoice_item(
+    books: &Books,
+    subscription: &Subscription,
+    item: &Item,
+    side: Side,
+    at: &mut Moment,
+) -> Result<InvoiceItem, Refusal> {
+    let (amount, pricing, quantity) = (side.amount, Some(side.pricing), side.quantity);
+    let content = Content {
+        cost: Cost { amount, currency: subscription.currency, pricing, quantity },
         description: Some(side.description),
         discountable: false,
-        discounts: Nothing,
-        invoice: None,
-        livemode: subscription.livemode,
         metadata: Metadata::new(),
-        net_amount: side.amount,
-        parent: Some(Parent {
-            subscription_details: Some(SubscriptionDetails {
-                subscription: subscription.id.clone(),
-                subscription_item: Some(item.id.clone()),
-            }),
-            kind: ParentType::SubscriptionDetails,
-        }),
         period: side.period,
-        pricing: Some(side.pricing),
+    };
+    let (subscription, subscription_item) = (subscription.id.clone(), Some(item.id.clone()));
+    let of = SubscriptionDetails { subscription, subscription_item };
+    Ok(InvoiceItem {
         proration: true,
         proration_details: Some(ItemDetails { credited_items: side.credited, discount_amounts: Nothing }),
-        quantity: side.quantity,
-        quantity_decimal: side.quantity.to_string(),
-        tax_rates: Nothing,
-        test_clock: subscription.test_clock.clone(),
-    }
+        ..InvoiceItem::new(books.customer()?, content, Some(of), at)
+    })
 }
 
 /// What a credit refers to: the invoice item while it is pending, else the line that billed it, where

@@ -19,25 +19,21 @@ use crate::{
 };
 
 /// An entry of `items`: without an id it adds an item.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct ItemParams {
     clear_usage: Option<bool>,
     deleted: Option<bool>,
     id: Option<Id<Item>>,
-    #[serde(default)]
     metadata: MetadataPatch,
     plan: Option<Id<Price>>,
     price: Option<Id<Price>>,
     quantity: Option<i64>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    // Known, and refused rather than ignored.
     billing_thresholds: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     current_trial: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     discounts: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     price_data: Option<Unsupported>,
-    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     tax_rates: Option<Unsupported>,
 }
 

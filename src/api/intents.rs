@@ -1,0 +1,132 @@
+//! What payment intents and setup intents have in common: what they are confirmed with, and the secret
+//! by which a browser may touch one.
+
+use serde::Deserialize;
+
+use super::{
+    call::{At, Call, not_found},
+    reply::{Problem, Reply},
+    sources::{self, MethodData, Source},
+};
+use crate::{
+    billing::{
+        Metadata, Refusal, Resource,
+        next_action::check_return_url,
+        payment_intent::{AllowRedirects, AutomaticPaymentMethods, PaymentIntent},
+        setup_intent::SetupIntent,
+    },
+    dialect::form::Form,
+    store::{Fault, read},
+};
+
+/// An intent of either kind.
+pub trait Intent: Resource {
+    /// What errors call it.
+    const TITLE: &'static str;
+
+    fn client_secret(&self) -> &str;
+}
+
+impl Intent for PaymentIntent {
+    const TITLE: &'static str = "PaymentIntent";
+
+    fn client_secret(&self) -> &str {
+        &self.client_secret
+    }
+}
+
+impl Intent for SetupIntent {
+    const TITLE: &'static str = "SetupIntent";
+
+    fn client_secret(&self) -> &str {
+        &self.client_secret
+    }
+}
+
+/// Answers with an intent; with a publishable key only where its secret is shown.
+pub async fn retrieve<I: Intent>(At(id): At<String>, mut call: Call) -> Reply {
+    let secret = match call.take("client_secret") {
+        Some(Form::Text(secret)) => Some(secret),
+        Some(_) => return Err(Refusal::invalid("Invalid string").param("client_secret").into()),
+        None => None,
+    };
+    call.no_params()?;
+    check_secret::<I>(&call, &id, secret.as_deref()).await?;
+    call.show(I::NOUN, &id).await
+}
+
+/// A publishable key must show the secret of what it touches; a secret that is shown must be right.
+pub async fn check_secret<I: Intent>(call: &Call, id: &str, given: Option<&str>) -> Result<(), Problem> {
+    if call.caller.publishable || given.is_some() {
+        seen::<I>(call, id, given).await?;
+    }
+    Ok(())
+}
+
+/// The intent as it is now, for a caller who may see it.
+pub async fn seen<I: Intent>(call: &Call, id: &str, given: Option<&str>) -> Result<I, Problem> {
+    if call.caller.publishable && given.is_none() {
+        return Err(Refusal::missing("client_secret").into());
+    }
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::find(&mut reader, I::NOUN, id, call.livemode()).await?.ok_or_else(|| not_found(I::NOUN, id))?;
+    let intent: I = serde_json::from_str(&body).map_err(Fault::from)?;
+    if given.is_some_and(|given| given != intent.client_secret()) {
+        let message = format!(
+            "The client_secret provided does not match any associated {} on this account. Ensure the API key you are using is the \
+             API key associated with the {}.",
+            I::TITLE,
+            I::TITLE
+        );
+        return Err(Refusal::invalid(message).param("client_secret").into());
+    }
+    Ok(intent)
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct AutomaticMethods {
+    enabled: bool,
+    allow_redirects: Option<AllowRedirects>,
+}
+
+impl AutomaticMethods {
+    /// What it is when nothing is said about it.
+    pub const DEFAULT: AutomaticMethods = AutomaticMethods { enabled: true, allow_redirects: None };
+
+    pub fn spoken(&self) -> AutomaticPaymentMethods {
+        let allow_redirects = self.allow_redirects.unwrap_or(AllowRedirects::Always);
+        AutomaticPaymentMethods { allow_redirects, enabled: self.enabled }
+    }
+}
+
+/// `payment_method_types` cannot be written any more.
+pub fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
+    if types.is_none() {
+        return Ok(());
+    }
+    let message = "The parameter payment_method_types is no longer supported. Use allowed_payment_method_types or \
+                   excluded_payment_method_types, or leave it out.";
+    Err(Refusal::invalid(message).code("payment_method_types_no_longer_supported").param("payment_method_types"))
+}
+
+/// Where to send a customer who has to authenticate; a client with Stripe's own library opens the page
+/// itself.
+pub fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Result<Option<String>, Refusal> {
+    if let Some(url) = &return_url {
+        check_return_url(url)?;
+    }
+    Ok(return_url.filter(|_| use_stripe_sdk != Some(true)))
+}
+
+/// The payment method that a call gives, one way or the other.
+pub async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -> Result<Option<Source>, Problem> {
+    Ok(match (id, data) {
+        (Some(id), None) => Some(sources::named(call, id).await?),
+        (None, Some(data)) => Some(sources::described(call, data, Metadata::new()).await?),
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: payment_method, payment_method_data.";
+            return Err(Refusal::invalid(message).code("parameters_exclusive").param("payment_method").into());
+        }
+    })
+}
