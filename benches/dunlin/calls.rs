@@ -58,7 +58,8 @@ pub fn run() -> Outcome<()> {
     let next = AtomicUsize::new(0);
     let mut table =
         Table::new(&["call", "connections", "calls/s", "p50 ms", "p99 ms", "server ms", "limit/s", "share"]);
-    for call in &calls {
+    let only = setting("BENCH_CALL", String::new());
+    for call in calls.iter().filter(|call| call.name.starts_with(&only)) {
         for connections in CONNECTIONS {
             let (mut runs, mut ceilings) = (Vec::new(), Vec::new());
             for _ in 0..rounds {

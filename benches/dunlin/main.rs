@@ -20,6 +20,7 @@
 //! | `BENCH_SUBSCRIPTIONS`, `BENCH_DUE` | of `month-end` and `growth` (100000, 10000) |
 //! | `BENCH_WORKERS` | how many do what is due, in `month-end` and `growth` (4) |
 //! | `BENCH_GROWN` | the larger house of `growth` (1000000) |
+//! | `BENCH_CALL` | only the `calls` whose name begins so |
 //! | `BENCH_SECONDS` | how long each of the `calls` is made (3) |
 //! | `BENCH_DATA` | where the databases go (a folder below the system's temporary one) |
 //! | `BENCH_STATEMENTS` | print so many of a month end's costliest statements (0) |

@@ -11,7 +11,7 @@ use crate::{
         settings::{self, Author, AuthorType, Change, NOUN, Settings, VERSION_NOUN},
     },
     dialect::{form::Form, params},
-    engine::{Answered, Engine, Failure, Owner, Render, Request, Subject, Verb, verb::Decision},
+    engine::{Answered, Closed, Engine, Failure, Owner, Render, Request, Subject, Verb, verb::Decision},
     store::{Connection, Fault, books::Needs, read},
 };
 
@@ -105,7 +105,12 @@ fn escaped(text: &str) -> String {
 struct Silence;
 
 impl Render for Silence {
-    fn render<'a>(&'a self, _: &'a mut Connection, _: &'a Subject) -> BoxFuture<'a, Result<Answered, Failure>> {
+    fn render<'a>(
+        &'a self,
+        _: &'a mut Connection,
+        _: &'a Subject,
+        _: &'a Closed,
+    ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async { Ok(Answered { status: 200, body: String::new(), repeats: None }) })
     }
 }

@@ -8,7 +8,7 @@ use super::call::not_found;
 use crate::{
     billing::{Noun, Refusal, payment_intent, setup_intent},
     dialect::{error, expand, speak},
-    engine::{Answered, Failure, Render, Subject},
+    engine::{Answered, Closed, Failure, Render, Subject},
     store::{Connection, Fault, read},
 };
 
@@ -96,6 +96,7 @@ impl Render for Voice {
         &'a self,
         connection: &'a mut Connection,
         subject: &'a Subject,
+        closed: &'a Closed,
     ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async move {
             if let Some(refusal) = &subject.refusal {
@@ -112,7 +113,10 @@ impl Render for Voice {
                 let stub = json!({"id": subject.id, "object": subject.noun.object, "deleted": true});
                 return Ok(Answered { status: 200, body: speak::text(&stub)?, repeats: None });
             }
-            let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
+            let body = match closed.body_of(subject.noun, &subject.id) {
+                Some(written) => Some(written.to_owned()),
+                None => read::find(connection, subject.noun, &subject.id, self.livemode).await?,
+            };
             let body = body.ok_or_else(|| not_found(subject.noun, &subject.id))?;
             let Some((name, once)) = &subject.shown_once else {
                 let body = self.text(connection, subject.noun, body).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     billing::{
-        Books, Timestamp,
+        Books, Noun, Timestamp,
         books::{Changes, Told},
         event,
         webhook_endpoint::WebhookEndpoint,
@@ -19,10 +19,19 @@ use crate::{
 pub use crate::billing::event::Cause;
 
 /// What closing wrote.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Closed {
-    pub events: usize,
     pub deliveries: usize,
+    changes: Vec<Changes>,
+}
+
+impl Closed {
+    /// A document as it was written: nobody has to read it again in order to show it.
+    pub fn body_of(&self, noun: &Noun, id: &str) -> Option<&str> {
+        let rows = self.changes.iter().filter(|change| change.noun.object == noun.object);
+        let row = rows.flat_map(|change| change.inserted.iter().chain(&change.updated)).find(|row| row.id == id)?;
+        Some(&row.body)
+    }
 }
 
 /// Writes decided books. The caller commits.
@@ -56,8 +65,9 @@ pub async fn close(
             events.push(event_row(told, cause, deliveries.len() - before)?);
         }
     }
-    close::close(connection, &merged.into_values().collect::<Vec<_>>(), &events, &deliveries).await?;
-    Ok(Closed { events: events.len(), deliveries: deliveries.len() })
+    let changes: Vec<Changes> = merged.into_values().collect();
+    close::close(connection, &changes, &events, &deliveries).await?;
+    Ok(Closed { deliveries: deliveries.len(), changes })
 }
 
 fn event_row(told: &Told, cause: &Cause, pending_webhooks: usize) -> Result<EventRow, Fault> {

@@ -37,7 +37,7 @@ use crate::{
     store::{Fault, Store},
 };
 
-pub use close::Cause;
+pub use close::{Cause, Closed};
 pub use request::{Answered, Render, Request};
 pub use verb::{Owner, Subject, Verb};
 

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Engine, Failure,
-    close::{Cause, close},
+    close::{Cause, Closed, close},
     payment::{Open, Settled},
     verb::{Owner, Subject, Verb},
     work::settle_all,
@@ -54,6 +54,7 @@ pub trait Render: Sync {
         &'a self,
         connection: &'a mut Connection,
         subject: &'a Subject,
+        closed: &'a Closed,
     ) -> BoxFuture<'a, Result<Answered, Failure>>;
 }
 
@@ -116,7 +117,7 @@ impl Engine {
         let cause = cause_of(request);
         let closed = close(&mut tx, vec![books], &opened.endpoints, &cause, wall).await?;
         let first = if open.is_empty() {
-            let answered = render.render(&mut tx, &subject).await?;
+            let answered = render.render(&mut tx, &subject, &closed).await?;
             if !self.receipt(&mut tx, request, wall, &answered).await? {
                 return Ok(First::TwinWon);
             }
@@ -179,12 +180,12 @@ impl Engine {
     ) -> Result<Answered, Failure> {
         let wall = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let deliveries = settle_all(self, &mut tx, settled, wall, &cause_of(request)).await?;
-        let answered = render.render(&mut tx, subject).await?;
+        let closed = settle_all(self, &mut tx, settled, wall, &cause_of(request)).await?;
+        let answered = render.render(&mut tx, subject, &closed).await?;
         // Refused only when a repetition took over after the lease: its answer is the same.
         self.receipt(&mut tx, request, wall, &answered).await?;
         tx.commit().await?;
-        if deliveries > 0 {
+        if closed.deliveries > 0 {
             self.told.notify_one();
         }
         Ok(answered)

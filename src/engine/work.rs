@@ -142,14 +142,14 @@ fn settle_into(books: &mut Books, settled: &[Settled], wall: Timestamp, at: &mut
     Ok(())
 }
 
-/// Settles the answers that one request got. Returns how many deliveries were written.
+/// Settles the answers that one request got.
 pub async fn settle_all(
     engine: &Engine,
     connection: &mut Connection,
     settled: &[Settled],
     wall: Timestamp,
     cause: &Cause,
-) -> Result<usize, Failure> {
+) -> Result<Closed, Failure> {
     let work = Work::from_answers(settled.to_vec());
     let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
     let Opened { books, endpoints } = books::open(connection, &openings).await?;
@@ -160,5 +160,5 @@ pub async fn settle_all(
         books.soundness()?;
         decided.push(books);
     }
-    Ok(close(connection, decided, &endpoints, cause, wall).await?.deliveries)
+    Ok(close(connection, decided, &endpoints, cause, wall).await?)
 }

@@ -20,7 +20,7 @@ use crate::{
         setup_intent::{self, SetupIntent},
     },
     dialect::form::Form,
-    engine::{Answered, Engine, Failure, Render, Request as EngineRequest, Subject, authenticate},
+    engine::{Answered, Closed, Engine, Failure, Render, Request as EngineRequest, Subject, authenticate},
     store::{Connection, Fault, read},
 };
 
@@ -245,6 +245,7 @@ impl Render for AsItRests {
         &'a self,
         connection: &'a mut Connection,
         subject: &'a Subject,
+        _closed: &'a Closed,
     ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async move {
             let body = read::find(connection, subject.noun, &subject.id, false).await?.unwrap_or_default();

@@ -145,6 +145,10 @@ const STANDING: &str = "
     union all
     select 'dunlin.settings', id, '', body from settings where version > 0";
 
+/// All that is needed where the decision is about nothing that exists.
+const LISTENING: &str =
+    "select 'webhook_endpoint' as object, id, '' as owner, body from webhook_endpoints where enabled";
+
 async fn load_standing(
     connection: &mut Connection,
     customers: &[&str],
@@ -152,7 +156,12 @@ async fn load_standing(
     loaded: &mut Loaded,
 ) -> Result<(), Fault> {
     let clocks: Vec<&String> = loaded.on_clocks.keys().collect();
-    let rows = sqlx::query(STANDING).bind(customers).bind(prices).bind(clocks).fetch_all(connection).await?;
+    let query = if customers.is_empty() && prices.is_empty() {
+        sqlx::query(LISTENING)
+    } else {
+        sqlx::query(STANDING).bind(customers).bind(prices).bind(clocks)
+    };
+    let rows = query.fetch_all(connection).await?;
     for row in rows {
         let (object, owner, body): (&str, String, String) = (row.get("object"), row.get("owner"), row.get("body"));
         if object == price::NOUN.object {

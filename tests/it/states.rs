@@ -6,7 +6,7 @@ use dunlin::{
         dunning::{self, FinalAction},
         invoice::Invoice,
     },
-    engine::{Answered, Failure, Owner, Render, Request, Subject, verb::Decision},
+    engine::{Answered, Closed, Failure, Owner, Render, Request, Subject, verb::Decision},
     store::{Connection, books::Needs},
 };
 use futures_util::future::BoxFuture;
@@ -19,7 +19,12 @@ use crate::support::{House, at, id};
 struct Silent;
 
 impl Render for Silent {
-    fn render<'a>(&'a self, _: &'a mut Connection, _: &'a Subject) -> BoxFuture<'a, Result<Answered, Failure>> {
+    fn render<'a>(
+        &'a self,
+        _: &'a mut Connection,
+        _: &'a Subject,
+        _: &'a Closed,
+    ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async { Ok(Answered { status: 200, body: String::new(), repeats: None }) })
     }
 }
