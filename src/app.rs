@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use crate::{
     api::{self, House, account::Account, auth},
     clock::Clock,
-    engine::Engine,
+    engine::{Engine, Webhooks},
     gateway::Gateway,
     metrics::Metrics,
     pages,
@@ -26,6 +26,7 @@ pub struct Parts {
     pub workers: usize,
     pub clock: Clock,
     pub gateway: Arc<dyn Gateway>,
+    pub webhooks: Webhooks,
     /// Bring the tables up to date first.
     pub migrate: bool,
     /// A fixed secret key. Without one a pair is made where there are no keys at all.
@@ -54,6 +55,7 @@ impl App {
         }
         let metrics = Metrics::new().map_err(|error| Fault::Setup(error.to_string()))?;
         let mut engine = Engine::new(store, parts.gateway, parts.clock, metrics);
+        engine.webhooks = parts.webhooks;
         engine.maintain().await?;
         let account = account(&engine).await?;
         // Before anybody can call.

@@ -106,6 +106,14 @@ pub struct Config {
     #[arg(long, env = "DUNLIN_WORKERS", global = true)]
     pub workers: Option<usize>,
 
+    /// Live webhook endpoints may lie in private networks, too.
+    #[arg(long, env = "DUNLIN_ALLOW_PRIVATE_WEBHOOKS", global = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub allow_private_webhooks: bool,
+
+    /// For how many days the log of webhook deliveries is kept.
+    #[arg(long, env = "DUNLIN_DELIVERY_LOG_DAYS", default_value_t = 7, global = true, value_parser = clap::value_parser!(i64).range(1..=30))]
+    pub delivery_log_days: i64,
+
     #[command(flatten)]
     pub testing: Testing,
 }

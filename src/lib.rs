@@ -4,6 +4,7 @@
 //! `api`, `webhooks` → `dialect` → `engine` → `store`, `gateway` → `billing`.
 //! Reads skip the engine; writes never do.
 
+pub mod address;
 pub mod api;
 pub mod app;
 pub mod billing;

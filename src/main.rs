@@ -8,7 +8,7 @@ use dunlin::{
     app::{App, Parts},
     clock::Clock,
     config::{Cli, Command, Config, Keys, Settings},
-    engine::{Engine, Failure},
+    engine::{Engine, Failure, Webhooks},
     gateway::test_cards::{Faults, TestCards},
     metrics::Metrics,
     store::{Fault, Store, keys, postgres},
@@ -132,6 +132,7 @@ async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluste
         workers: config.workers.unwrap_or(2 * cores).max(1),
         clock: Clock::shifted(config.testing.clock_offset),
         gateway: Arc::new(TestCards::new(faults)),
+        webhooks: Webhooks { allow_private: config.allow_private_webhooks, log_days: config.delivery_log_days },
         migrate: true,
         test_key: config.test_key.clone().filter(|key| !key.is_empty()),
     })

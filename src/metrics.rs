@@ -22,6 +22,10 @@ pub struct Metrics {
     pub due_lag_seconds: IntGauge,
     pub deliveries_waiting: IntGauge,
     pub deliveries_given_up: IntGauge,
+    /// Deliveries that this server is making right now.
+    pub deliveries_under_way: IntGauge,
+    /// Endpoints that failed so often that only probes go out to them.
+    pub circuits_open: IntGauge,
     pub faults: IntCounter,
 }
 
@@ -56,6 +60,8 @@ impl Metrics {
             due_lag_seconds: gauge("dunlin_due_lag_seconds", "How long the longest-waiting thing has been due.")?,
             deliveries_waiting: gauge("dunlin_webhook_deliveries_waiting", "Deliveries not yet acknowledged.")?,
             deliveries_given_up: gauge("dunlin_webhook_deliveries_given_up", "Deliveries given up.")?,
+            deliveries_under_way: gauge("dunlin_webhook_deliveries_under_way", "Deliveries being made.")?,
+            circuits_open: gauge("dunlin_webhook_circuits_open", "Endpoints to which only probes go out.")?,
             faults,
             registry,
         })

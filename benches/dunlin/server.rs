@@ -11,6 +11,7 @@ use std::{
 use dunlin::{
     app::{App, Parts},
     clock::Clock,
+    engine::Webhooks,
     gateway::test_cards::{Faults, TestCards},
 };
 
@@ -62,6 +63,7 @@ pub async fn app(url: &str, workers: usize, clock: Clock) -> Outcome<App> {
         workers,
         clock,
         gateway: Arc::new(TestCards::new(Faults::default())),
+        webhooks: Webhooks::default(),
         migrate: true,
         test_key: Some(KEY.to_owned()),
     })

@@ -92,7 +92,7 @@ async fn create(call: Call) -> Reply {
             metadata: params.metadata.initial()?,
             status: Status::Enabled,
             url,
-            internal: Internal { secret: secret.clone() },
+            internal: Internal::new(secret.clone()),
         });
         Ok(Subject { shown_once: Some((speak::SECRET, secret)), ..Subject::document(&id) })
     });

@@ -63,13 +63,22 @@ macro_rules! shelves {
         })+
 
         impl Books {
-            /// Puts a stored document into the books. The object name says which noun it is.
-            pub fn load(&mut self, object: &str, body: &str) -> Result<(), serde_json::Error> {
+            /// Puts a stored document into the books. The object name says which noun it is; `told` how
+            /// many events were told of it.
+            pub fn load(&mut self, object: &str, body: &str, told: i32) -> Result<(), serde_json::Error> {
                 $(if object == <$noun as Resource>::NOUN.object {
-                    self.$field.load(serde_json::from_str::<$noun>(body)?);
+                    self.$field.load(serde_json::from_str::<$noun>(body)?, told);
                     return Ok(());
                 })+
                 Err(serde::de::Error::custom(format_args!("books hold no {object}")))
+            }
+
+            /// The number of the next event about any document.
+            fn next_sequence_of(&mut self, about: &str) -> i32 {
+                $(if let Some(page) = self.$field.0.get_mut(&Id::given(about)) {
+                    return page.next_sequence();
+                })+
+                0
             }
 
             /// Forgets what belongs to the other mode: test and live never mix.

@@ -51,8 +51,43 @@ words!(Status { Enabled = "enabled", Disabled = "disabled" });
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Internal {
-    /// Shown once, when the endpoint is created.
+    /// Shown once, when it is made.
     pub secret: String,
+    /// The secret before it, which signs beside it for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
+    /// Whether the events of one object are delivered in order.
+    #[serde(default = "yes")]
+    pub ordered: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A secret that was replaced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Former {
+    pub secret: String,
+    pub expires_at: Timestamp,
+}
+
+impl Internal {
+    pub fn new(secret: String) -> Internal {
+        Internal { secret, former: None, ordered: yes() }
+    }
+
+    /// A new secret in place of the present one, which stays good until `expires_at`.
+    #[must_use]
+    pub fn rolled(self, secret: String, expires_at: Timestamp) -> Internal {
+        Internal { former: Some(Former { secret: self.secret, expires_at }), secret, ..self }
+    }
+
+    /// What signs at this time, the newest first.
+    pub fn secrets(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let former = self.former.iter().filter(move |former| former.expires_at > now);
+        std::iter::once(self.secret.as_str()).chain(former.map(|former| former.secret.as_str()))
+    }
 }
 
 impl WebhookEndpoint {

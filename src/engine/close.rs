@@ -59,6 +59,8 @@ pub async fn close(
             deliveries.extend(listening.map(|endpoint| DeliveryRow {
                 event: told.id.clone(),
                 endpoint: endpoint.id.to_string(),
+                object: told.about.clone(),
+                sequence: told.sequence,
                 // Deliveries live at wall time, whatever the clock of their event.
                 due_at: wall.unix_seconds(),
             }));
@@ -76,6 +78,8 @@ fn event_row(told: &Told, cause: &Cause, pending_webhooks: usize) -> Result<Even
         livemode: told.livemode,
         created: told.created.unix_seconds(),
         kind: told.kind,
+        object: told.about.clone(),
+        sequence: told.sequence,
         body: event::body(told, cause, pending_webhooks)?,
     })
 }

@@ -54,6 +54,22 @@ pub struct Engine {
     pub clock_moved: Arc<Notify>,
     /// New deliveries were written.
     pub told: Arc<Notify>,
+    pub webhooks: Webhooks,
+}
+
+/// What whoever runs the server has said about webhooks.
+#[derive(Clone, Copy, Debug)]
+pub struct Webhooks {
+    /// Live endpoints may lie in private networks.
+    pub allow_private: bool,
+    /// For how many days the log of deliveries is kept.
+    pub log_days: i64,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Webhooks { allow_private: false, log_days: 7 }
+    }
 }
 
 /// Why a verb was not done.
@@ -76,6 +92,7 @@ impl Engine {
             metrics,
             clock_moved: Arc::new(Notify::new()),
             told: Arc::new(Notify::new()),
+            webhooks: Webhooks::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     billing::{Id, customer::Customer, payment_intent},
     store::{
-        Fault,
+        Fault, delivery,
         due::{self, Place},
         events, idempotency,
     },
@@ -224,9 +224,10 @@ impl Engine {
         let now = self.clock.now().unix_seconds();
         let mut reader = self.store.reader().await?;
         // Replicas may race to make the same partition; the next round finds it made.
-        if let Err(fault) = events::maintain(&mut reader, now).await {
+        if let Err(fault) = events::maintain(&mut reader, now, self.webhooks.log_days).await {
             tracing::warn!(error = &fault as &dyn std::error::Error, "the partitions of the events could not be made");
         }
+        delivery::sweep(&mut reader, now).await?;
         idempotency::sweep(&mut reader, now).await?;
         Ok(())
     }

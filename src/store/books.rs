@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 
 use super::{Connection, Fault};
 use crate::billing::{
@@ -13,6 +13,7 @@ use crate::billing::{
     books::{Books, Catalogue},
     customer::{self, Customer},
     id::Bucket,
+    invoice,
     price::{self, Price},
     product::{self, Product},
     settings,
@@ -84,7 +85,7 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
     let mut loaded = Loaded::default();
     if !customers.is_empty() {
         let rows = sqlx::query(
-            "select id, test_clock, body from customers where id = any($1) and not deleted order by id for update",
+            "select id, test_clock, body, told from customers where id = any($1) and not deleted order by id for update",
         )
         .bind(&customers)
         .fetch_all(&mut *connection)
@@ -93,7 +94,7 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
             if let Some(clock) = row.get::<Option<String>, _>("test_clock") {
                 loaded.on_clocks.entry(clock).or_default().push(row.get("id"));
             }
-            loaded.owned.push((row.get("id"), customer::NOUN.object.to_owned(), row.get("body")));
+            loaded.owned.push((row.get("id"), Stored::of(customer::NOUN.object, &row)));
         }
     }
     let prices: Vec<&str> = openings.iter().flat_map(|opening| &opening.needs.prices).map(Id::as_str).collect();
@@ -102,16 +103,29 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
     loaded.into_books(openings)
 }
 
+/// A document as it rests, and how many events were told of it.
+struct Stored {
+    object: String,
+    body: String,
+    told: i32,
+}
+
+impl Stored {
+    fn of(object: &str, row: &PgRow) -> Stored {
+        Stored { object: object.to_owned(), body: row.get("body"), told: row.get("told") }
+    }
+}
+
 #[derive(Default)]
 struct Loaded {
-    /// Owner, object name, body.
-    owned: Vec<(String, String, String)>,
+    /// Each with its owner.
+    owned: Vec<(String, Stored)>,
     /// The customers on each test clock.
     on_clocks: BTreeMap<String, Vec<String>>,
     /// The ids of the standing set: their customers' locks cover them.
     standing: HashSet<String>,
-    /// By place of the opening that needs it: object name, body.
-    needed: Vec<(usize, &'static str, String)>,
+    /// By place of the opening that needs it.
+    needed: Vec<(usize, Stored)>,
     catalogue: Catalogue,
     endpoints: Vec<WebhookEndpoint>,
 }
@@ -122,32 +136,32 @@ const STANDING: &str = "
     with wanted as materialized (
         select unnest($2::text[]) as price union select price from subscription_items where customer = any($1)
     )
-    select 'subscription' as object, id, customer as owner, body from subscriptions where customer = any($1) and standing
+    select 'subscription' as object, id, customer as owner, body, told from subscriptions where customer = any($1) and standing
     union all
-    select 'invoice', id, customer, body from invoices where customer = any($1) and standing
+    select 'invoice', id, customer, body, told from invoices where customer = any($1) and standing
     union all
-    select 'payment_intent', id, customer, body from payment_intents where customer = any($1) and standing
+    select 'payment_intent', id, customer, body, told from payment_intents where customer = any($1) and standing
     union all
-    select 'invoice_payment', id, customer, body from invoice_payments where customer = any($1) and standing
+    select 'invoice_payment', id, customer, body, told from invoice_payments where customer = any($1) and standing
     union all
-    select 'invoiceitem', id, customer, body from invoice_items where customer = any($1) and standing
+    select 'invoiceitem', id, customer, body, told from invoice_items where customer = any($1) and standing
     union all
-    select 'payment_method', id, customer, body from payment_methods where customer = any($1)
+    select 'payment_method', id, customer, body, told from payment_methods where customer = any($1)
     union all
-    select 'test_helpers.test_clock', id, '', body from test_clocks where id = any($3)
+    select 'test_helpers.test_clock', id, '', body, told from test_clocks where id = any($3)
     union all
-    select 'price', id, '', body from prices where id in (select price from wanted)
+    select 'price', id, '', body, told from prices where id in (select price from wanted)
     union all
-    select 'product', id, '', body from products
+    select 'product', id, '', body, told from products
     where id in (select product from prices where id in (select price from wanted))
     union all
-    select 'webhook_endpoint', id, '', body from webhook_endpoints where enabled
+    select 'webhook_endpoint', id, '', body, told from webhook_endpoints where enabled
     union all
-    select 'dunlin.settings', id, '', body from settings where version > 0";
+    select 'dunlin.settings', id, '', body, told from settings where version > 0";
 
 /// All that is needed where the decision is about nothing that exists.
 const LISTENING: &str =
-    "select 'webhook_endpoint' as object, id, '' as owner, body from webhook_endpoints where enabled";
+    "select 'webhook_endpoint' as object, id, '' as owner, body, told from webhook_endpoints where enabled";
 
 async fn load_standing(
     connection: &mut Connection,
@@ -163,24 +177,25 @@ async fn load_standing(
     };
     let rows = query.fetch_all(connection).await?;
     for row in rows {
-        let (object, owner, body): (&str, String, String) = (row.get("object"), row.get("owner"), row.get("body"));
-        if object == price::NOUN.object {
-            loaded.catalogue.add_price(serde_json::from_str::<Price>(&body)?, serde_json::from_str(&body)?);
-        } else if object == product::NOUN.object {
-            let product: Product = serde_json::from_str(&body)?;
+        let stored = Stored::of(row.get("object"), &row);
+        if stored.object == price::NOUN.object {
+            let body = &stored.body;
+            loaded.catalogue.add_price(serde_json::from_str::<Price>(body)?, serde_json::from_str(body)?);
+        } else if stored.object == product::NOUN.object {
+            let product: Product = serde_json::from_str(&stored.body)?;
             loaded.catalogue.products.insert(product.id.clone(), product);
-        } else if object == webhook_endpoint::NOUN.object {
-            loaded.endpoints.push(serde_json::from_str(&body)?);
-        } else if object == settings::NOUN.object {
-            loaded.catalogue.settings.push(serde_json::from_str(&body)?);
-        } else if object == test_clock::NOUN.object {
+        } else if stored.object == webhook_endpoint::NOUN.object {
+            loaded.endpoints.push(serde_json::from_str(&stored.body)?);
+        } else if stored.object == settings::NOUN.object {
+            loaded.catalogue.settings.push(serde_json::from_str(&stored.body)?);
+        } else if stored.object == test_clock::NOUN.object {
             let id: String = row.get("id");
             let customers = loaded.on_clocks.get(&id).into_iter().flatten();
-            loaded.owned.extend(customers.map(|customer| (customer.clone(), object.to_owned(), body.clone())));
+            loaded.owned.extend(customers.map(|customer| (customer.clone(), Stored::of(&stored.object, &row))));
             loaded.standing.insert(id);
         } else {
             loaded.standing.insert(row.get("id"));
-            loaded.owned.push((owner, object.to_owned(), body));
+            loaded.owned.push((row.get("owner"), stored));
         }
     }
     Ok(())
@@ -200,29 +215,26 @@ async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: 
     for (noun, places) in wanted.into_values() {
         let ids: Vec<&str> = places.iter().map(|(_, id)| *id).collect();
         let stub = if noun.leaves_stub { "and not deleted" } else { "" };
-        let sql = format!("select id, body from {} where id = any($1) {stub} order by id for update", noun.table);
+        let sql = format!("select id, body, told from {} where id = any($1) {stub} order by id for update", noun.table);
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(&ids).fetch_all(&mut *connection).await?;
-        let mut bodies: HashMap<String, String> =
-            rows.into_iter().map(|row| (row.get("id"), row.get("body"))).collect();
+        let mut found: HashMap<String, Stored> =
+            rows.iter().map(|row| (row.get("id"), Stored::of(noun.object, row))).collect();
         for (place, id) in places {
-            if let Some(body) = bodies.remove(id) {
-                loaded.needed.push((place, noun.object, body));
-            }
+            loaded.needed.extend(found.remove(id).map(|stored| (place, stored)));
         }
     }
     for (place, opening) in openings.iter().enumerate() {
-        let mut bodies: Vec<String> = Vec::new();
+        let mut rows: Vec<PgRow> = Vec::new();
         if let Some(invoice) = &opening.needs.invoices_beside {
-            let sql = "select body from invoices
+            let sql = "select body, told from invoices
                  where subscription = (select subscription from invoices where id = $1) order by id desc limit 100";
-            bodies.extend(sqlx::query_scalar::<_, String>(sql).bind(invoice).fetch_all(&mut *connection).await?);
+            rows.extend(sqlx::query(sql).bind(invoice).fetch_all(&mut *connection).await?);
         }
         if let Some(subscription) = &opening.needs.invoices_of {
-            let sql = "select body from invoices where subscription = $1 order by id desc limit 20";
-            let query = sqlx::query_scalar::<_, String>(sql).bind(subscription.as_str());
-            bodies.extend(query.fetch_all(&mut *connection).await?);
+            let sql = "select body, told from invoices where subscription = $1 order by id desc limit 20";
+            rows.extend(sqlx::query(sql).bind(subscription.as_str()).fetch_all(&mut *connection).await?);
         }
-        loaded.needed.extend(bodies.into_iter().map(|body| (place, "invoice", body)));
+        loaded.needed.extend(rows.iter().map(|row| (place, Stored::of(invoice::NOUN.object, row))));
     }
     Ok(())
 }
@@ -239,14 +251,10 @@ impl Loaded {
             .enumerate()
             .filter_map(|(place, opening)| Some((opening.customer.as_ref()?.as_str(), place)))
             .collect();
-        for (owner, object, body) in &self.owned {
-            if let Some(books) = places.get(owner.as_str()).and_then(|place| books.get_mut(*place)) {
-                books.load(object, body)?;
-            }
-        }
-        for (place, object, body) in &self.needed {
-            if let Some(books) = books.get_mut(*place) {
-                books.load(object, body)?;
+        let owned = self.owned.iter().filter_map(|(owner, stored)| Some((*places.get(owner.as_str())?, stored)));
+        for (place, stored) in owned.chain(self.needed.iter().map(|(place, stored)| (*place, stored))) {
+            if let Some(books) = books.get_mut(place) {
+                books.load(&stored.object, &stored.body, stored.told)?;
             }
         }
         Ok(Opened { books, endpoints })

@@ -20,6 +20,9 @@ pub struct EventRow {
     pub livemode: bool,
     pub created: i64,
     pub kind: &'static str,
+    /// The document that it is about, and its number among the events about it.
+    pub object: String,
+    pub sequence: i32,
     pub body: String,
 }
 
@@ -27,6 +30,8 @@ pub struct EventRow {
 pub struct DeliveryRow {
     pub event: String,
     pub endpoint: String,
+    pub object: String,
+    pub sequence: i32,
     pub due_at: i64,
 }
 
@@ -132,6 +137,7 @@ fn columns(
     }
     let due = rows.iter().map(|row| row.due.map(Timestamp::unix_seconds));
     columns.push(("due_at", statement.column("bigint", due)?));
+    columns.push(("told", statement.column("integer", rows.iter().map(|row| row.told))?));
     for (place, column) in noun.columns.iter().enumerate() {
         let cells = rows.iter().map(|row| row.cells.get(place));
         let words = match column.kind {
@@ -155,10 +161,12 @@ fn insert_events(statement: &mut Statement, events: &[EventRow]) -> Result<(), F
         statement.column("boolean", events.iter().map(|event| event.livemode))?,
         statement.column("bigint", events.iter().map(|event| event.created))?,
         statement.column("text", events.iter().map(|event| event.kind))?,
+        statement.column("text", events.iter().map(|event| event.object.as_str()))?,
+        statement.column("integer", events.iter().map(|event| event.sequence))?,
         statement.column("text", events.iter().map(|event| event.body.as_str()))?,
     ];
     statement.changes.push(format!(
-        "insert into events (id, bucket, livemode, created, type, body) select * from unnest({})",
+        "insert into events (id, bucket, livemode, created, type, object, sequence, body) select * from unnest({})",
         columns.join(", ")
     ));
     Ok(())
@@ -172,11 +180,14 @@ fn insert_deliveries(statement: &mut Statement, deliveries: &[DeliveryRow]) -> R
         statement.column("text", deliveries.iter().map(|delivery| delivery.event.as_str()))?,
         statement.column("text", deliveries.iter().map(|delivery| delivery.endpoint.as_str()))?,
         statement.column("smallint", deliveries.iter().map(|delivery| Bucket::of(&delivery.event).number()))?,
+        statement.column("text", deliveries.iter().map(|delivery| delivery.object.as_str()))?,
+        statement.column("integer", deliveries.iter().map(|delivery| delivery.sequence))?,
         statement.column("bigint", deliveries.iter().map(|delivery| delivery.due_at))?,
     ];
     statement.changes.push(format!(
-        "insert into deliveries (event, endpoint, bucket, created, due_at)
-         select event, endpoint, bucket, due_at, due_at from unnest({}) x (event, endpoint, bucket, due_at)",
+        "insert into deliveries (event, endpoint, bucket, object, sequence, created, due_at)
+         select event, endpoint, bucket, object, sequence, due_at, due_at
+         from unnest({}) x (event, endpoint, bucket, object, sequence, due_at)",
         columns.join(", ")
     ));
     Ok(())

@@ -88,8 +88,8 @@ fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
             .push("id in (select subscription from subscription_items where not pending and price = ")
             .push_bind(price.clone())
             .push(")"),
-        Condition::Delivered(wanted) => {
-            sql.push("not exists (select from deliveries d where d.event = t.id) = ").push_bind(*wanted)
-        }
+        Condition::Delivered(wanted) => sql
+            .push("not exists (select from deliveries d where d.object = t.object and d.event = t.id) = ")
+            .push_bind(*wanted),
     };
 }

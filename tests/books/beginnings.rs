@@ -60,7 +60,7 @@ fn books() -> Books {
             "transform_quantity": null, "type": "recurring", "unit_amount": cents,
             "unit_amount_decimal": cents.to_string(),
         });
-        books.load("price", &price.to_string()).unwrap();
+        books.load("price", &price.to_string(), 0).unwrap();
     }
     books
 }

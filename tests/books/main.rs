@@ -68,8 +68,8 @@ fn open(interval: &str, count: i64, cents: i64) -> Books {
         catalogue.add_price(serde_json::from_value(price.clone()).unwrap(), price);
     }
     let mut books = Books::new(Arc::new(catalogue));
-    books.load("customer", &customer.to_string()).unwrap();
-    books.load("payment_method", &method.to_string()).unwrap();
+    books.load("customer", &customer.to_string(), 0).unwrap();
+    books.load("payment_method", &method.to_string(), 0).unwrap();
     books
 }
 

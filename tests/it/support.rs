@@ -16,6 +16,7 @@ use dunlin::{
     app::{App, Parts},
     billing::Timestamp,
     clock::Clock,
+    engine::Webhooks,
     gateway::{
         Gateway,
         test_cards::{Faults, TestCards},
@@ -87,6 +88,7 @@ impl House {
             workers,
             clock: clock.clone(),
             gateway,
+            webhooks: Webhooks::default(),
             migrate: false,
             test_key: None,
         })

@@ -19,6 +19,8 @@ pub(super) struct Page<R> {
     pub(super) changed: bool,
     pub(super) gone: bool,
     parts_changed: bool,
+    /// How many events were told of it, ever.
+    told: i32,
     /// What the last event about it showed, or what was loaded: `previous_attributes` count from here.
     pub(super) base: Option<Base<R>>,
     /// The document as spoken, until it changes.
@@ -67,6 +69,8 @@ pub struct Row {
     pub livemode: bool,
     pub created: Timestamp,
     pub due: Option<Timestamp>,
+    /// How many events were told of it, ever.
+    pub told: i32,
     pub cells: Vec<Cell>,
     /// The parts, when they have changed.
     pub parts: Option<Vec<Part>>,
@@ -74,19 +78,27 @@ pub struct Row {
 }
 
 impl<R> Page<R> {
-    fn new(document: R, stored: bool) -> Page<R> {
-        Page { document, stored, changed: !stored, gone: false, parts_changed: !stored, base: None, text: None }
+    fn new(document: R, stored: bool, told: i32) -> Page<R> {
+        Page { document, stored, changed: !stored, gone: false, parts_changed: !stored, told, base: None, text: None }
+    }
+
+    /// The number of the next event about it. The counter rests in its row, whose writers wait for each
+    /// other: no two processes give the same number, whatever their clocks say.
+    pub(super) fn next_sequence(&mut self) -> i32 {
+        self.changed = true;
+        self.told += 1;
+        self.told
     }
 }
 
 impl<R: Resource> Shelf<R> {
-    pub(super) fn load(&mut self, document: R) {
-        self.0.entry(document.id().clone()).or_insert_with(|| Page::new(document, true));
+    pub(super) fn load(&mut self, document: R, told: i32) {
+        self.0.entry(document.id().clone()).or_insert_with(|| Page::new(document, true, told));
     }
 
     pub(super) fn put(&mut self, document: R) {
         let Some(page) = self.0.get_mut(document.id()) else {
-            self.0.insert(document.id().clone(), Page::new(document, false));
+            self.0.insert(document.id().clone(), Page::new(document, false, 0));
             return;
         };
         page.parts_changed |= page.document.parts() != document.parts();
@@ -100,7 +112,7 @@ impl<R: Resource> Shelf<R> {
     pub(super) fn into_changes(self) -> Result<Option<Changes>, serde_json::Error> {
         let mut found = Changes { noun: R::NOUN, inserted: Vec::new(), updated: Vec::new(), removed: Vec::new() };
         for page in self.0.into_values().filter(|page| page.changed) {
-            let row = Row::of(&page.document, page.parts_changed)?;
+            let row = Row::of(&page.document, page.told, page.parts_changed)?;
             match (page.gone, page.stored) {
                 (true, true) => found.removed.push(row),
                 (true, false) => {}
@@ -114,13 +126,14 @@ impl<R: Resource> Shelf<R> {
 }
 
 impl Row {
-    fn of<R: Resource>(document: &R, parts_changed: bool) -> Result<Row, serde_json::Error> {
+    fn of<R: Resource>(document: &R, told: i32, parts_changed: bool) -> Result<Row, serde_json::Error> {
         Ok(Row {
             id: document.id().to_string(),
             bucket: document.id().bucket(),
             livemode: document.livemode(),
             created: document.created(),
             due: document.due(),
+            told,
             cells: document.cells(),
             parts: parts_changed.then(|| document.parts()),
             body: serde_json::to_string(document)?,

@@ -24,6 +24,8 @@ pub struct Told {
     pub livemode: bool,
     /// The id of the document that it is about.
     pub about: String,
+    /// Its number among all events about that document.
+    pub sequence: i32,
     /// The document as it was at that moment, in the newest wire shape.
     pub object: Arc<RawValue>,
     pub previous: Option<Map<String, Value>>,
@@ -51,16 +53,18 @@ impl Books {
         let Some(object) = self.text(id) else { return };
         let Some(page) = R::shelf_mut(self).0.get_mut(id) else { return };
         page.base = Some(Base::Told(Arc::clone(&object)));
-        let (livemode, about) = (page.document.livemode(), id.to_string());
+        let (livemode, about, sequence) = (page.document.livemode(), id.to_string(), page.next_sequence());
         let id = at.ids.next(event::NOUN.prefix, id.bucket());
-        self.told.push(Told { id, created: at.now, kind, livemode, about, object, previous });
+        self.told.push(Told { id, created: at.now, kind, livemode, about, sequence, object, previous });
     }
 
     /// Tells the latest news about a document once more, under another name.
     pub fn echo<R: Shelved>(&mut self, id: &Id<R>, kind: &str, other: &'static str, at: &mut Moment) {
         let news = self.told.iter().rfind(|told| told.kind == kind && told.about == id.as_str()).cloned();
+        let Some((news, page)) = news.zip(R::shelf_mut(self).0.get_mut(id)) else { return };
+        let sequence = page.next_sequence();
         let event = at.ids.next(event::NOUN.prefix, id.bucket());
-        self.told.extend(news.map(|told| Told { id: event, kind: other, ..told }));
+        self.told.push(Told { id: event, kind: other, sequence, ..news });
     }
 
     fn previous_attributes<R: Shelved>(&self, id: &Id<R>) -> Option<Map<String, Value>> {
@@ -78,8 +82,8 @@ impl Books {
         let Some(livemode) = self.price(id).map(|price| price.livemode) else { return };
         let Ok(object) = to_raw_value(&plan) else { return };
         let (about, event) = (id.to_string(), at.ids.next(event::NOUN.prefix, id.bucket()));
-        let told = Told { id: event, created: at.now, kind, livemode, about, object: object.into(), previous: None };
-        self.told.push(told);
+        let (sequence, object) = (self.next_sequence_of(&about), object.into());
+        self.told.push(Told { id: event, created: at.now, kind, livemode, about, sequence, object, previous: None });
     }
 
     /// The id of the newest event that was told.

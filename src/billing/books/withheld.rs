@@ -38,12 +38,14 @@ impl Books {
         for waiting in withheld {
             let Some(kind) = event_types::known(&waiting.kind) else { continue };
             let Ok(object) = RawValue::from_string(waiting.object) else { continue };
+            let sequence = self.next_sequence_of(&waiting.about);
             self.told.push(Told {
                 id: at.ids.next(event::NOUN.prefix, bucket),
                 created: at.now,
                 kind,
                 livemode: waiting.livemode,
                 about: waiting.about,
+                sequence,
                 object: object.into(),
                 previous: waiting.previous,
             });
