@@ -15,6 +15,7 @@ use crate::{
         balance_transaction::Kind as BalanceKind,
         cancel,
         customer::{Customer, InvoiceSettings, NOUN, Tag, TaxExempt},
+        dunning,
         payment_method::{self, PaymentMethod},
         shape::{Address, Null, Patch, Shipping, Text, Unsupported},
         subscribe::check_payment_method,
@@ -53,6 +54,8 @@ struct Params {
     preferred_locales: Option<Vec<String>>,
     shipping: Patch<Shipping>,
     tax_exempt: Patch<TaxExempt>,
+    /// A token of a card (`tok_visa`): it becomes the default.
+    source: Option<String>,
     validate: Option<bool>,
     // At creation only.
     payment_method: Option<String>,
@@ -60,7 +63,6 @@ struct Params {
     // Not yet.
     cash_balance: Option<Unsupported>,
     default_source: Option<Unsupported>,
-    source: Option<Unsupported>,
     tax: Option<Unsupported>,
     tax_id_data: Option<Unsupported>,
 }
@@ -92,6 +94,10 @@ impl Params {
         {
             let message = "Invalid invoice_prefix: it must be 1-12 uppercase letters or numbers.";
             return Err(Refusal::invalid(message).param("invoice_prefix"));
+        }
+        if self.payment_method.is_some() && self.source.is_some() {
+            let message = "You may only specify one of these parameters: payment_method, source.";
+            return Err(Refusal::invalid(message).code("parameters_exclusive").param("source"));
         }
         if self.next_invoice_sequence.is_some_and(|next| !(1..=1_000_000_000).contains(&next)) {
             let message = "This value must be greater than or equal to 1.";
@@ -140,9 +146,10 @@ async fn create(call: Call) -> Reply {
     let livemode = call.livemode();
     let mut needs = Needs::default();
     params.test_clock.iter().for_each(|clock| needs.document(clock));
-    let source = match &params.payment_method {
-        Some(id) => Some(sources::named(&call, id).await?),
-        None => None,
+    let source = match (&params.payment_method, &params.source) {
+        (Some(id), _) => Some(sources::named(&call, id).await?),
+        (None, Some(token)) => Some(sources::legacy(&call, token).await?),
+        (None, None) => None,
     };
     if let Some(source) = &source {
         sources::verify(&call, source).await?;
@@ -155,24 +162,26 @@ async fn create(call: Call) -> Reply {
         }
         let bucket = at.ids.bucket();
         let (test_clock, default) = (params.test_clock.clone(), params.invoice_settings.clone());
+        let brought = params.payment_method.is_none() && params.source.is_some();
         let balance = params.balance.unwrap_or_default();
         let mut customer =
             params.apply(blank(Id::new(&mut at.ids, bucket), at.ids.secret(8).to_uppercase(), livemode, at.now))?;
         customer.test_clock = test_clock;
         let id = customer.id.clone();
         // Attached first: a new customer may name it as its default in the same breath.
-        let wanted = customer.invoice_settings.default_payment_method.take();
+        let mut wanted = customer.invoice_settings.default_payment_method.take();
         books.put(customer).tell("customer.created", at);
         balance::set(books, balance, BalanceKind::Initial, at)?;
         if let Some(source) = source {
             let method = source.place(books, bucket, at);
             attach::attach(books, &method, at)?;
+            wanted = wanted.or(brought.then_some(method));
         }
         if let Some(method) = &wanted {
             check_payment_method(books, method, &id, "invoice_settings[default_payment_method]")?;
         }
         let mut customer = books.customer()?.clone();
-        customer.invoice_settings.default_payment_method = wanted.filter(|_| default.is_some());
+        customer.invoice_settings.default_payment_method = wanted.filter(|_| default.is_some() || brought);
         books.put(customer);
         books.retell(&id, "customer.created");
         Ok(Subject::document(&id))
@@ -217,6 +226,13 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
 async fn update(At(id): At<String>, call: Call) -> Reply {
     let params: Params = call.params()?;
     params.check()?;
+    let source = match &params.source {
+        Some(token) => Some(sources::legacy(&call, token).await?),
+        None => None,
+    };
+    if let Some(source) = &source {
+        sources::verify(&call, source).await?;
+    }
     let created_only =
         [("payment_method", params.payment_method.is_some()), ("test_clock", params.test_clock.is_some())];
     if let Some((name, _)) = created_only.into_iter().find(|(_, sent)| *sent) {
@@ -227,13 +243,21 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
     let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
         let customer = books.at_path(&id)?.clone();
         let balance = params.balance.unwrap_or(customer.balance);
-        let changed = params.apply(customer)?;
+        let mut changed = params.apply(customer)?;
+        let brought = source.map(|source| source.place(books, id.bucket(), at));
+        if let Some(method) = &brought {
+            attach::attach(books, method, at)?;
+            changed.invoice_settings.default_payment_method = Some(method.clone());
+        }
         if let Some(method) = &changed.invoice_settings.default_payment_method {
             check_payment_method(books, method, &id, "invoice_settings[default_payment_method]")?;
         }
         books.put(changed);
         balance::set(books, balance, BalanceKind::Adjustment, at)?;
         books.tell(&id, "customer.updated", at);
+        if brought.is_some() {
+            dunning::try_latest(books, at)?;
+        }
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

@@ -84,27 +84,34 @@ impl BillingDetailsData {
 pub async fn named(call: &Call, id: &str) -> Result<Source, Problem> {
     match id.strip_prefix("pm_card_") {
         Some(name) => {
-            let source = CardSource::Name(name.to_owned());
-            let no_such = || Refusal::no_such(payment_method::NOUN.name, id).param("payment_method");
-            let tokenized = call
-                .house
-                .engine
-                .gateway
-                .tokenize(&source, call.house.engine.clock.now())
-                .await
-                .map_err(|_| no_such())?;
-            Ok(Source::New(Box::new(NewMethod {
-                allow_redisplay: AllowRedisplay::Unspecified,
-                authenticates: tokenized.authenticates,
-                billing_details: BillingDetails::default(),
-                card: tokenized.card,
-                livemode: call.livemode(),
-                metadata: Metadata::new(),
-                token: tokenized.token,
-            })))
+            test_card(call, name, Refusal::no_such(payment_method::NOUN.name, id).param("payment_method")).await
         }
         None => Ok(Source::Existing(Id::given(id))),
     }
+}
+
+/// A card brought in the old way, as a token.
+pub async fn legacy(call: &Call, token: &str) -> Result<Source, Problem> {
+    let no_such = Refusal::no_such("token", token).param("source");
+    match token.strip_prefix("tok_") {
+        Some(name) => test_card(call, name, no_such).await,
+        None => Err(no_such.into()),
+    }
+}
+
+async fn test_card(call: &Call, name: &str, no_such: Refusal) -> Result<Source, Problem> {
+    let source = CardSource::Name(name.to_owned());
+    let now = call.house.engine.clock.now();
+    let tokenized = call.house.engine.gateway.tokenize(&source, now).await.map_err(|_| no_such)?;
+    Ok(Source::New(Box::new(NewMethod {
+        allow_redisplay: AllowRedisplay::Unspecified,
+        authenticates: tokenized.authenticates,
+        billing_details: BillingDetails::default(),
+        card: tokenized.card,
+        livemode: call.livemode(),
+        metadata: Metadata::new(),
+        token: tokenized.token,
+    })))
 }
 
 /// A payment method made from details.

@@ -3,7 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal, Resource, Timestamp,
     cancel::{self, LastInvoice},
-    collect, confirm, finalize, follow,
+    collect, confirm, dunning, finalize,
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
     payment_intent::{PaymentIntent, Status as IntentStatus},
@@ -104,7 +104,7 @@ fn intent_due(books: &mut Books, id: &Id<PaymentIntent>, at: &mut Moment) -> Res
 
 fn invoice_due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
     if books.find(id, "invoice")?.status == InvoiceStatus::Open {
-        return follow::overdue(books, id, at);
+        return dunning::due(books, id, at);
     }
     if super::hold::holds(books, id, at)? {
         return Ok(());

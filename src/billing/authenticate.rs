@@ -5,6 +5,7 @@ use super::{
     cancel::busy,
     next_action::{Authentication, NextAction},
     payment_intent::{Asker, Attempt, ConfirmationMethod, Internal, PaymentError, PaymentIntent, Status},
+    retry::Tried,
     settle,
 };
 
@@ -24,7 +25,8 @@ pub fn required(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at:
     books.put(intent.clone()).tell("payment_intent.requires_action", at);
     match intent.internal.invoice.as_ref().and_then(|id| books.get(id)).cloned() {
         Some(invoice) => {
-            settle::not_collected(books, invoice, attempt.automatic, &["invoice.payment_action_required"], at)
+            let tried = Tried { automatic: attempt.automatic, spent: Some(attempt.payment_method.clone()) };
+            settle::not_collected(books, invoice, tried, &["invoice.payment_action_required"], at)
         }
         None => Ok(()),
     }
@@ -52,7 +54,7 @@ pub fn authenticate(
     let method = books.find(&method, "payment_method")?.clone();
     if outcome == Authentication::Fail {
         let error = PaymentError::of_authentication(FAILURE, books.image(&method.id));
-        return settle::failed(books, intent, error, false, at);
+        return settle::failed(books, intent, error, Tried { automatic: false, spent: None }, at);
     }
     let internal = Internal { authenticated: Some(method.id.clone()), ..intent.internal };
     let intent = PaymentIntent { next_action: None, internal, ..intent };

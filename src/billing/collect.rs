@@ -82,7 +82,7 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
     };
     let Some(method) = method.cloned() else {
         if collection.automatic {
-            return settle::no_payment_method(books, invoice, at);
+            return settle::nothing_to_charge(books, invoice, at);
         }
         return Err(no_payment_method());
     };
@@ -98,6 +98,17 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
     let asker = Asker { automatic: collection.automatic, off_session: collection.off_session };
     let attempt = intent.charge_to(&method, invoice.amount_remaining, asker, at.now);
     books.put(intent.ask(attempt)?);
+    if invoice.next_payment_attempt.is_some() {
+        await_payment(books, id)?;
+    }
+    Ok(())
+}
+
+/// What comes next about an invoice follows from how its payment goes.
+pub fn await_payment(books: &mut Books, id: &Id<Invoice>) -> Result<(), Refusal> {
+    let mut invoice = books.find(id, "invoice")?.clone();
+    invoice.internal.asked = true;
+    books.put(invoice);
     Ok(())
 }
 

@@ -150,7 +150,7 @@ impl Details {
             Patch::Set(number) => Some(check_number(number, books.customer()?)?),
         };
         let number = if self.number == Patch::Keep { invoice.number } else { given_number.clone() };
-        Ok(Invoice {
+        let changed = Invoice {
             auto_advance,
             automatically_finalizes_at,
             collection_method,
@@ -166,6 +166,12 @@ impl Details {
             statement_descriptor: self.statement_descriptor.over(invoice.statement_descriptor),
             internal: Internal { given_number, ..invoice.internal },
             ..invoice
+        };
+        let retries = &books.settings(changed.livemode).collection.retries;
+        Ok(match (changed.status, self.auto_advance) {
+            (Status::Open, Some(true)) => changed.resumed(retries, now),
+            (Status::Open, Some(false)) => Invoice { next_payment_attempt: None, ..changed },
+            _ => changed,
         })
     }
 

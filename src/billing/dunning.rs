@@ -1,9 +1,13 @@
-//! What becomes of a debt that nobody will try to collect any more.
+//! Trying again to collect what is owed, until it is paid or given up.
 
 use super::{
-    Books, Id, Moment, Refusal, cancel,
-    invoice::{Invoice, Status as InvoiceStatus},
-    subscription::{CancellationReason, Status, Subscription},
+    Books, Id, Moment, Refusal, Resource as _, cancel,
+    collect::{self, Collection, intent_of, resolve_payment_method},
+    follow,
+    invoice::{Invoice, Status as InvoiceStatus, UncollectibleReason},
+    payment_intent::{PaymentIntent, Status as IntentStatus},
+    settings, settle,
+    subscription::{CancellationReason, CollectionMethod, Status, Subscription},
 };
 use crate::words;
 
@@ -33,17 +37,88 @@ impl FinalAction {
     }
 }
 
+/// Does what is due about an open invoice.
+pub fn due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?;
+    match invoice.next_attempt() {
+        attempt @ Some(_) if attempt == invoice.due() => retry(books, id, at),
+        Some(_) | None => follow::overdue(books, id, at),
+    }
+}
+
+/// The time of the next attempt has come. Where there is nothing to charge but what was refused for good,
+/// it counts without being made (when a retry does not charge).
+fn retry(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    if intent_of(books, id).is_some_and(is_under_way) {
+        return collect::await_payment(books, id);
+    }
+    let invoice = books.find(id, "invoice")?.clone();
+    if resolve_payment_method(books, &invoice).is_some_and(|method| invoice.has_spent(&method.id)) {
+        return settle::nothing_to_charge(books, invoice, at);
+    }
+    collect::collect(books, id, &Collection { automatic: true, off_session: true, payment_method: None }, at)
+}
+
+/// Whether the processor has it.
+fn is_under_way(intent: &PaymentIntent) -> bool {
+    intent.internal.attempt.is_some() || intent.status == IntentStatus::Processing
+}
+
+/// Tries the latest invoice of each subscription that is past due once, outside the plan: the customer
+/// has brought a card in the old way, as a `source`.
+pub fn try_latest(books: &mut Books, at: &mut Moment) -> Result<(), Refusal> {
+    let behind = |one: &&Subscription| {
+        one.status == Status::PastDue && one.collection_method == CollectionMethod::ChargeAutomatically
+    };
+    let latest = |one: &Subscription| {
+        let of_it = |invoice: &&Invoice| {
+            invoice.subscription() == Some(&one.id)
+                && invoice.status == InvoiceStatus::Open
+                && invoice.auto_advance
+                && invoice.collection_method == CollectionMethod::ChargeAutomatically
+        };
+        books.all::<Invoice>().filter(of_it).last().map(|invoice| invoice.id.clone())
+    };
+    let wanted: Vec<Id<Invoice>> = books.all::<Subscription>().filter(behind).filter_map(latest).collect();
+    for id in wanted {
+        if !intent_of(books, &id).is_some_and(is_under_way) {
+            let by_hand = Collection { automatic: false, off_session: true, payment_method: None };
+            collect::collect(books, &id, &by_hand, at)?;
+        }
+    }
+    Ok(())
+}
+
+/// After an attempt that failed: if no other follows, the debt is given up as the settings say (after
+/// the last attempt).
+pub fn conclude(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?;
+    if !invoice.is_retried() || invoice.next_payment_attempt.is_some() {
+        return Ok(());
+    }
+    let settings::Final { invoice: of_invoice, subscription } =
+        books.settings(invoice.livemode).collection.final_action;
+    give_up(books, id, subscription, at)?;
+    match of_invoice {
+        InvoiceAction::LeaveOpen => {}
+        InvoiceAction::Uncollectible => {
+            let invoice = books.find(id, "invoice")?.clone();
+            books
+                .put(invoice.mark_uncollectible(UncollectibleReason::MaxPaymentAttempts, at.now)?)
+                .tell("invoice.marked_uncollectible", at);
+        }
+    }
+    Ok(())
+}
+
 /// No further attempt will be made by itself: the invoice stays open, and a subscription that is past
 /// due comes to its final state (after the last attempt).
 pub fn give_up(books: &mut Books, id: &Id<Invoice>, action: FinalAction, at: &mut Moment) -> Result<(), Refusal> {
-    let mut invoice = books.find(id, "invoice")?.clone();
-    if invoice.status != InvoiceStatus::Open {
+    if books.find(id, "invoice")?.status != InvoiceStatus::Open {
         return Err(Invoice::not_open());
     }
-    let subscription = invoice.subscription().and_then(|id| books.get(id)).cloned();
-    invoice.next_payment_attempt = None;
-    invoice.internal.given_up = Some(action);
-    books.put(invoice).tell("invoice.updated", at);
+    stop_trying(books, id, action, at)?;
+    let subscription = books.find(id, "invoice")?.subscription().and_then(|id| books.get(id)).cloned();
     let Some(subscription) = subscription.filter(|subscription| subscription.status == Status::PastDue) else {
         return Ok(());
     };
@@ -56,7 +131,22 @@ pub fn give_up(books: &mut Books, id: &Id<Invoice>, action: FinalAction, at: &mu
                 .put(Subscription { status: Status::Unpaid, ..subscription })
                 .tell("customer.subscription.updated", at);
             cancel::stop_advancing(books, &id, &[InvoiceStatus::Draft], at);
+            // Nothing of it is collected any more, however many attempts were left to the others.
+            let of_it = |invoice: &&Invoice| invoice.subscription() == Some(&id) && invoice.is_retried();
+            let others: Vec<Id<Invoice>> =
+                books.all::<Invoice>().filter(of_it).map(|invoice| invoice.id.clone()).collect();
+            for other in others {
+                stop_trying(books, &other, action, at)?;
+            }
         }
     }
+    Ok(())
+}
+
+fn stop_trying(books: &mut Books, id: &Id<Invoice>, action: FinalAction, at: &mut Moment) -> Result<(), Refusal> {
+    let mut invoice = books.find(id, "invoice")?.clone();
+    invoice.next_payment_attempt = None;
+    invoice.internal.given_up = Some(action);
+    books.put(invoice).tell("invoice.updated", at);
     Ok(())
 }

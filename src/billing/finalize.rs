@@ -98,6 +98,7 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
         effective_at: invoice.effective_at.or(Some(at.now)),
         ending_balance: Some(ending_balance),
         last_finalization_error: None,
+        next_payment_attempt: invoice.next_payment_attempt.filter(|_| invoice.auto_advance),
         number: Some(number),
         parent,
         starting_balance,

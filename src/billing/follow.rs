@@ -152,7 +152,9 @@ fn walk(books: &Books, id: &Id<Subscription>, at: &Moment) -> Status {
 
 fn says(invoice: &Invoice, at: &Moment) -> Option<Status> {
     match invoice.status {
-        InvoiceStatus::Paid | InvoiceStatus::Uncollectible => Some(Status::Active),
+        InvoiceStatus::Paid => Some(Status::Active),
+        // Given up by dunning, that has said what becomes of the subscription.
+        InvoiceStatus::Uncollectible => Some(invoice.internal.given_up.map_or(Status::Active, FinalAction::status)),
         InvoiceStatus::Open => match (invoice.collection_method, invoice.internal.given_up) {
             (CollectionMethod::ChargeAutomatically, given_up) => given_up.map(FinalAction::status),
             (CollectionMethod::SendInvoice, _) => {

@@ -10,6 +10,7 @@ use super::{
     invoice_payment,
     noun::{By, Cell, Link, Target, boolean, filter, integer, null, one, text},
     payment_method::{self, PaymentMethod},
+    retry::Progress,
     shape::{Address, Inlined, Nothing, Null, Shipping},
     subscription::{self, CollectionMethod, Subscription},
     test_clock::{self, TestClock},
@@ -190,6 +191,12 @@ pub struct Internal {
     /// Shown when asked for by `expand[]=confirmation_secret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation_secret: Option<ConfirmationSecret>,
+    /// It is being paid, or its payment is awaited: what comes next follows from the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
+    /// How often it was tried again by itself, once it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Progress>,
     /// No attempt will be made any more; what that did to the subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<FinalAction>,
@@ -335,6 +342,7 @@ pub struct Uncollectible {
 words!(
     /// Why an invoice was given up.
     UncollectibleReason {
+        MaxPaymentAttempts = "max_payment_attempts",
         SubscriptionPaused = "subscription_paused",
         UserForgiven = "user_forgiven",
     }
@@ -392,15 +400,18 @@ impl Resource for Invoice {
     }
 
     /// A draft that advances by itself is finalised about an hour after it was made, one that is sent
-    /// becomes overdue. What an open invoice waits for otherwise is its payment intent, which is due
-    /// on its own.
+    /// becomes overdue, one that could not be charged is tried again. A payment under way is its
+    /// intent's, which is due on its own.
     fn due(&self) -> Option<Timestamp> {
         match self.status {
             Status::Draft if self.auto_advance => {
                 self.automatically_finalizes_at.map(|time| self.internal.held_until.map_or(time, |held| held.max(time)))
             }
-            Status::Open if !self.internal.overdue => self.due_date,
-            Status::Draft | Status::Open | Status::Paid | Status::Uncollectible | Status::Void => None,
+            Status::Open => {
+                let overdue = self.due_date.filter(|_| !self.internal.overdue);
+                self.next_attempt().into_iter().chain(overdue).min()
+            }
+            Status::Draft | Status::Paid | Status::Uncollectible | Status::Void => None,
         }
     }
 

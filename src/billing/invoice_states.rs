@@ -28,7 +28,12 @@ impl Invoice {
         // The first attempt counts whoever made it; later on only the automatic ones do.
         let counts = automatic || self.attempt_count == 0;
         let attempt_count = self.attempt_count + i64::from(counts);
-        Invoice { attempt_count, attempted: true, next_payment_attempt: None, ..self }
+        let mut internal = self.internal;
+        internal.asked = false;
+        if let Some(progress) = internal.retries.as_mut().filter(|_| automatic) {
+            progress.made += 1;
+        }
+        Invoice { attempt_count, attempted: true, internal, ..self }
     }
 
     /// It no longer advances by itself.

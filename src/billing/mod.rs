@@ -83,6 +83,7 @@ pub mod receive;
 pub mod renew;
 pub mod repay;
 pub mod resume;
+pub mod retry;
 pub mod send;
 pub mod settle;
 pub mod setup;

@@ -89,7 +89,9 @@ pub fn pending_charge(books: &Books, intent: &PaymentIntent) -> Option<Charge> {
 
 fn attempted(books: &mut Books, id: &Id<Invoice>, automatic: bool, at: &mut Moment) {
     let Some(invoice) = books.get(id).filter(|invoice| invoice.status == InvoiceStatus::Open).cloned() else { return };
-    books.put(invoice.count_attempt(automatic)).tell("invoice.updated", at);
+    // The plan goes on should it fail.
+    let invoice = Invoice { next_payment_attempt: None, ..invoice.count_attempt(automatic) };
+    books.put(invoice).tell("invoice.updated", at);
 }
 
 /// The time has come to ask what became of it.

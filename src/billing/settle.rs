@@ -6,7 +6,7 @@ use super::{
     answer::{Answer, Decline},
     authenticate,
     charge::{Charge, RiskLevel, Verdict},
-    erase, follow,
+    dunning, erase, follow,
     invoice::Invoice,
     payment_intent::{
         Action, Attempt, CancellationReason, CaptureMethod, Internal, PaymentError, PaymentIntent, RESERVED_SECONDS,
@@ -14,6 +14,7 @@ use super::{
     },
     payment_method::{self, PaymentMethod},
     processing, receive, repay,
+    retry::Tried,
 };
 
 /// Settles the open attempt of an intent. An answer to a question that is no longer open changes
@@ -178,8 +179,12 @@ fn declined(
     if let Some(charge) = charge {
         books.put(charge).tell("charge.failed", at);
     }
-    // What is inquired about was counted when it was first asked.
-    failed(books, intent, error, attempt.automatic && attempt.action != Action::Inquire, at)
+    let tried = Tried {
+        // What is inquired about was counted when it was first asked.
+        automatic: attempt.automatic && attempt.action != Action::Inquire,
+        spent: decline.is_hard().then_some(method.id),
+    };
+    failed(books, intent, error, tried, at)
 }
 
 /// The payment failed: the intent wants another payment method.
@@ -187,7 +192,7 @@ pub fn failed(
     books: &mut Books,
     intent: PaymentIntent,
     error: PaymentError,
-    automatic: bool,
+    tried: Tried,
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let latest_charge = error.charge.clone().or_else(|| intent.latest_charge.clone());
@@ -201,28 +206,32 @@ pub fn failed(
     };
     books.put(intent.clone()).tell("payment_intent.payment_failed", at);
     match intent.internal.invoice.as_ref().and_then(|id| books.get(id)).cloned() {
-        Some(invoice) => not_collected(books, invoice, automatic, &["invoice.payment_failed"], at),
+        Some(invoice) => not_collected(books, invoice, tried, &["invoice.payment_failed"], at),
         None => Ok(()),
     }
 }
 
-/// An automatic attempt found nothing to charge: it failed without asking anybody.
-pub fn no_payment_method(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
-    not_collected(books, invoice, true, &["invoice.payment_failed"], at)
+/// An automatic attempt found nothing to charge, or nothing that is of any use: it failed without
+/// asking anybody.
+pub fn nothing_to_charge(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+    not_collected(books, invoice, Tried { automatic: true, spent: None }, &["invoice.payment_failed"], at)
 }
 
-/// The invoice stays open; its subscription falls behind.
+/// The invoice stays open, to be tried again or not; its subscription falls behind.
 pub fn not_collected(
     books: &mut Books,
     invoice: Invoice,
-    automatic: bool,
+    tried: Tried,
     events: &[&'static str],
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let (id, attempted) = (invoice.id.clone(), invoice.attempted);
-    books.put(invoice.count_attempt(automatic)).tell("invoice.updated", at);
+    let retries = &books.settings(invoice.livemode).collection.retries;
+    let invoice = invoice.count_attempt(tried.automatic).rescheduled(retries, tried, at.now);
+    books.put(invoice).tell("invoice.updated", at);
     for event in events {
         books.tell(&id, event, at);
     }
-    follow::failed(books, &id, attempted, at)
+    follow::failed(books, &id, attempted, at)?;
+    dunning::conclude(books, &id, at)
 }

@@ -17,6 +17,7 @@ use dunlin::billing::{
     invoice_line::Line,
     invoice_payment::InvoicePayment,
     payment_intent::PaymentIntent,
+    settings::Settings,
     settle,
     subscribe::{self, NewItem, NewSubscription},
     subscription::Subscription,
@@ -44,6 +45,11 @@ fn price(id: &str, interval: &str, count: i64, cents: i64) -> Value {
 
 /// A customer with a card, and two prices that recur; the second is dearer.
 fn open(interval: &str, count: i64, cents: i64) -> Books {
+    open_with((interval, count), cents, Settings::default())
+}
+
+/// The same with these settings.
+fn open_with((interval, count): (&str, i64), cents: i64, settings: Settings) -> Books {
     let customer = json!({
         "id": CUSTOMER, "object": "customer", "address": null, "balance": 0, "created": 0, "currency": null,
         "customer_account": null, "default_source": null, "delinquent": false, "description": null, "discount": null,
@@ -63,6 +69,7 @@ fn open(interval: &str, count: i64, cents: i64) -> Books {
         "internal": {"token": "visa"},
     });
     let mut catalogue = Catalogue::default();
+    catalogue.settings.push(settings);
     for (id, cents) in [("price_1", cents), ("price_2", cents * 2 + 101)] {
         let price = price(id, interval, count, cents);
         catalogue.add_price(serde_json::from_value(price.clone()).unwrap(), price);

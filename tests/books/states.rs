@@ -5,10 +5,11 @@ use dunlin::billing::{
     dunning::{self, FinalAction},
     follow,
     invoice::{Invoice, Status as InvoiceStatus},
+    settings::{Settings, Window},
     subscription::{CollectionMethod, Status, Subscription},
 };
 
-use crate::{at, open, settle_all, subscribe};
+use crate::{at, open_with, settle_all, subscribe};
 
 const START: i64 = 1_793_491_200;
 const MONTH: i64 = 31 * 86_400;
@@ -22,7 +23,7 @@ pub struct Life {
 
 impl Life {
     pub fn begin() -> Life {
-        let (mut books, mut at) = (open("month", 1, 2000), at(START));
+        let (mut books, mut at) = (open_with(("month", 1), 2000, patient()), at(START));
         let id = subscribe(&mut books, &mut at);
         settle_all(&mut books, 0, &mut at);
         Life { books, at, id }
@@ -64,6 +65,14 @@ impl Life {
     }
 }
 
+/// Settings by which a debt is tried for long, and its subscription stays past due in the end.
+fn patient() -> Settings {
+    let mut settings = Settings::default();
+    settings.collection.retries.window = Window::TwoMonths;
+    settings.collection.final_action.subscription = FinalAction::PastDue;
+    settings
+}
+
 /// How the open invoices of a subscription stand, oldest first, after the first one was paid.
 #[derive(Clone, Copy)]
 enum Debt {
@@ -86,6 +95,7 @@ fn owing(status: Status, debts: &[Debt]) -> Life {
     let invoices = life.invoices();
     for (id, debt) in invoices[1..].iter().zip(debts) {
         let mut invoice = life.books.get(id).unwrap().clone();
+        invoice.internal.given_up = None;
         match debt {
             Debt::Failed => {}
             Debt::GivenUp(action) => invoice.internal.given_up = Some(*action),
@@ -174,9 +184,13 @@ fn settling_the_latest_invoice_recovers() {
 #[test]
 fn giving_up_comes_to_the_final_state() {
     for (action, expected, events) in [
-        (FinalAction::Unpaid, Status::Unpaid, vec!["customer.subscription.updated"]),
-        (FinalAction::Cancel, Status::Canceled, vec!["customer.subscription.deleted", "invoice.updated"]),
-        (FinalAction::PastDue, Status::PastDue, vec![]),
+        (FinalAction::Unpaid, Status::Unpaid, vec!["invoice.updated", "customer.subscription.updated"]),
+        (
+            FinalAction::Cancel,
+            Status::Canceled,
+            vec!["invoice.updated", "customer.subscription.deleted", "invoice.updated"],
+        ),
+        (FinalAction::PastDue, Status::PastDue, vec!["invoice.updated"]),
     ] {
         let mut life = Life::begin();
         life.pass(MONTH, true);

@@ -13,6 +13,7 @@ mod creation;
 mod credit_notes;
 mod dialect;
 mod drafts;
+mod dunning;
 mod end_dates;
 mod hold;
 mod hostile;

@@ -162,6 +162,7 @@ async fn earlier_invoices_go_on() {
     assert_eq!(story.invoices().await[1]["status"], "paid");
     // An older debt neither heals nor is forgotten by what is voided.
     let story = Story::begin().await;
+    story.settings(&[("collection[final_action][subscription]", "past_due")]).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-02-01T02:00:00Z").await;
     let owed = story.latest().await;

@@ -1,12 +1,11 @@
 //! The canonical event sequences: what is told in each scenario, in which order, and what it says had
 //! been before. Sets are compared where the order is free, lists where one thing causes the next.
 
-use dunlin::billing::dunning::FinalAction;
 use reqwest::Method;
 use serde_json::json;
 
 use crate::catalogue::has;
-use crate::states::{Story, give_up};
+use crate::states::Story;
 use crate::support::{House, at, id};
 
 /// A payment that works, from the charge to the end.
@@ -169,6 +168,16 @@ async fn a_renewal_fails_then_recovers() {
     let told = story.house.told(mark).await;
     told.are("charge.failed payment_intent.payment_failed invoice.payment_failed");
 
+    // The first retry fails, too: it counts.
+    let mark = story.house.mark().await;
+    story.advance("2027-02-02T02:00:00Z").await;
+    let told = story.house.told(mark).await;
+    told.are(FAILED);
+    let planned = [at("2027-02-02T01:00:00Z"), at("2027-02-04T01:00:00Z")];
+    let previous = json!({"attempt_count": 1, "next_payment_attempt": planned[0]});
+    assert_eq!(told.previous("invoice.updated"), &previous);
+    has(told.object("invoice.payment_failed"), &json!({"attempt_count": 2, "next_payment_attempt": planned[1]}));
+
     // A new card, and the debt is paid.
     let mark = story.house.mark().await;
     story.card("pm_card_visa").await;
@@ -187,16 +196,26 @@ async fn retries_are_exhausted() {
     let failing_cycle =
         format!("invoice.created customer.subscription.updated invoice.finalized payment_intent.created {FAILED}");
     for (action, now, cycle) in [
-        (FinalAction::Cancel, "customer.subscription.deleted invoice.updated", ""),
-        (FinalAction::Unpaid, "customer.subscription.updated", "invoice.created customer.subscription.updated"),
-        (FinalAction::PastDue, "", &*failing_cycle),
+        ("cancel", "customer.subscription.deleted invoice.updated", ""),
+        ("unpaid", "customer.subscription.updated", "invoice.created customer.subscription.updated"),
+        ("past_due", "", &*failing_cycle),
     ] {
         let story = Story::begin().await;
+        story.settings(&[("collection[final_action][subscription]", action)]).await;
         story.card("pm_card_chargeCustomerFail").await;
-        story.advance("2027-02-01T02:00:00Z").await;
+        story.advance("2027-02-15T00:00:00Z").await;
         let mark = story.house.mark().await;
-        give_up(&story.house, &story.latest().await, action).await;
-        story.house.told(mark).await.are(now);
+        story.advance("2027-02-15T02:00:00Z").await;
+        let told = story.house.told(mark).await;
+        told.are(&format!("{FAILED} {now}"));
+        has(told.object("invoice.payment_failed"), &json!({"attempt_count": 9, "next_payment_attempt": null}));
+        if action == "cancel" {
+            assert_eq!(
+                told.object("customer.subscription.deleted")["cancellation_details"]["reason"],
+                "payment_failed"
+            );
+            assert_eq!(told.0.last().expect("an event")["data"]["previous_attributes"], json!({"auto_advance": true}));
+        }
         let mark = story.house.mark().await;
         story.advance("2027-03-01T02:00:00Z").await;
         story.house.told(mark).await.are(cycle);
@@ -258,6 +277,7 @@ async fn cancel_at_period_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manual_void() {
     let story = Story::begin().await;
+    story.settings(&[("collection[final_action][subscription]", "past_due")]).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-03-01T02:00:00Z").await;
     let invoices = story.invoices().await;

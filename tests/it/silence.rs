@@ -19,9 +19,9 @@ use crate::support::{House, at, id};
 
 /// Test cards, silent for as long as it is wanted.
 #[derive(Default)]
-struct Silent {
+pub struct Silent {
     cards: TestCards,
-    silent: AtomicBool,
+    pub silent: AtomicBool,
 }
 
 impl Gateway for Silent {

@@ -1,45 +1,9 @@
 //! The states of a subscription and the ways between them, through real HTTP.
 
-use dunlin::{
-    billing::{
-        Id,
-        dunning::{self, FinalAction},
-        invoice::Invoice,
-    },
-    engine::{Answered, Closed, Failure, Owner, Render, Request, Subject, verb::Decision},
-    store::{Connection, books::Needs},
-};
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
 use crate::support::{House, at, id};
-
-/// An answer that nobody reads.
-struct Silent;
-
-impl Render for Silent {
-    fn render<'a>(
-        &'a self,
-        _: &'a mut Connection,
-        _: &'a Subject,
-        _: &'a Closed,
-    ) -> BoxFuture<'a, Result<Answered, Failure>> {
-        Box::pin(async { Ok(Answered { status: 200, body: String::new(), repeats: None }) })
-    }
-}
-
-/// The last attempt to collect an invoice has failed.
-pub async fn give_up(house: &House, invoice: &str, action: FinalAction) {
-    let invoice: Id<Invoice> = Id::given(invoice);
-    let owner = Owner::of(&invoice);
-    let verb = Decision::new(owner, Needs::default(), move |books, at| {
-        dunning::give_up(books, &invoice, action, at)?;
-        Ok(Subject::document(&invoice))
-    });
-    let request = Request { id: "req_test".to_owned(), livemode: false, idempotency: None };
-    house.app.engine.perform(&request, verb, &Silent).await.expect("it is given up");
-}
 
 pub struct Story {
     pub house: House,
@@ -84,6 +48,11 @@ impl Story {
         self.house.default_card(&self.customer, card).await;
     }
 
+    /// Changes the settings of collection.
+    pub async fn settings(&self, form: &[(&str, &str)]) {
+        self.house.post("/v1/dunlin/settings", form).await.ok();
+    }
+
     /// Its invoices, oldest first.
     pub async fn invoices(&self) -> Vec<Value> {
         let mut invoices = self.house.list(&format!("/v1/invoices?subscription={}", self.subscription)).await;
@@ -109,9 +78,9 @@ impl Story {
 #[tokio::test(flavor = "multi_thread")]
 async fn unpaid_keeps_the_invoice_of_a_change() {
     let story = Story::begin().await;
+    story.settings(&[("collection[retries][mode]", "off")]).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-02-01T02:00:00Z").await;
-    give_up(&story.house, &story.latest().await, FinalAction::Unpaid).await;
     story.card("pm_card_visa").await;
     let item = story.read().await["items"]["data"][0]["id"].as_str().unwrap().to_owned();
     let form = [("items[0][id]", &*item), ("items[0][quantity]", "5"), ("proration_behavior", "always_invoice")];
@@ -126,13 +95,15 @@ async fn unpaid_keeps_the_invoice_of_a_change() {
 async fn unpaid_keeps_drafts_and_comes_back_by_paying_one() {
     let story = Story::begin().await;
     story.card("pm_card_chargeCustomerFail").await;
-    story.advance("2027-02-01T02:00:00Z").await;
+    story.advance("2027-02-15T00:00:00Z").await;
     assert_eq!(story.status().await, "past_due");
-    let owed = story.latest().await;
     let mark = story.house.mark().await;
-    give_up(&story.house, &owed, FinalAction::Unpaid).await;
+    story.advance("2027-02-15T02:00:00Z").await;
     let told = story.house.told(mark).await;
-    told.are("customer.subscription.updated");
+    told.are(
+        "charge.failed payment_intent.payment_failed invoice.updated invoice.payment_failed \
+         customer.subscription.updated",
+    );
     assert_eq!(told.previous("customer.subscription.updated"), &json!({"status": "past_due"}));
 
     // Retries exhausted, unpaid: each later cycle tells of a draft and the new period, and nothing else.
@@ -175,8 +146,6 @@ async fn unpaid_keeps_drafts_and_comes_back_by_paying_one() {
 async fn unpaid_comes_back_by_finalising_and_paying_by_hand() {
     let story = Story::begin().await;
     story.card("pm_card_chargeCustomerFail").await;
-    story.advance("2027-02-01T02:00:00Z").await;
-    give_up(&story.house, &story.latest().await, FinalAction::Unpaid).await;
     story.advance("2027-03-02T00:00:00Z").await;
     let draft = story.latest().await;
     let open = story.act(&draft, "finalize", &[]).await;
@@ -195,10 +164,11 @@ async fn unpaid_comes_back_by_finalising_and_paying_by_hand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn voiding_walks_back_to_an_invoice_that_was_given_up() {
     let story = Story::begin().await;
+    story.settings(&[("collection[retries][window]", "1_month")]).await;
     story.card("pm_card_chargeCustomerFail").await;
-    story.advance("2027-03-01T02:00:00Z").await;
+    // The debt of February is given up when that of March has failed once.
+    story.advance("2027-03-04T00:00:00Z").await;
     let invoices = story.invoices().await;
-    give_up(&story.house, &id(&invoices[1]), FinalAction::Unpaid).await;
     assert_eq!(story.status().await, "unpaid");
     story.act(&id(&invoices[2]), "void", &[]).await;
     assert_eq!(story.status().await, "unpaid");
@@ -214,6 +184,7 @@ async fn voiding_walks_back_to_an_invoice_that_was_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_does_not_stand_between_a_debt_and_its_payment() {
     let story = Story::begin().await;
+    story.settings(&[("collection[final_action][subscription]", "past_due")]).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-03-01T00:30:00Z").await;
     let invoices = story.invoices().await;
@@ -228,6 +199,7 @@ async fn a_draft_does_not_stand_between_a_debt_and_its_payment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_covered_by_credit_recovers() {
     let story = Story::begin().await;
+    story.settings(&[("collection[final_action][subscription]", "past_due")]).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-02-01T02:00:00Z").await;
     assert_eq!(story.status().await, "past_due");
@@ -236,27 +208,4 @@ async fn a_renewal_covered_by_credit_recovers() {
     assert_eq!(story.status().await, "active");
     let customer = story.house.get(&format!("/v1/customers/{}", story.customer)).await.ok();
     has(&customer, &json!({"delinquent": false, "balance": -3000}));
-}
-
-/// The last attempt may also end it: then nothing is collected any more, and nothing refused works.
-#[tokio::test(flavor = "multi_thread")]
-async fn giving_up_may_cancel() {
-    let story = Story::begin().await;
-    story.card("pm_card_chargeCustomerFail").await;
-    story.advance("2027-02-01T02:00:00Z").await;
-    let owed = story.latest().await;
-    let mark = story.house.mark().await;
-    give_up(&story.house, &owed, FinalAction::Cancel).await;
-    let told = story.house.told(mark).await;
-    told.are("customer.subscription.deleted invoice.updated");
-    let ended = story.read().await;
-    has(&ended, &json!({"status": "canceled", "ended_at": at("2027-02-01T02:00:00Z")}));
-    assert_eq!(ended["cancellation_details"]["reason"], "payment_failed");
-    assert_eq!(told.previous("invoice.updated"), &json!({"auto_advance": true}));
-    // It stays payable by hand, and nothing comes back to life.
-    story.card("pm_card_visa").await;
-    assert_eq!(story.act(&owed, "pay", &[]).await["status"], "paid");
-    assert_eq!(story.status().await, "canceled");
-    story.advance("2027-06-01T00:00:00Z").await;
-    assert_eq!(story.invoices().await.len(), 2);
 }

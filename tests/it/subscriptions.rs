@@ -343,6 +343,8 @@ async fn cancelling_now_ends_it_and_stops_what_would_follow() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_latest_invoice_decides_the_status() {
     let (house, price, _) = start("pm_card_visa").await;
+    let leave = [("collection[final_action][subscription]", "past_due")];
+    house.post("/v1/dunlin/settings", &leave).await.ok();
     for (action, form, months) in [
         ("pay", vec![("paid_out_of_band", "true")], 2),
         ("mark_uncollectible", vec![], 2),

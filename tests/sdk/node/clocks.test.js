@@ -131,7 +131,7 @@ test('a card that starts declining: past_due, open, and recovered', async (t) =>
   assert.equal((await stripe.customers.retrieve(customer.id)).delinquent, false);
 });
 
-test('after a failed renewal the next attempt is planned', { todo: 'collection (issue 4)' }, async (t) => {
+test('after a failed renewal the next attempt is planned', async (t) => {
   const { clock, customer, subscription } = await clocked(t);
   await card(customer, 'pm_card_chargeCustomerFail');
   await advance(clock, BOUNDARIES[1] + 2 * HOUR);

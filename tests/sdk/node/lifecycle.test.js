@@ -293,7 +293,7 @@ test('past due, and back by paying, or by giving up', async (t) => {
   }
 });
 
-test('unpaid, and back', { todo: 'only exhausted retries lead there' }, async (t) => {
+test('unpaid, and back', async (t) => {
   const { clock, customer, subscription } = await living(t);
   await card(customer, 'pm_card_chargeCustomerFail');
   await advance(clock, FEBRUARY + 40 * DAY);

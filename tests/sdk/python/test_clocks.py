@@ -89,7 +89,6 @@ class Clocks(Case):
         self.assertEqual(v1.subscriptions.retrieve(self.subscription.id).status, "active")
         self.assertFalse(v1.customers.retrieve(self.customer.id).delinquent)
 
-    @unittest.expectedFailure  # Not served yet: collection (issue 4).
     def test_the_next_attempt_is_planned(self):
         self.clocked()
         card(self.customer, "pm_card_chargeCustomerFail")
