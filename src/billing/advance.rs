@@ -9,7 +9,7 @@ use super::{
     payment_intent::{PaymentIntent, Status as IntentStatus},
     pending_update, processing, renew, resume,
     subscription::{Status, Subscription},
-    trial,
+    trial, upcoming,
 };
 
 /// Something that must be touched at its time.
@@ -84,6 +84,9 @@ pub fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Momen
         }
         _ if subscription.cancel_at.is_some_and(|cancel_at| Some(cancel_at) == subscription.due()) => {
             cancel::end_with_invoice(books, id, LastInvoice::Draft, at)
+        }
+        _ if subscription.upcoming_at().is_some_and(|time| Some(time) == subscription.due()) => {
+            upcoming::give_notice(books, id, at)
         }
         Status::Trialing if subscription.trial_notice_at().is_some_and(|time| Some(time) == subscription.due()) => {
             trial::give_notice(books, id, at)

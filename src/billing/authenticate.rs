@@ -5,6 +5,7 @@ use super::{
     cancel::busy,
     next_action::{Authentication, NextAction},
     payment_intent::{Asker, Attempt, ConfirmationMethod, Internal, PaymentError, PaymentIntent, Status},
+    remind,
     retry::Tried,
     settle,
 };
@@ -16,6 +17,7 @@ pub const FAILURE: &str = "payment_intent_authentication_failure";
 /// subscription incomplete or past due (result of an attempt).
 pub fn required(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) -> Result<(), Refusal> {
     let action = NextAction::authenticate(intent.id.as_str(), &intent.client_secret, attempt.return_url.as_deref(), at);
+    let waited = remind::waits_for_customer(&intent);
     let intent = PaymentIntent {
         next_action: Some(action),
         payment_method: Some(attempt.payment_method.clone()),
@@ -24,7 +26,11 @@ pub fn required(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at:
     };
     books.put(intent.clone()).tell("payment_intent.requires_action", at);
     match intent.internal.invoice.as_ref().and_then(|id| books.get(id)).cloned() {
-        Some(invoice) => {
+        Some(mut invoice) => {
+            if invoice.is_retried() && !waited {
+                let settings = &books.settings(invoice.livemode).collection.authentication;
+                invoice.internal.agenda = remind::of_authentication(settings, at.now);
+            }
             let tried = Tried { automatic: attempt.automatic, spent: Some(attempt.payment_method.clone()) };
             settle::not_collected(books, invoice, tried, &["invoice.payment_action_required"], at)
         }

@@ -15,12 +15,13 @@ use super::{
     invoice_line::Line,
     period::Period,
     prorate,
+    settings::Invoicing,
     shape::{Inlined, Nothing, Null},
     subscription::{CollectionMethod, Subscription},
 };
 
-/// How long a draft of the billing cycle can be edited before it is finalised.
-pub const DRAFT_SECONDS: i64 = 3600;
+/// A draft is never left longer than this if its period would be over by then.
+const SHORTEST_DRAFT_SECONDS: i64 = 3600;
 
 /// What a new invoice is for.
 pub struct Bill<'a> {
@@ -35,6 +36,21 @@ pub struct Bill<'a> {
     pub auto_advance: bool,
     pub currency: Currency,
     pub include_pending_items: bool,
+}
+
+impl Bill<'_> {
+    /// How long the draft can be edited before it is finalised: always less than what it bills lasts.
+    fn finalize_after(&self, settings: &Invoicing) -> i64 {
+        let length = |period: Period| period.end.unix_seconds() - period.start.unix_seconds();
+        let shortest = self.spans.iter().map(|span| length(span.period)).min().unwrap_or(i64::MAX);
+        settings.finalize_after.min((shortest - SHORTEST_DRAFT_SECONDS).max(SHORTEST_DRAFT_SECONDS))
+    }
+
+    /// Whether it is the first after a trial: card networks want it to be recognised.
+    fn follows_trial(&self, now: Timestamp) -> bool {
+        let trial_end = self.subscription.and_then(|subscription| subscription.trial_end);
+        self.reason != BillingReason::Manual && trial_end.is_some_and(|end| end == now || self.cycle == Some(end))
+    }
 }
 
 /// Puts a draft invoice into the books, with the pending items it picks up and a line for each item
@@ -69,7 +85,7 @@ pub fn draft_with(
             }
         }
     }
-    let invoice = blank(id.clone(), &customer, bill, lines, at)?;
+    let invoice = blank(id.clone(), &customer, bill, lines, &books.settings(customer.livemode).invoice, at)?;
     hold::announce(books, invoice, at);
     Ok(id)
 }
@@ -125,11 +141,12 @@ pub fn blank(
     customer: &Customer,
     bill: &Bill<'_>,
     lines: Vec<Line>,
+    settings: &Invoicing,
     at: &Moment,
 ) -> Result<Invoice, Refusal> {
     let total = Amount::sum(lines.iter().map(|line| line.amount))?;
     let due = due_after_balance(total, customer.balance)?.due;
-    let finalizes_at = bill.auto_advance.then(|| at.now.plus_seconds(DRAFT_SECONDS));
+    let finalizes_at = bill.auto_advance.then(|| at.now.plus_seconds(bill.finalize_after(settings)));
     // What a caller makes has terms of its own.
     let terms = bill.subscription.filter(|_| bill.reason != BillingReason::Manual);
     let collection_method =
@@ -210,7 +227,7 @@ pub fn blank(
         shipping_cost: Null,
         shipping_details: Null,
         starting_balance: customer.balance,
-        statement_descriptor: None,
+        statement_descriptor: settings.statement_descriptor_after_trial.clone().filter(|_| bill.follows_trial(at.now)),
         status: Status::Draft,
         status_details: None,
         status_transitions: StatusTransitions::default(),
@@ -270,7 +287,8 @@ pub fn keep_draft(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Resul
     let balance = books.customer()?.balance;
     let due = due_after_balance(total, balance)?.due;
     // What could not be finalised as it was is tried again as it is now.
-    let again = invoice.auto_advance.then(|| invoice.finalizes_at(at.now));
+    let after = books.settings(invoice.livemode).invoice.finalize_after;
+    let again = invoice.auto_advance.then(|| invoice.finalizes_at(after, at.now));
     books
         .put(Invoice {
             amount_due: due,

@@ -193,6 +193,11 @@ impl Books {
         self.catalogue.endpoints.iter().any(|endpoint| endpoint.listens_to(livemode, kind))
     }
 
+    /// Whether an endpoint wants to hear of just these events, not of all there are.
+    pub fn is_named(&self, livemode: bool, kind: &str) -> bool {
+        self.catalogue.endpoints.iter().any(|endpoint| endpoint.names(livemode, kind))
+    }
+
     /// Whether an endpoint has yet to acknowledge an event.
     pub fn is_unheard(&self, event: &str) -> bool {
         self.unheard.contains(event)

@@ -6,7 +6,7 @@ use super::{
     balance_transaction::Kind,
     bill,
     collect::{self, intent_of},
-    finalize, follow,
+    dunning, finalize, follow,
     invoice::{BillingReason, Internal as InvoiceInternal, Invoice, Status as InvoiceStatus, UncollectibleReason},
     invoice_item::InvoiceItem,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus},
@@ -97,8 +97,7 @@ pub fn end_with_invoice(
         return end(books, id, CancellationReason::CancellationRequested, at);
     }
     stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
-    let auto_advance =
-        when == LastInvoice::Now || subscription.status != Status::Unpaid && subscription.pause_collection.is_none();
+    let auto_advance = when == LastInvoice::Now || dunning::collects(books, &subscription);
     let last = bill::draft_pending(books, &subscription, BillingReason::SubscriptionCycle, auto_advance, at)?;
     let mut ended = subscription.cancel(CancellationReason::CancellationRequested, at.now)?;
     ended.latest_invoice = last.clone().or(ended.latest_invoice);

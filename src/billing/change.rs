@@ -7,6 +7,7 @@ use super::{
     bill::{self, Bill},
     cancel::{self, busy},
     collect::{self, Collection},
+    dunning,
     edit::{self, Edit},
     finalize, follow,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
@@ -313,8 +314,7 @@ fn draft(
         spans,
         period: Period { start: began, end: at.now },
         cycle: None,
-        auto_advance: subscription.pause_collection.is_none()
-            && subscription.status != Status::Unpaid
+        auto_advance: dunning::collects(books, subscription)
             && (!charged || change.payment_behavior == PaymentBehavior::AllowIncomplete),
         currency: subscription.currency,
         include_pending_items: true,

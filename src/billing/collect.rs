@@ -8,7 +8,7 @@ use super::{
     invoice_payment::InvoicePayment,
     payment_intent::{Asker, PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
-    send, settle,
+    remind, send, settle,
     subscription::{CollectionMethod, Subscription},
 };
 
@@ -66,7 +66,10 @@ pub fn begin(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(),
             let collection = Collection { automatic: true, off_session: true, payment_method: None };
             collect(books, id, &collection, at)
         }
-        CollectionMethod::SendInvoice => send::send(books, id, at),
+        CollectionMethod::SendInvoice => {
+            send::send(books, id, at)?;
+            remind::sent(books, id, at)
+        }
     }
 }
 

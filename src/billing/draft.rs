@@ -10,6 +10,7 @@ use super::{
     invoice_item::InvoiceItem,
     payment_method::PaymentMethod,
     period::Period,
+    remind,
     shape::Patch,
     subscribe::check_payment_method,
     subscription::{CollectionMethod, Subscription},
@@ -74,7 +75,8 @@ pub fn create(books: &mut Books, new: NewInvoice, at: &mut Moment) -> Result<Id<
     let id = Id::new(&mut at.ids, customer.id.bucket());
     let items = if new.include_pending_items { waiting(books, &bill) } else { Vec::new() };
     let lines = items.iter().map(|item| line::of_invoice_item(item, &id, at)).collect();
-    let blank = bill::blank(id.clone(), &customer, &bill, lines, at)?;
+    let settings = &books.settings(customer.livemode).invoice;
+    let blank = bill::blank(id.clone(), &customer, &bill, lines, settings, at)?;
     let invoice = new.details.apply(books, blank, at.now)?;
     hold::announce(books, invoice, at);
     for item in items {
@@ -123,9 +125,10 @@ fn waiting(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
 /// Changes an invoice.
 pub fn update(books: &mut Books, id: &Id<Invoice>, details: Details, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.at_path(id)?.clone();
+    let advances = details.auto_advance == Some(true) && !invoice.auto_advance && invoice.status == Status::Open;
     let changed = details.apply(books, invoice, at.now)?;
     books.put(changed).tell("invoice.updated", at);
-    Ok(())
+    if advances { remind::sent(books, id, at) } else { Ok(()) }
 }
 
 impl Details {
@@ -138,7 +141,8 @@ impl Details {
         check_custom_fields(&self.custom_fields)?;
         let auto_advance = self.auto_advance.unwrap_or(invoice.auto_advance);
         let (collection_method, due_date) = self.terms(&invoice, now)?;
-        let automatically_finalizes_at = self.finalizes_at(&invoice, auto_advance, now)?;
+        let usual = invoice.finalizes_at(books.settings(invoice.livemode).invoice.finalize_after, now);
+        let automatically_finalizes_at = self.finalizes_at(&invoice, auto_advance, usual, now)?;
         let next_payment_attempt = match (invoice.status, collection_method) {
             (Status::Draft, CollectionMethod::ChargeAutomatically) => automatically_finalizes_at,
             (Status::Draft, CollectionMethod::SendInvoice) => None,
@@ -241,11 +245,12 @@ impl Details {
         }
     }
 
-    /// When a draft is finalised by itself: when the caller says, or about an hour after its creation.
+    /// When a draft is finalised by itself: when the caller says, or at the usual time.
     fn finalizes_at(
         &self,
         invoice: &Invoice,
         auto_advance: bool,
+        usual: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
         let invalid = |message: &str| Err(Refusal::invalid(message).param("automatically_finalizes_at"));
@@ -259,7 +264,7 @@ impl Details {
             }
             Some(time) => Ok(Some(time)),
             None if auto_advance && invoice.status == Status::Draft => {
-                Ok(invoice.automatically_finalizes_at.or_else(|| Some(invoice.finalizes_at(now))))
+                Ok(invoice.automatically_finalizes_at.or(Some(usual)))
             }
             None => Ok(None),
         }

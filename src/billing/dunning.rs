@@ -3,10 +3,11 @@
 use super::{
     Books, Id, Moment, Refusal, Resource as _, cancel,
     collect::{self, Collection, intent_of, resolve_payment_method},
-    follow,
     invoice::{Invoice, Status as InvoiceStatus, UncollectibleReason},
     payment_intent::{PaymentIntent, Status as IntentStatus},
-    settings, settle,
+    remind,
+    settings::{Final, LaterInvoices},
+    settle,
     subscription::{CancellationReason, CollectionMethod, Status, Subscription},
 };
 use crate::words;
@@ -40,9 +41,15 @@ impl FinalAction {
 /// Does what is due about an open invoice.
 pub fn due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?;
-    match invoice.next_attempt() {
-        attempt @ Some(_) if attempt == invoice.due() => retry(books, id, at),
-        Some(_) | None => follow::overdue(books, id, at),
+    let due = invoice.due();
+    if invoice.next_attempt().is_some_and(|time| Some(time) == due) {
+        retry(books, id, at)
+    } else if invoice.next_reminder().is_some_and(|time| Some(time) == due) {
+        remind::remind(books, id, at)
+    } else if invoice.deadline().is_some_and(|deadline| Some(deadline.at) == due) {
+        remind::give_up(books, id, at)
+    } else {
+        remind::overdue(books, id, at)
     }
 }
 
@@ -60,7 +67,7 @@ fn retry(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Ref
 }
 
 /// Whether the processor has it.
-fn is_under_way(intent: &PaymentIntent) -> bool {
+pub fn is_under_way(intent: &PaymentIntent) -> bool {
     intent.internal.attempt.is_some() || intent.status == IntentStatus::Processing
 }
 
@@ -96,8 +103,7 @@ pub fn conclude(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
     if !invoice.is_retried() || invoice.next_payment_attempt.is_some() {
         return Ok(());
     }
-    let settings::Final { invoice: of_invoice, subscription } =
-        books.settings(invoice.livemode).collection.final_action;
+    let Final { invoice: of_invoice, subscription } = books.settings(invoice.livemode).collection.final_action;
     give_up(books, id, subscription, at)?;
     match of_invoice {
         InvoiceAction::LeaveOpen => {}
@@ -130,7 +136,9 @@ pub fn give_up(books: &mut Books, id: &Id<Invoice>, action: FinalAction, at: &mu
             books
                 .put(Subscription { status: Status::Unpaid, ..subscription })
                 .tell("customer.subscription.updated", at);
-            cancel::stop_advancing(books, &id, &[InvoiceStatus::Draft], at);
+            if !books.get(&id).is_some_and(|subscription| collects(books, subscription)) {
+                cancel::stop_advancing(books, &id, &[InvoiceStatus::Draft], at);
+            }
             // Nothing of it is collected any more, however many attempts were left to the others.
             let of_it = |invoice: &&Invoice| invoice.subscription() == Some(&id) && invoice.is_retried();
             let others: Vec<Id<Invoice>> =
@@ -147,6 +155,18 @@ fn stop_trying(books: &mut Books, id: &Id<Invoice>, action: FinalAction, at: &mu
     let mut invoice = books.find(id, "invoice")?.clone();
     invoice.next_payment_attempt = None;
     invoice.internal.given_up = Some(action);
+    if invoice.collection_method == CollectionMethod::ChargeAutomatically {
+        invoice.internal.agenda = None;
+    }
     books.put(invoice).tell("invoice.updated", at);
     Ok(())
+}
+
+/// Whether the new invoices of a subscription are collected by themselves: not while collection is paused,
+/// and not while it is unpaid, unless its invoices are sent and the settings say so.
+pub fn collects(books: &Books, subscription: &Subscription) -> bool {
+    let sent = subscription.collection_method == CollectionMethod::SendInvoice;
+    let manual = &books.settings(subscription.livemode).collection.manual_collection;
+    let open = sent && manual.later_invoices == LaterInvoices::Open;
+    subscription.pause_collection.is_none() && (subscription.status != Status::Unpaid || open)
 }

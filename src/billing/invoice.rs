@@ -10,6 +10,7 @@ use super::{
     invoice_payment,
     noun::{By, Cell, Link, Target, boolean, filter, integer, null, one, text},
     payment_method::{self, PaymentMethod},
+    remind::Agenda,
     retry::Progress,
     shape::{Address, Inlined, Nothing, Null, Shipping},
     subscription::{self, CollectionMethod, Subscription},
@@ -197,6 +198,9 @@ pub struct Internal {
     /// How often it was tried again by itself, once it has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Progress>,
+    /// When its customer is reminded, and when that was no use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agenda: Option<Agenda>,
     /// No attempt will be made any more; what that did to the subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<FinalAction>,
@@ -400,7 +404,7 @@ impl Resource for Invoice {
     }
 
     /// A draft that advances by itself is finalised about an hour after it was made, one that is sent
-    /// becomes overdue, one that could not be charged is tried again. A payment under way is its
+    /// becomes overdue, one that could not be charged is tried again, of both the customer is reminded. A payment under way is its
     /// intent's, which is due on its own.
     fn due(&self) -> Option<Timestamp> {
         match self.status {
@@ -409,7 +413,8 @@ impl Resource for Invoice {
             }
             Status::Open => {
                 let overdue = self.due_date.filter(|_| !self.internal.overdue);
-                self.next_attempt().into_iter().chain(overdue).min()
+                let deadline = self.deadline().map(|deadline| deadline.at);
+                [self.next_attempt(), overdue, self.next_reminder(), deadline].into_iter().flatten().min()
             }
             Status::Draft | Status::Paid | Status::Uncollectible | Status::Void => None,
         }

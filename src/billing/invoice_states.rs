@@ -2,7 +2,7 @@
 
 use super::{
     Amount, Refusal, Timestamp,
-    invoice::{Invoice, Status, StatusDetails, StatusTransitions, Uncollectible, UncollectibleReason},
+    invoice::{Internal, Invoice, Status, StatusDetails, StatusTransitions, Uncollectible, UncollectibleReason},
 };
 
 impl Invoice {
@@ -16,6 +16,7 @@ impl Invoice {
             attempted: true,
             auto_advance: false,
             next_payment_attempt: None,
+            internal: Internal { asked: false, ..self.internal },
             status_details: None,
             status_transitions: StatusTransitions { paid_at: Some(now), ..self.status_transitions },
             ..self
@@ -97,10 +98,10 @@ impl Invoice {
         }
     }
 
-    /// When a draft that advances by itself is finalised: an hour after it was made; an older one at
-    /// once.
-    pub fn finalizes_at(&self, now: Timestamp) -> Timestamp {
-        self.created.plus_seconds(super::bill::DRAFT_SECONDS).max(now)
+    /// When a draft that advances by itself is finalised: so many seconds after it was made; an older
+    /// one at once.
+    pub fn finalizes_at(&self, after: i64, now: Timestamp) -> Timestamp {
+        self.created.plus_seconds(after).max(now)
     }
 
     /// Whether it can be paid, or the refusal to.

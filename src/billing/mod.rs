@@ -80,6 +80,7 @@ pub mod preview;
 pub mod processing;
 pub mod prorate;
 pub mod receive;
+pub mod remind;
 pub mod renew;
 pub mod repay;
 pub mod resume;
@@ -90,6 +91,7 @@ pub mod setup;
 pub mod smart;
 pub mod subscribe;
 pub mod trial;
+pub mod upcoming;
 
 pub use amount::Amount;
 pub use books::Books;

@@ -5,9 +5,11 @@ use super::{
     anchor::Span,
     bill::{self, Bill},
     cancel::{self, LastInvoice},
+    dunning,
     invoice::BillingReason,
     pause_collection,
     subscription::{Status, Subscription, TrialEndAnchor},
+    upcoming,
 };
 
 /// Moves a subscription into its next period and drafts the invoice for it, or ends it there when
@@ -18,15 +20,15 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
     if subscription.cancel_at.is_some_and(|cancel_at| cancel_at <= ended.end) {
         return cancel::end_with_invoice(books, id, LastInvoice::Draft, at);
     }
-    let (renewed, spans) = roll_over(books, subscription)?;
+    let (mut renewed, spans) = roll_over(books, subscription)?;
+    renewed.internal.upcoming = upcoming::planned(books, renewed.livemode);
     let bill = Bill {
         reason: BillingReason::SubscriptionCycle,
         subscription: Some(&renewed),
         spans,
         period: ended,
         cycle: Some(ended.end),
-        // An unpaid subscription keeps its drafts: nothing is collected until somebody asks.
-        auto_advance: renewed.status != Status::Unpaid && renewed.pause_collection.is_none(),
+        auto_advance: dunning::collects(books, &renewed),
         currency: renewed.currency,
         include_pending_items: true,
     };

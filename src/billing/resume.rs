@@ -13,6 +13,7 @@ use super::{
     period::Period,
     prorate::{self, ProrationBehavior},
     subscription::{BillingModeType, CollectionMethod, Status, Subscription},
+    upcoming,
 };
 use crate::words;
 
@@ -214,6 +215,7 @@ fn go_on(books: &mut Books, mut resumed: Subscription, status: Status, at: &mut 
     resumed.status = status;
     resumed.status_details = None;
     resumed.internal.resuming = None;
+    resumed.internal.upcoming = upcoming::planned(books, resumed.livemode);
     books.put(resumed);
     if status == Status::Active {
         books.tell_beside(&id, "customer.subscription.resumed", at);

@@ -27,6 +27,7 @@ use super::{
         Item, PaymentSettings, Status, Subscription, Tag, TrialSettings,
     },
     trial::TrialWanted,
+    upcoming,
 };
 use crate::words;
 
@@ -114,6 +115,7 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
     }
     let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
     let mut subscription = blank(&customer, wanted, &begun, currency, at).ending(wanted.cancel_at, at.now);
+    subscription.internal.upcoming = upcoming::planned(books, subscription.livemode);
     subscription.internal.billed = begins_free(books, &subscription, &begun)?;
     (subscription.internal.only_if_paid, subscription.internal.set_currency) =
         (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete, customer.currency.is_none());

@@ -24,6 +24,7 @@ use super::{
     setup_intent::{self, SetupIntent},
     shape::{Inlined, Nothing, Null},
     test_clock::{self, TestClock},
+    upcoming::Upcoming,
 };
 use crate::words;
 
@@ -188,6 +189,9 @@ pub struct Internal {
     /// A price above zero has been billed before: becoming paid again does not restart the cycle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_paid: bool,
+    /// How many days ahead its next invoice is told of, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upcoming: Option<Upcoming>,
     /// A change that waits for its payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<Held>>,
@@ -385,10 +389,9 @@ impl Resource for Subscription {
         match self.status {
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
                 let expiry = self.pending_update.as_ref().map(|pending| pending.expires_at);
-                [renewal, self.cancel_at, self.collection_resumes_at(), self.trial_notice_at(), expiry]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                let notices = [self.trial_notice_at(), self.upcoming_at()];
+                let changes = [renewal, self.cancel_at, self.collection_resumes_at(), expiry];
+                changes.into_iter().chain(notices).flatten().min()
             }
             Status::Incomplete => Some(self.created.plus_seconds(INCOMPLETE_WINDOW_SECONDS)),
             Status::Paused => {

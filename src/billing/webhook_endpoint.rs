@@ -96,6 +96,11 @@ impl WebhookEndpoint {
             && self.status == Status::Enabled
             && self.enabled_events.iter().any(|wanted| wanted == "*" || wanted == event_type)
     }
+
+    /// The same, but asked for by its own name.
+    pub fn names(&self, livemode: bool, event_type: &str) -> bool {
+        self.listens_to(livemode, event_type) && self.enabled_events.iter().any(|wanted| wanted == event_type)
+    }
 }
 
 impl Resource for WebhookEndpoint {

@@ -12,12 +12,13 @@ use dunlin::billing::{
     answer::{Answer, Decline},
     books::Catalogue,
     charge::{Charge, RiskLevel, Status as ChargeStatus},
+    dunning::{FinalAction, InvoiceAction},
     id::Ids,
     invoice::{Invoice, Status},
     invoice_line::Line,
     invoice_payment::InvoicePayment,
     payment_intent::PaymentIntent,
-    settings::Settings,
+    settings::{Final, Retries, RetryMode, Settings, Window},
     settle,
     subscribe::{self, NewItem, NewSubscription},
     subscription::Subscription,
@@ -111,8 +112,13 @@ fn settle_all(books: &mut Books, declining: u8, at: &mut Moment) -> bool {
 }
 
 /// Lives from the start to the last of these times, stopping at each.
-fn live(start: i64, (interval, count): (&str, i64), cents: i64, declining: u8, stops: &[i64]) -> Books {
-    let mut books = open(interval, count, cents);
+fn live(start: i64, cycle: (&str, i64), cents: i64, declining: u8, stops: &[i64]) -> Books {
+    live_with(Settings::default(), start, cycle, cents, declining, stops)
+}
+
+/// The same with these settings.
+fn live_with(settings: Settings, start: i64, cycle: (&str, i64), cents: i64, declining: u8, stops: &[i64]) -> Books {
+    let mut books = open_with(cycle, cents, settings);
     let mut at = at(start);
     subscribe(&mut books, &mut at);
     settle_all(&mut books, 0, &mut at);
@@ -158,6 +164,23 @@ fn lines(invoice: &Invoice) -> Vec<Value> {
     invoice.lines.data.iter().map(said).collect()
 }
 
+/// Ways to collect.
+fn any_settings() -> impl Strategy<Value = Settings> {
+    let modes = prop_oneof![Just(RetryMode::Smart), Just(RetryMode::Custom), Just(RetryMode::Off)];
+    let windows = prop_oneof![Just(Window::OneWeek), Just(Window::TwoWeeks), Just(Window::TwoMonths)];
+    let actions = prop_oneof![Just(FinalAction::Cancel), Just(FinalAction::PastDue), Just(FinalAction::Unpaid)];
+    let invoices = prop_oneof![Just(InvoiceAction::LeaveOpen), Just(InvoiceAction::Uncollectible)];
+    let numbers = (1_i64..=8, prop::collection::vec(1_i64..30, 1..=3), prop::option::of(1_i64..=45));
+    (modes, windows, actions, invoices, numbers).prop_map(|(mode, window, subscription, invoice, numbers)| {
+        let mut settings = Settings::default();
+        let (max_attempts, days, upcoming_days) = numbers;
+        settings.collection.retries = Retries { days, max_attempts, mode, window };
+        settings.collection.final_action = Final { invoice, subscription };
+        settings.invoice.upcoming_days = upcoming_days;
+        settings
+    })
+}
+
 fn any_cycle() -> impl Strategy<Value = (&'static str, i64)> {
     prop_oneof![Just(("month", 1)), Just(("month", 3)), Just(("week", 1)), Just(("day", 10)), Just(("year", 1))]
 }
@@ -169,6 +192,7 @@ proptest! {
     fn one_leap_is_many_steps(
         start in 1_500_000_000_i64..1_900_000_000,
         cycle in any_cycle(),
+        settings in any_settings(),
         declining in 0_u8..8,
         mut steps in prop::collection::vec(0_i64..400 * 86_400, 0..12),
     ) {
@@ -176,8 +200,30 @@ proptest! {
         steps.sort_unstable();
         let mut stops: Vec<i64> = steps.into_iter().map(|step| start + step).collect();
         stops.push(end);
-        let leap = facts(live(start, cycle, 1999, declining, &[end]));
-        prop_assert_eq!(leap, facts(live(start, cycle, 1999, declining, &stops)));
+        let leap = facts(live_with(settings.clone(), start, cycle, 1999, declining, &[end]));
+        prop_assert_eq!(leap, facts(live_with(settings, start, cycle, 1999, declining, &stops)));
+    }
+
+    /// However it is collected: every debt comes to an end, and what was cancelled is left alone.
+    #[test]
+    fn dunning_ends(
+        start in 1_500_000_000_i64..1_900_000_000,
+        cycle in any_cycle(),
+        settings in any_settings(),
+        declining in 1_u8..=8,
+    ) {
+        let end = start + 400 * 86_400;
+        let most = settings.collection.retries.max_attempts.max(3) + 1;
+        let books = live_with(settings, start, cycle, 1999, declining, &[end]);
+        for invoice in books.all::<Invoice>() {
+            prop_assert!(invoice.attempt_count <= most);
+            prop_assert!(invoice.next_payment_attempt.is_none_or(|next| next.unix_seconds() > end));
+        }
+        let (_, told) = books.into_changes().unwrap();
+        let ended = told.iter().find(|told| told.kind == "customer.subscription.deleted").map(|told| told.created);
+        // What was being asked at that moment is still answered.
+        let after = told.iter().filter(|told| ended.is_some_and(|ended| told.created > ended));
+        prop_assert_eq!(after.map(|told| told.kind).collect::<Vec<_>>(), Vec::<&str>::new());
     }
 
     #[test]

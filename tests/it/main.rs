@@ -26,6 +26,7 @@ mod payments;
 mod pending_updates;
 mod processing;
 mod refunds;
+mod reminders;
 mod resuming;
 mod sequences;
 mod settings;

@@ -5,7 +5,7 @@ use std::process::Command;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{House, KEY, PUBLISHABLE_KEY, binary};
+use crate::support::{House, KEY, PUBLISHABLE_KEY, at, binary};
 
 const PATH: &str = "/v1/dunlin/settings";
 
@@ -108,6 +108,15 @@ async fn the_command_line_does_the_same() {
     let (done, _, said) = run(&["set", "collection.retries.days.0=99"]);
     assert!(!done);
     assert_eq!(said, "dunlin: collection[retries][days][0]: This value must be less than or equal to 60.\n");
+    // Another process decides by it at once.
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    house.subscribe(&customer, &price).await;
+    house.default_card(&customer, "pm_card_chargeCustomerFail").await;
+    house.advance_wall("2027-02-01T00:00:00Z").await;
+    house.advance_wall("2027-02-01T01:00:00Z").await;
+    let owed = house.list(&format!("/v1/invoices?customer={customer}")).await.remove(0);
+    assert_eq!(owed["next_payment_attempt"], at("2027-02-04T01:00:00Z"));
     // The modes have settings of their own.
     assert!(run(&["set", "--live", "invoice.upcoming_days=7"]).0);
     assert_eq!(house.get(PATH).await.ok(), settings);

@@ -79,8 +79,13 @@ impl Books {
     /// Tells an event about the legacy view of a price.
     pub fn tell_plan(&mut self, id: &Id<Price>, kind: &'static str, at: &mut Moment) {
         let Some(plan) = self.image(id).map(|price| price::as_plan(&price)) else { return };
-        let Some(livemode) = self.price(id).map(|price| price.livemode) else { return };
-        let Ok(object) = to_raw_value(&plan) else { return };
+        self.tell_value(id, kind, &plan, at);
+    }
+
+    /// Tells an event that belongs to a document, and shows something else.
+    pub fn tell_value<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, value: &Value, at: &mut Moment) {
+        let Some(livemode) = self.get(id).map(Resource::livemode) else { return };
+        let Ok(object) = to_raw_value(value) else { return };
         let (about, event) = (id.to_string(), at.ids.next(event::NOUN.prefix, id.bucket()));
         let (sequence, object) = (self.next_sequence_of(&about), object.into());
         self.told.push(Told { id: event, created: at.now, kind, livemode, about, sequence, object, previous: None });
