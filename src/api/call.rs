@@ -208,6 +208,11 @@ impl Call {
         Ok(Said(Answered { status: 200, body, repeats: None }))
     }
 
+    /// The parameters of a noun's list: its filters and the place in it.
+    pub fn list_params(&self, noun: &Noun) -> Result<filter::ListParams, Refusal> {
+        filter::read(noun, &self.form)
+    }
+
     /// Answers with a page of a noun's list.
     pub async fn list(&self, noun: &'static Noun) -> Reply {
         self.list_where(noun, Vec::new()).await
@@ -284,7 +289,8 @@ impl Call {
         self.envelope(&page, has_more)
     }
 
-    fn envelope(&self, data: &[Value], has_more: bool) -> Reply {
+    /// A page of values, as lists are answered.
+    pub fn envelope(&self, data: &[Value], has_more: bool) -> Reply {
         let list = json!({"object": "list", "data": data, "has_more": has_more, "url": self.path});
         Ok(Said(Answered { status: 200, body: speak::text(&list)?, repeats: None }))
     }

@@ -9,6 +9,8 @@ pub mod call;
 pub mod charges;
 pub mod credit_notes;
 pub mod customers;
+pub mod deliveries;
+pub mod endpoint_settings;
 pub mod events;
 pub mod health;
 pub mod intents;
@@ -78,6 +80,8 @@ pub fn router(house: House, pages: Router) -> Router {
         .merge(charges::routes())
         .merge(credit_notes::routes())
         .merge(customers::routes())
+        .merge(deliveries::routes())
+        .merge(endpoint_settings::routes())
         .merge(events::routes())
         .merge(invoice_items::routes())
         .merge(invoices::routes())

@@ -10,6 +10,7 @@ use super::{
     reply::Reply,
 };
 use crate::{
+    address,
     billing::{
         Id, MetadataPatch, Refusal, event_types,
         id::Bucket,
@@ -39,16 +40,22 @@ struct Create {
     connect: Option<Unsupported>,
 }
 
-/// An absolute http or https address with a host.
-fn check_url(url: &str, livemode: bool) -> Result<(), Refusal> {
+/// An absolute http or https address with a host; in live mode https, and on the public internet as far
+/// as can be said before its name is resolved.
+fn check_url(call: &Call, url: &str) -> Result<(), Refusal> {
     let parsed = Url::parse(url).ok().filter(Url::has_host);
     let Some(parsed) = parsed.filter(|url| matches!(url.scheme(), "http" | "https")) else {
         return Err(Refusal::invalid("Not a valid URL").code("url_invalid").param("url"));
     };
-    if livemode && parsed.scheme() != "https" {
-        return Err(Refusal::invalid("Invalid URL: webhook endpoints in live mode must use https.")
-            .code("url_invalid")
-            .param("url"));
+    let wrong = |message: &str| Err(Refusal::invalid(message).code("url_invalid").param("url"));
+    if call.livemode() && parsed.scheme() != "https" {
+        return wrong("Invalid URL: webhook endpoints in live mode must use https.");
+    }
+    let is_private =
+        |host: &str| host == "localhost" || address::literal(host).is_some_and(|it| !address::is_public(it));
+    let must_be_public = call.livemode() && !call.house.engine.webhooks.allow_private;
+    if must_be_public && parsed.host_str().is_some_and(is_private) {
+        return wrong("Invalid URL: URL must be publicly accessible.");
     }
     Ok(())
 }
@@ -72,14 +79,14 @@ async fn create(call: Call) -> Reply {
     let livemode = call.livemode();
     let url = params.url.ok_or_else(|| Refusal::missing("url"))?;
     let events = params.enabled_events.ok_or_else(|| Refusal::missing("enabled_events"))?;
-    check_url(&url, livemode)?;
+    check_url(&call, &url)?;
     check_events(&events)?;
     if let Some(version) = &params.api_version {
         version::check(Some(version)).map_err(|refusal| refusal.param("api_version"))?;
     }
     let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
         let id: Id<WebhookEndpoint> = Id::new(&mut at.ids, Bucket::SHARED);
-        let secret = format!("whsec_{}", at.ids.secret(43));
+        let secret = WebhookEndpoint::new_secret(at);
         books.put(WebhookEndpoint {
             id: id.clone(),
             object: Tag::WebhookEndpoint,
@@ -115,7 +122,7 @@ struct Update {
 
 async fn update(At(id): At<String>, call: Call) -> Reply {
     let params: Update = call.params()?;
-    params.url.iter().try_for_each(|url| check_url(url, call.livemode()))?;
+    params.url.iter().try_for_each(|url| check_url(&call, url))?;
     params.enabled_events.iter().try_for_each(|events| check_events(events))?;
     let id: Id<WebhookEndpoint> = Id::given(id);
     let mut needs = Needs::default();

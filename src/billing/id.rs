@@ -117,6 +117,14 @@ impl Ids {
     }
 }
 
+/// When an id was made, unless somebody chose it.
+pub fn made_at(id: &str) -> Option<Timestamp> {
+    let unique = id.get(id.len().checked_sub(UNIQUE_CHARACTERS + 2)?..)?.get(..UNIQUE_CHARACTERS)?;
+    let digit = |byte: u8| BASE62.iter().position(|known| *known == byte).and_then(|place| u128::try_from(place).ok());
+    let value = unique.bytes().try_fold(0_u128, |value, byte| value.checked_mul(62)?.checked_add(digit(byte)?))?;
+    i64::try_from((value >> 80) / 1000).ok().map(Timestamp::new)
+}
+
 /// An id for a request.
 pub fn request_id(ids: &mut Ids) -> String {
     let id = ids.next("", Bucket::SHARED);
@@ -223,6 +231,15 @@ mod tests {
         let mut ids = Ids::new(1_700_000_000_000 * TICKS_PER_MILLISECOND, [7; 32]);
         let made: Vec<String> = (0..10_000).map(|_| ids.next("evt_", Bucket(9))).collect();
         assert!(made.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn an_id_knows_when_it_was_made() {
+        let id = Ids::new(1_700_000_000_999 * TICKS_PER_MILLISECOND, [7; 32]).next("evt_", Bucket(61));
+        assert_eq!(made_at(&id), Some(Timestamp::new(1_700_000_000)));
+        for other in ["", "evt_1", "evt_ä23456789012345678901234", "evt_zzzzzzzzzzzzzzzzzzzzzzzz"] {
+            assert_eq!(made_at(other), None, "{other}");
+        }
     }
 
     #[test]

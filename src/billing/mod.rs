@@ -58,6 +58,7 @@ pub mod change;
 pub mod collect;
 pub mod confirm;
 pub mod credit;
+pub mod delivery;
 pub mod draft;
 pub mod dunning;
 pub mod edit;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Metadata, Noun, Resource, Timestamp,
+    Id, Metadata, Moment, Noun, Resource, Timestamp,
     noun::{Cell, boolean},
     shape::Null,
 };
@@ -91,6 +91,10 @@ impl Internal {
 }
 
 impl WebhookEndpoint {
+    pub fn new_secret(at: &mut Moment) -> String {
+        format!("whsec_{}", at.ids.secret(43))
+    }
+
     pub fn listens_to(&self, livemode: bool, event_type: &str) -> bool {
         self.livemode == livemode
             && self.status == Status::Enabled

@@ -6,6 +6,7 @@
 pub mod books;
 pub mod close;
 pub mod delivery;
+pub mod delivery_log;
 pub mod due;
 pub mod events;
 pub mod idempotency;

@@ -182,7 +182,7 @@ async fn multiply(database_url: &str) {
     execute(database_url, &copies).await;
 }
 
-async fn post(client: &Client, url: &str, path: &str, form: &str) -> Value {
+pub async fn post(client: &Client, url: &str, path: &str, form: &str) -> Value {
     let request = client.post(format!("{url}{path}")).bearer_auth(KEY);
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
     let response = request.send().await.unwrap();
@@ -192,7 +192,7 @@ async fn post(client: &Client, url: &str, path: &str, form: &str) -> Value {
     body
 }
 
-async fn get(client: &Client, url: &str, path: &str) -> Value {
+pub async fn get(client: &Client, url: &str, path: &str) -> Value {
     let response = client.get(format!("{url}{path}")).bearer_auth(KEY).send().await.unwrap();
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
