@@ -165,7 +165,8 @@ fn request_id(house: &House) -> String {
     id::request_id(&mut id::Ids::new(house.engine.clock.ticks(), seed))
 }
 
-async fn unrecognized(request: Request) -> Problem {
+/// There is nothing at this address.
+pub async fn unrecognized(request: Request) -> Problem {
     let (method, path) = (request.method(), request.uri().path());
     Problem::from(
         Refusal::invalid(format!(

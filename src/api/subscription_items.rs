@@ -7,8 +7,12 @@ use serde_json::Value;
 use super::{
     House,
     call::{At, Call, not_found},
+    prices::InlinePrice,
     reply::{Problem, Reply},
-    subscriptions::items::{self, refuse_clear_usage},
+    subscriptions::{
+        extras::priced,
+        items::{self, refuse_clear_usage},
+    },
 };
 use crate::{
     billing::{
@@ -72,6 +76,7 @@ struct Create {
     payment_behavior: Option<PaymentBehavior>,
     plan: Option<Id<Price>>,
     price: Option<Id<Price>>,
+    price_data: Option<InlinePrice>,
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     quantity: Option<i64>,
@@ -79,23 +84,32 @@ struct Create {
     billing_thresholds: Option<Unsupported>,
     current_trial: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    price_data: Option<Unsupported>,
     tax_rates: Option<Unsupported>,
 }
 
 async fn create(call: Call) -> Reply {
     let params: Create = call.params()?;
     let subscription = params.subscription.ok_or_else(|| Refusal::missing("subscription"))?;
-    let price = params.price.or(params.plan).ok_or_else(|| Refusal::missing("price"))?;
-    let add = Act::Add { price, quantity: params.quantity, metadata: params.metadata.initial()? };
-    let change = change_of(add, params.payment_behavior, params.proration_behavior, params.proration_date, None);
     let mut reader = call.house.engine.store.reader().await?;
     let known = read::find(&mut reader, &NOUN, subscription.as_str(), call.livemode()).await?;
     drop(reader);
     if known.is_none() {
         return Err(Refusal::no_such(NOUN.name, subscription.as_str()).param("subscription").into());
     }
-    change_item(&call, subscription, change, |added| added.ok_or_else(unsaid)).await
+    let metadata = params.metadata.initial()?;
+    let price = PriceParams { named: params.price.or(params.plan), data: params.price_data };
+    if price.is_absent() {
+        return Err(Refusal::missing("price").into());
+    }
+    let wanted = Wanted {
+        price,
+        change: change_of(params.payment_behavior, params.proration_behavior, params.proration_date, None),
+    };
+    let add = move |price: Option<Id<Price>>| {
+        let price = price.ok_or_else(|| Refusal::missing("price"))?;
+        Ok(Act::Add { price, quantity: params.quantity, metadata })
+    };
+    change_item(&call, subscription, wanted, add, |added| added.ok_or_else(unsaid)).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -106,6 +120,7 @@ struct Update {
     payment_behavior: Option<PaymentBehavior>,
     plan: Option<Id<Price>>,
     price: Option<Id<Price>>,
+    price_data: Option<InlinePrice>,
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     quantity: Option<i64>,
@@ -113,23 +128,25 @@ struct Update {
     billing_thresholds: Option<Unsupported>,
     current_trial: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    price_data: Option<Unsupported>,
     tax_rates: Option<Unsupported>,
 }
 
 async fn update(At(id): At<String>, call: Call) -> Reply {
     let params: Update = call.params()?;
     let id: Id<Item> = Id::given(id);
-    let edit = Act::Edit {
-        id: id.clone(),
-        price: params.price.or(params.plan),
-        quantity: params.quantity,
-        metadata: params.metadata,
-    };
-    let change =
-        change_of(edit, params.payment_behavior, params.proration_behavior, params.proration_date, params.off_session);
     let subscription = subscription_of(&call, &id).await?;
-    change_item(&call, subscription, change, move |_| Ok(id)).await
+    let wanted = Wanted {
+        price: PriceParams { named: params.price.or(params.plan), data: params.price_data },
+        change: change_of(
+            params.payment_behavior,
+            params.proration_behavior,
+            params.proration_date,
+            params.off_session,
+        ),
+    };
+    let item = id.clone();
+    let edit = move |price| Ok(Act::Edit { id: item, price, quantity: params.quantity, metadata: params.metadata });
+    change_item(&call, subscription, wanted, edit, move |_| Ok(id)).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -145,10 +162,11 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
     let params: Delete = call.params()?;
     refuse_clear_usage(params.clear_usage, "clear_usage".to_owned())?;
     let id: Id<Item> = Id::given(id);
-    let remove = Act::Remove { id: id.clone() };
-    let change = change_of(remove, params.payment_behavior, params.proration_behavior, params.proration_date, None);
+    let mut change = change_of(params.payment_behavior, params.proration_behavior, params.proration_date, None);
+    change.items = vec![ItemChange { param: String::new(), act: Act::Remove { id: id.clone() } }];
     let subscription = subscription_of(&call, &id).await?;
-    let verb = Decision::new(Owner::of(&subscription), needs(&subscription, &change), move |books, at| {
+    let needs = Needs { invoices_of: Some(subscription.clone()), ..Needs::default() };
+    let verb = Decision::new(Owner::of(&subscription), needs, move |books, at| {
         change_of_items(books, &subscription, &change, at)?;
         let refused = items::refused_unless_paid(books, &subscription);
         Ok(Subject { noun: &ITEM_NOUN, id: id.to_string(), ..Subject::deleted(&subscription) }.unless_declined(refused))
@@ -156,22 +174,45 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
     call.run(&ITEM_NOUN, verb).await
 }
 
+/// The price that an item is to have: one that is named, or one that is made for it.
+#[derive(Clone, Debug)]
+struct PriceParams {
+    named: Option<Id<Price>>,
+    data: Option<InlinePrice>,
+}
+
+impl PriceParams {
+    fn is_absent(&self) -> bool {
+        self.named.is_none() && self.data.is_none()
+    }
+
+    fn made(self, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Option<Id<Price>>, Refusal> {
+        if self.is_absent() {
+            return Ok(None);
+        }
+        priced(self.named, self.data, "", books, livemode, at).map(Some)
+    }
+}
+
+/// A change of one item, but for the price that it is yet to be given.
+#[derive(Clone, Debug)]
+struct Wanted {
+    price: PriceParams,
+    change: Change,
+}
+
 fn change_of(
-    act: Act,
     payment_behavior: Option<PaymentBehavior>,
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     off_session: Option<bool>,
 ) -> Change {
     Change {
-        items: vec![ItemChange { param: String::new(), act }],
-        restart: false,
-        trial_end: None,
         proration_behavior: proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
         proration_date,
         payment_behavior: payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
         off_session: off_session.unwrap_or(false),
-        metadata: MetadataPatch::Keep,
+        ..Change::default()
     }
 }
 
@@ -187,11 +228,18 @@ async fn subscription_of(call: &Call, id: &Id<Item>) -> Result<Id<Subscription>,
 async fn change_item(
     call: &Call,
     id: Id<Subscription>,
-    wanted: Change,
+    wanted: Wanted,
+    act: impl FnOnce(Option<Id<Price>>) -> Result<Act, Refusal> + Clone + Send,
     which: impl FnOnce(Option<Id<Item>>) -> Result<Id<Item>, Refusal> + Clone + Send,
 ) -> Reply {
-    let verb = Decision::new(Owner::of(&id), needs(&id, &wanted), move |books, at| {
-        let known = change_of_items(books, &id, &wanted, at)?;
+    let livemode = call.livemode();
+    let mut needs = Needs { invoices_of: Some(id.clone()), ..Needs::default() };
+    needs.prices.extend(wanted.price.named.clone());
+    wanted.price.data.iter().for_each(|data| needs.document(&data.product));
+    let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        let price = wanted.price.made(books, livemode, at)?;
+        let items = vec![ItemChange { param: String::new(), act: act(price)? }];
+        let known = change_of_items(books, &id, &Change { items, ..wanted.change }, at)?;
         let after = books.at_path(&id)?;
         let items = after.internal.held.as_ref().map_or(&after.items.data, |held| &held.becomes.items);
         let added = items.iter().find(|item| known.iter().all(|known| *known != item.id));
@@ -200,12 +248,6 @@ async fn change_item(
         Ok(Subject::part(&id, &ITEM_NOUN, item.as_str()).unless_declined(refused))
     });
     call.run(&ITEM_NOUN, verb).await
-}
-
-fn needs(id: &Id<Subscription>, wanted: &Change) -> Needs {
-    let mut needs = Needs { invoices_of: Some(id.clone()), ..Needs::default() };
-    items::need_prices(&wanted.items, &mut needs);
-    needs
 }
 
 /// The items there were before the change.

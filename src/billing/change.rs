@@ -9,6 +9,8 @@ use super::{
     collect::{self, Collection},
     dunning,
     edit::{self, Edit},
+    end_date::{self, CancelAt},
+    extra::{self, NewExtra},
     finalize, follow,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     invoice_item::InvoiceItem,
@@ -17,18 +19,23 @@ use super::{
     period::Period,
     price::Price,
     prorate::{self, ProrationBehavior},
+    shape::Patch,
     subscribe::{PaymentBehavior, wait_for_client},
     subscription::{BillingModeType, CollectionMethod, Item, Status, Subscription},
-    trial::{self, TrialChange, TrialEnd},
+    trial::{self, TrialChange, TrialWanted},
 };
 
 /// What a caller wants to be different.
 #[derive(Clone, Debug)]
 pub struct Change {
     pub items: Vec<ItemChange>,
+    /// One-off items, for the invoice that is due at once or the next one.
+    pub extras: Vec<NewExtra>,
     /// Whether a new period begins now (`billing_cycle_anchor`).
     pub restart: bool,
-    pub trial_end: Option<TrialEnd>,
+    /// Another end of the subscription, or none (`cancel_at`).
+    pub end: Patch<CancelAt>,
+    pub trial: TrialWanted,
     pub proration_behavior: ProrationBehavior,
     pub proration_date: Option<Timestamp>,
     pub payment_behavior: PaymentBehavior,
@@ -41,8 +48,10 @@ impl Default for Change {
     fn default() -> Self {
         Change {
             items: Vec::new(),
+            extras: Vec::new(),
             restart: false,
-            trial_end: None,
+            end: Patch::Keep,
+            trial: TrialWanted::default(),
             proration_behavior: ProrationBehavior::CreateProrations,
             proration_date: None,
             payment_behavior: PaymentBehavior::AllowIncomplete,
@@ -66,8 +75,8 @@ pub enum Act {
     Remove { id: Id<Item> },
 }
 
-/// A change, worked out: its prorations and the draft that is due at once are in the books, the
-/// subscription is as it was.
+/// A change, worked out: its prorations and the draft that is due at once are in the books. Of the
+/// subscription nothing has changed but the end that it was given.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub becomes: Becomes,
@@ -141,11 +150,16 @@ pub fn open(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result
 
 /// Works a change out.
 pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut Moment) -> Result<Plan, Refusal> {
+    check_status(books.find(id, "subscription")?)?;
+    let waiting: Vec<Id<InvoiceItem>> = books.all::<InvoiceItem>().map(|item| item.id.clone()).collect();
+    if change.end != Patch::Keep {
+        end_date::set(books, id, change.end.clone().given(), change.proration_behavior, at)?;
+    }
     let subscription = books.find(id, "subscription")?.clone();
-    check_status(&subscription)?;
     let time = proration_time(&subscription, change, at.now)?;
     let edits = edit::edits(books, &subscription, &change.items, at)?;
-    let trial = TrialChange::of(&subscription, change.trial_end, change.restart, at.now)?;
+    let prices = edits.iter().filter_map(|edit| books.price(&edit.new.as_ref()?.price));
+    let trial = TrialChange::of(&subscription, change.trial.change(prices, at.now)?, change.restart, at.now)?;
     let restarts = match trial {
         Some(TrialChange::Ends | TrialChange::Begins(_)) => true,
         Some(TrialChange::Moves(_)) => false,
@@ -175,7 +189,6 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
     if trial == Some(TrialChange::Ends) {
         becomes.billed.clear();
     }
-    let waiting: Vec<Id<InvoiceItem>> = books.all::<InvoiceItem>().map(|item| item.id.clone()).collect();
     // What was free is not given back.
     let touched = |edit: &&Edit| trial != Some(TrialChange::Ends) && (edit.changed || restarts);
     for edit in edits.iter().filter(touched) {
@@ -200,6 +213,9 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
     }
     if let Some(TrialChange::Moves(end)) = trial {
         becomes.items.iter_mut().for_each(|item| item.current_period_end = end);
+    }
+    for (index, extra) in change.extras.iter().enumerate() {
+        extra::add(books, &becoming(subscription.clone(), becomes.clone()), extra, index, at)?;
     }
     let made: Vec<InvoiceItem> =
         books.all::<InvoiceItem>().filter(|item| !waiting.contains(&item.id)).cloned().collect();
@@ -320,20 +336,23 @@ fn draft(
         include_pending_items: true,
     };
     let mut pending = bill::pending_items(books, &bill);
+    let is_made = |item: &InvoiceItem| made.iter().any(|one| one.id == item.id);
     if becomes.trial.is_some_and(|trial| trial.status == Status::Trialing)
         && change.proration_behavior != ProrationBehavior::AlwaysInvoice
     {
-        // A trial costs nothing; what it interrupts is given back by the invoice that follows it.
-        pending.clear();
+        // A trial costs nothing but what is bought with it; what it interrupts is given back by the invoice
+        // that follows it.
+        pending.retain(|item| is_made(item) && !item.proration);
     }
     match change.payment_behavior {
         // What is dropped with an unpaid change must not take other items with it.
         PaymentBehavior::ErrorIfIncomplete | PaymentBehavior::PendingIfIncomplete => {
-            pending.retain(|item| made.iter().any(|one| one.id == item.id));
+            pending.retain(is_made);
         }
         PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete => {
             if !restarts && subscription.billing_mode.kind == BillingModeType::Classic {
-                pending.retain(|item| item.proration && item.subscription() == Some(&subscription.id));
+                let is_its = |item: &InvoiceItem| item.proration && item.subscription() == Some(&subscription.id);
+                pending.retain(|item| is_made(item) || is_its(item));
             }
         }
     }

@@ -73,6 +73,7 @@ pub mod invoice_states;
 pub mod itemize;
 pub mod items;
 pub mod lines;
+pub mod migrate;
 pub mod network;
 pub mod pause;
 pub mod pause_collection;

@@ -4,12 +4,21 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Books, Id, Moment, Refusal, Resource as _, Timestamp, advance, bill,
+    Books, Currency, Id, Moment, Refusal, Resource as _, Timestamp, advance,
+    bill::{self, Bill},
+    cancel::{self, LastInvoice},
     change::{self, Change},
+    customer::Customer,
     end_date,
-    invoice::{Internal, Invoice, Status, StatusTransitions},
+    invoice::{BillingReason, Internal, Invoice, Status, StatusTransitions},
+    invoice_item::InvoiceItem,
+    itemize::{self, Edit, NewItem},
+    migrate,
+    pause::{self, Pausing},
+    period::Period,
+    resume::{self, Resumption},
     subscribe::{self, NewSubscription},
-    subscription::Subscription,
+    subscription::{BillingMode, Subscription},
 };
 use crate::words;
 
@@ -23,32 +32,88 @@ words!(
     }
 );
 
-/// What is asked: a subscription there is, with or without a change.
+/// What is asked: a subscription there is, with or without something done to it.
 #[derive(Clone, Debug)]
 pub struct Ahead {
     pub subscription: Id<Subscription>,
-    pub change: Option<Change>,
+    pub billing_mode: Option<BillingMode>,
     pub cancel_at_period_end: Option<bool>,
+    pub change: Option<Change>,
+    /// What ends its cycle now, or begins it again.
+    pub turn: Option<Turn>,
+    pub items: Vec<PreviewItem>,
     pub mode: Mode,
+}
+
+/// Something done at once that has an invoice of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    /// With what is unused given back, or not.
+    Cancel {
+        prorate: bool,
+    },
+    Pause(Pausing),
+    Resume(Resumption),
+}
+
+/// An invoice item that is there for the preview only: a new one, or one that waits already, changed.
+#[derive(Clone, Debug)]
+pub struct PreviewItem {
+    pub id: Option<Id<InvoiceItem>>,
+    pub edit: Edit,
+}
+
+impl Ahead {
+    /// Nothing but what comes next.
+    pub fn of(subscription: Id<Subscription>) -> Ahead {
+        Ahead {
+            subscription,
+            billing_mode: None,
+            cancel_at_period_end: None,
+            change: None,
+            turn: None,
+            items: Vec::new(),
+            mode: Mode::Next,
+        }
+    }
 }
 
 /// More steps than lie between two invoices.
 const MAXIMUM_STEPS: usize = 50;
+const MAXIMUM_ITEMS: usize = 250;
 
-/// The next invoice of a subscription, as the draft that it will be: that of the change itself, when
-/// it has one, and otherwise that of the next period.
+/// The next invoice of a subscription, as the draft that it will be: that of what is done to it, when
+/// that has one, and otherwise that of the next period.
 pub fn ahead(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
     let id = &wanted.subscription;
-    change::open(books, id, at)?;
+    if change::open(books, id, at)?.status.is_terminal() {
+        return Err(none("subscription", id.as_str()));
+    }
+    if let Some(mode) = &wanted.billing_mode {
+        migrate::migrate(books, id, mode.clone(), at)?;
+    }
+    let items = wait(books, &wanted.items, at)?;
+    let invoice = match wanted.turn {
+        Some(turn) => of_turn(books, id, turn, at)?,
+        None => of_change_or_next(books, wanted, at)?,
+    };
+    if wanted.mode == Mode::Next {
+        include(books, &invoice, &items, at)?;
+    }
+    Ok(invoice)
+}
+
+fn of_change_or_next(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
+    let id = &wanted.subscription;
+    if let Some(at_end) = wanted.cancel_at_period_end {
+        end_date::at_period_end(books, id, at_end, at)?;
+    }
     if let Some(change) = &wanted.change {
         let plan = change::plan(books, id, change, at)?;
         if let Some(invoice) = plan.invoice.clone().filter(|_| wanted.mode == Mode::Next) {
             return Ok(invoice);
         }
         change::become_so(books, id, plan.becomes, plan.invoice)?;
-    }
-    if let Some(at_end) = wanted.cancel_at_period_end {
-        end_date::at_period_end(books, id, at_end, at)?;
     }
     let invoice = next_draft(books, id, at)?;
     match wanted.mode {
@@ -57,24 +122,96 @@ pub fn ahead(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Result<Id<In
     }
 }
 
+/// The invoice that comes at once with a turn, as the draft that it is for a moment.
+fn of_turn(books: &mut Books, id: &Id<Subscription>, turn: Turn, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
+    let known = known(books);
+    let (now, customer) = (at.now, books.customer()?.clone());
+    match turn {
+        Turn::Cancel { prorate: true } => cancel::end_with_credit(books, id, true, at)?,
+        Turn::Cancel { prorate: false } => cancel::end_with_invoice(books, id, LastInvoice::Now, at)?,
+        Turn::Pause(pausing) => pause::pause(books, id, pausing, at)?,
+        Turn::Resume(resumption) => resume::resume(books, id, resumption, at)?,
+    }
+    let invoice = first_new(books, id, &known).ok_or_else(|| none("subscription", id.as_str()))?;
+    undo_finalization(books, &invoice, customer, now, at)?;
+    Ok(invoice)
+}
+
+/// Items for the preview wait, as others do.
+fn wait(books: &mut Books, items: &[PreviewItem], at: &mut Moment) -> Result<Vec<Id<InvoiceItem>>, Refusal> {
+    if items.len() > MAXIMUM_ITEMS {
+        let message = format!("Array invoice_items exceeded maximum {MAXIMUM_ITEMS} allowed elements.");
+        return Err(Refusal::invalid(message).param("invoice_items"));
+    }
+    let customer = books.customer()?.id.clone();
+    let mut waiting = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let within = |refusal: Refusal| {
+            // A preview names the price of an item directly.
+            let inner = refusal.param.as_deref().map(|inner| if inner == "pricing[price]" { "price" } else { inner });
+            let param = inner.map(|inner| format!("invoice_items[{index}][{inner}]"));
+            Refusal { param, ..refusal }
+        };
+        let edit = item.edit.clone();
+        waiting.push(match &item.id {
+            Some(id) => {
+                books.find(id, "invoiceitem").map_err(within)?;
+                itemize::change(books, id, edit, at).map_err(within)?;
+                id.clone()
+            }
+            None => {
+                let new = NewItem { customer: customer.clone(), edit, invoice: None, subscription: None };
+                itemize::make(books, new, at).map_err(within)?
+            }
+        });
+    }
+    Ok(waiting)
+}
+
+/// What was given for the preview is on its invoice, also where that leaves other items waiting.
+fn include(
+    books: &mut Books,
+    invoice: &Id<Invoice>,
+    items: &[Id<InvoiceItem>],
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    for id in items {
+        let item = books.find(id, "invoiceitem")?.clone();
+        if item.invoice.is_none() {
+            bill::add_to_draft(books, invoice, &item, at)?;
+            books.put(InvoiceItem { invoice: Some(invoice.clone()), ..item });
+        }
+    }
+    Ok(())
+}
+
+fn known(books: &Books) -> BTreeSet<Id<Invoice>> {
+    books.all::<Invoice>().map(|invoice| invoice.id.clone()).collect()
+}
+
+/// The first invoice of a subscription that was not known.
+fn first_new(books: &Books, id: &Id<Subscription>, known: &BTreeSet<Id<Invoice>>) -> Option<Id<Invoice>> {
+    let new = |invoice: &&Invoice| !known.contains(&invoice.id) && invoice.subscription() == Some(id);
+    books.all::<Invoice>().find(new).map(|invoice| invoice.id.clone())
+}
+
 /// Lives on until the subscription makes an invoice, or ends without one.
 fn next_draft(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
-    let known: BTreeSet<Id<Invoice>> = books.all::<Invoice>().map(|invoice| invoice.id.clone()).collect();
+    let known = known(books);
     for _ in 0..MAXIMUM_STEPS {
         let Some(due) = books.get(id).and_then(Subscription::due) else { break };
         at.now = at.now.max(due);
         advance::subscription_due(books, id, at)?;
-        let new = |invoice: &&Invoice| !known.contains(&invoice.id) && invoice.subscription() == Some(id);
-        if let Some(invoice) = books.all::<Invoice>().find(new) {
-            return Ok(invoice.id.clone());
+        if let Some(invoice) = first_new(books, id, &known) {
+            return Ok(invoice);
         }
     }
-    Err(none(id.as_str()))
+    Err(none("subscription", id.as_str()))
 }
 
 /// There is nothing to be billed.
-fn none(id: &str) -> Refusal {
-    Refusal::invalid(format!("No upcoming invoices for subscription: {id}")).code("invoice_upcoming_none").status(404)
+fn none(whose: &str, id: &str) -> Refusal {
+    Refusal::invalid(format!("No upcoming invoices for {whose}: {id}")).code("invoice_upcoming_none").status(404)
 }
 
 fn only_recurring(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
@@ -84,19 +221,65 @@ fn only_recurring(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Resul
 }
 
 /// The first invoice of a subscription that is not there yet, as the draft that it would be for a
-/// moment.
-pub fn beginning(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
+/// moment. It may begin later than now.
+pub fn beginning(
+    books: &mut Books,
+    wanted: &NewSubscription,
+    begins: Option<Timestamp>,
+    items: &[PreviewItem],
+    at: &mut Moment,
+) -> Result<Id<Invoice>, Refusal> {
+    at.now = begins.map_or(at.now, |begins| begins.max(at.now));
     let now = at.now;
     let customer = books.find(&wanted.customer, "customer")?.clone();
+    let items = wait(books, items, at)?;
     let id = subscribe::subscribe(books, wanted, at)?;
-    let Some(first) = books.find(&id, "subscription")?.latest_invoice.clone() else {
-        return next_draft(books, &id, at);
+    let invoice = match books.find(&id, "subscription")?.latest_invoice.clone() {
+        Some(first) => {
+            undo_finalization(books, &first, customer, now, at)?;
+            first
+        }
+        None => next_draft(books, &id, at)?,
     };
-    let invoice = books.find(&first, "invoice")?.clone();
-    // As it was before it was finalised: so is the balance that it is reckoned with.
+    include(books, &invoice, &items, at)?;
+    Ok(invoice)
+}
+
+/// An invoice of nothing but items, with those that wait.
+pub fn of_items(
+    books: &mut Books,
+    currency: Option<Currency>,
+    items: &[PreviewItem],
+    at: &mut Moment,
+) -> Result<Id<Invoice>, Refusal> {
+    let items = wait(books, items, at)?;
+    let first = items.first().and_then(|id| books.get(id)).map(|item| item.currency);
+    let bill = Bill {
+        reason: BillingReason::Manual,
+        subscription: None,
+        spans: Vec::new(),
+        period: Period { start: at.now, end: at.now },
+        cycle: None,
+        auto_advance: false,
+        currency: currency.or(first).ok_or_else(|| Refusal::missing("currency"))?,
+        include_pending_items: true,
+    };
+    let invoice = bill::draft(books, &bill, at)?;
+    include(books, &invoice, &items, at)?;
+    Ok(invoice)
+}
+
+/// As it was before it was finalised: so is the balance that it is reckoned with.
+fn undo_finalization(
+    books: &mut Books,
+    id: &Id<Invoice>,
+    customer: Customer,
+    now: Timestamp,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    let invoice = books.find(id, "invoice")?.clone();
     books.put(customer);
-    bill::keep_draft(books, unfinalized(invoice, now), at)?;
-    Ok(first)
+    bill::keep_draft(books, unfinalized(invoice, now), at)
 }
 
 fn unfinalized(invoice: Invoice, now: Timestamp) -> Invoice {

@@ -156,14 +156,44 @@ fn check_customer(books: &Books, customer: &Customer, wanted: &NewSubscription) 
         return Err(Refusal::invalid(message).param("payment_behavior"));
     }
     check_days_until_due(wanted.collection_method, wanted.days_until_due)?;
-    if wanted.collection_method == CollectionMethod::SendInvoice && customer.email.is_none() {
-        let message = "Missing email. In order to create invoices that are sent to the customer, the customer must have an email.";
-        return Err(Refusal::invalid(message).param("customer"));
+    if wanted.collection_method == CollectionMethod::SendInvoice {
+        check_email(customer)?;
     }
     match &wanted.default_payment_method {
         Some(method) => check_payment_method(books, method, &customer.id, "default_payment_method"),
         None => Ok(()),
     }
+}
+
+fn check_email(customer: &Customer) -> Result<(), Refusal> {
+    if customer.email.is_some() {
+        return Ok(());
+    }
+    let message =
+        "Missing email. In order to create invoices that are sent to the customer, the customer must have an email.";
+    Err(Refusal::invalid(message).param("customer"))
+}
+
+/// A subscription whose invoices are collected in this way from now on; those there are stay as they are.
+pub fn collected_by(
+    books: &Books,
+    subscription: Subscription,
+    method: Option<CollectionMethod>,
+    days: Option<i64>,
+) -> Result<Subscription, Refusal> {
+    if method.is_none() && days.is_none() {
+        return Ok(subscription);
+    }
+    let collection_method = method.unwrap_or(subscription.collection_method);
+    let days_until_due = match collection_method {
+        CollectionMethod::SendInvoice => days.or(subscription.days_until_due),
+        CollectionMethod::ChargeAutomatically => days,
+    };
+    check_days_until_due(collection_method, days_until_due)?;
+    if collection_method == CollectionMethod::SendInvoice {
+        check_email(books.customer()?)?;
+    }
+    Ok(Subscription { collection_method, days_until_due, ..subscription })
 }
 
 /// Whoever is sent invoices has days to pay them; whoever is charged has none.

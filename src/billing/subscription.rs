@@ -209,13 +209,24 @@ pub struct BillingMode {
     pub flexible: Option<Flexible>,
     #[serde(rename = "type")]
     pub kind: BillingModeType,
+    /// When it was changed, if ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
 }
 
 impl BillingMode {
     /// The default of the newest API version.
     pub const fn flexible() -> BillingMode {
-        let proration_discounts = ProrationDiscounts::Included;
-        BillingMode { flexible: Some(Flexible { proration_discounts }), kind: BillingModeType::Flexible }
+        BillingMode::flexible_with(ProrationDiscounts::Included)
+    }
+
+    pub const fn flexible_with(proration_discounts: ProrationDiscounts) -> BillingMode {
+        let kind = BillingModeType::Flexible;
+        BillingMode { flexible: Some(Flexible { proration_discounts }), kind, updated_at: None }
+    }
+
+    pub const fn classic() -> BillingMode {
+        BillingMode { flexible: None, kind: BillingModeType::Classic, updated_at: None }
     }
 }
 

@@ -72,6 +72,18 @@ impl TrialWanted {
     }
 }
 
+impl TrialWanted {
+    /// The end of trial that is wished for a running subscription that will have these prices.
+    pub fn change<'a>(
+        &self,
+        prices: impl Iterator<Item = &'a Price>,
+        now: Timestamp,
+    ) -> Result<Option<TrialEnd>, Refusal> {
+        let end = self.end(prices, now)?;
+        Ok(end.map(TrialEnd::At).or(self.end))
+    }
+}
+
 impl Subscription {
     /// What it is as long as nothing is owed.
     pub fn settled_status(&self, now: Timestamp) -> Status {

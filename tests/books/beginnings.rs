@@ -11,7 +11,7 @@ use dunlin::billing::{
     invoice_line::Line,
     period::Period,
     subscribe::{self, NewItem, NewSubscription},
-    subscription::{BillingMode, BillingModeType, CollectionMethod, Subscription},
+    subscription::{BillingMode, CollectionMethod, Subscription},
     trial::TrialWanted,
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -73,7 +73,7 @@ fn wanted(wish: &Wish, now: i64) -> NewSubscription {
         quantity: i64::try_from(number).unwrap(),
     };
     let trial = wish.trial_days.unwrap_or(0) * DAY;
-    let mode = BillingMode { flexible: None, kind: BillingModeType::Classic };
+    let mode = BillingMode::classic();
     NewSubscription {
         billing_mode: if wish.classic { mode } else { BillingMode::flexible() },
         cancel_at: wish.cancel_at.map(|seconds| CancelAt::Time(later(seconds))),

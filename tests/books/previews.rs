@@ -4,10 +4,10 @@ use dunlin::billing::{
     Books, Id, MetadataPatch, Moment, Timestamp, advance,
     change::{self, Act, Change, ItemChange},
     invoice::Invoice,
-    preview::{self, Ahead, Mode},
+    preview::{self, Ahead},
     prorate::ProrationBehavior,
     subscribe::{self, NewItem, NewSubscription},
-    subscription::{BillingMode, BillingModeType, Subscription},
+    subscription::{BillingMode, Subscription},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ proptest! {
         let (mut books, mut now) = (open("month", 1, cents), at(start));
         let items = vec![NewItem { metadata: [].into(), price: Id::given("price_1"), quantity: 2 }];
         let billing_mode = if classic {
-            BillingMode { flexible: None, kind: BillingModeType::Classic }
+            BillingMode::classic()
         } else {
             BillingMode::flexible()
         };
@@ -123,7 +123,7 @@ proptest! {
             let change = change_of(books.get(&id).unwrap(), step);
             let before = known(&books);
             let mut looking = books.clone();
-            let ahead = Ahead { subscription: id.clone(), change: change.clone(), cancel_at_period_end: None, mode: Mode::Next };
+            let ahead = Ahead { change: change.clone(), ..Ahead::of(id.clone()) };
             let preview = preview::ahead(&mut looking, &ahead, &mut at(time.unix_seconds())).unwrap();
             let previewed = bill(looking.get(&preview).unwrap());
             if let Some(change) = &change {

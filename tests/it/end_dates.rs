@@ -86,7 +86,6 @@ async fn an_end_that_cannot_be_is_refused() {
         (vec![("cancel_at", &*past)], "cancel_at"),
         (vec![("cancel_at", "soon")], "cancel_at"),
         (vec![("cancel_at", &*later), ("cancel_at_period_end", "true")], "cancel_at"),
-        (vec![("cancel_at", &*later), ("proration_behavior", "always_invoice")], "cancel_at"),
     ] {
         let refused = story.house.post(&story.path(), &form).await;
         assert_eq!((refused.status, &refused.body["error"]["param"]), (400, &json!(param)), "{form:?}");

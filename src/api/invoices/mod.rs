@@ -14,6 +14,7 @@ use super::{
     House,
     call::{At, Call},
     reply::Reply,
+    unrecognized,
 };
 use crate::{
     billing::{
@@ -29,6 +30,9 @@ pub fn routes() -> Router<House> {
     Router::new()
         .route("/v1/invoices", get(|call: Call| async move { call.list(&NOUN).await }).post(write::create))
         .route("/v1/invoices/create_preview", post(preview::create))
+        // Previews were here once: neither is the id of an invoice.
+        .route("/v1/invoices/upcoming", get(unrecognized))
+        .route("/v1/invoices/upcoming/lines", get(unrecognized))
         .route("/v1/invoices/{id}", get(retrieve).post(write::update).delete(delete))
         .route("/v1/invoices/{id}/lines", get(lines::list))
         .route("/v1/invoices/{id}/lines/{line}", post(lines::update_one))

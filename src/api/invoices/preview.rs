@@ -4,17 +4,31 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{call::Call, reply::Reply, subscriptions::items},
+    api::{
+        call::Call,
+        invoice_items::PeriodParams,
+        prices::InlinePrice,
+        reply::Reply,
+        subscriptions::{BillingModeParams, CancelAtWord, NowWord, end_date, items, one_end, pause::Pause, trial_end},
+    },
     billing::{
-        Currency, Id, MetadataPatch, Refusal, Timestamp,
-        change::{Act, Change},
+        Amount, Books, Currency, Id, MetadataPatch, Moment, Refusal, Timestamp,
+        begin::When,
+        change::{Act, Change, ItemChange},
         customer::Customer,
+        decimal::Decimal,
+        end_date::CancelAt,
         invoice::NOUN,
-        preview::{self, Ahead, Mode},
+        invoice_item::InvoiceItem,
+        itemize::{CostParams, Edit},
+        preview::{self, Ahead, Mode, PreviewItem, Turn},
+        price::Price,
         prorate::ProrationBehavior,
-        shape::Unsupported,
+        resume::{ResumeAnchor, ResumeBehavior, Resumption},
+        shape::{Patch, TimeOr, Unsupported},
         subscribe::{NewItem, NewSubscription, PaymentBehavior},
-        subscription::Subscription,
+        subscription::{BillingMode, Subscription},
+        trial::TrialWanted,
     },
     engine::Owner,
     store::books::Needs,
@@ -26,6 +40,7 @@ use crate::{
 pub(super) struct CreatePreview {
     currency: Option<Currency>,
     customer: Option<Id<Customer>>,
+    invoice_items: Vec<ItemParams>,
     preview_mode: Option<Mode>,
     subscription: Option<Id<Subscription>>,
     subscription_details: Details,
@@ -34,7 +49,6 @@ pub(super) struct CreatePreview {
     customer_account: Option<Unsupported>,
     customer_details: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    invoice_items: Option<Unsupported>,
     issuer: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
     schedule: Option<Unsupported>,
@@ -45,97 +59,300 @@ pub(super) struct CreatePreview {
 #[serde(default)]
 struct Details {
     billing_cycle_anchor: Option<AnchorParams>,
+    billing_mode: Option<BillingModeParams>,
+    cancel_at: Patch<TimeOr<CancelAtWord>>,
     cancel_at_period_end: Option<bool>,
+    cancel_now: Option<bool>,
     items: Vec<items::ItemParams>,
     metadata: MetadataPatch,
+    pause: Option<Pause>,
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
+    resume_at: Option<NowWord>,
+    start_date: Option<Timestamp>,
+    trial_end: Option<TimeOr<NowWord>>,
     // Known, and refused rather than ignored.
-    billing_mode: Option<Unsupported>,
     billing_schedules: Option<Unsupported>,
-    cancel_at: Option<Unsupported>,
-    cancel_now: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
-    pause: Option<Unsupported>,
-    resume_at: Option<Unsupported>,
-    start_date: Option<Unsupported>,
-    trial_end: Option<Unsupported>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct AnchorParams {
     #[serde(rename = "type")]
     kind: AnchorType,
+    timestamp: Option<Timestamp>,
 }
 
-words!(AnchorType { Now = "now", Unchanged = "unchanged" });
+words!(AnchorType { Now = "now", Timestamp = "timestamp", Unchanged = "unchanged" });
+
+/// An invoice item that is added, or changed, for the preview.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ItemParams {
+    amount: Option<Amount>,
+    currency: Option<Currency>,
+    description: Patch<String>,
+    discountable: Option<bool>,
+    invoiceitem: Option<Id<InvoiceItem>>,
+    metadata: MetadataPatch,
+    period: Option<PeriodParams>,
+    price: Option<Id<Price>>,
+    price_data: Option<InlinePrice>,
+    quantity: Option<i64>,
+    unit_amount: Option<Amount>,
+    unit_amount_decimal: Option<Decimal>,
+    // Known, and refused rather than ignored.
+    discounts: Option<Unsupported>,
+    quantity_decimal: Option<Unsupported>,
+    tax_behavior: Option<Unsupported>,
+    tax_code: Option<Unsupported>,
+    tax_rates: Option<Unsupported>,
+}
+
+impl ItemParams {
+    fn wanted(self, index: usize, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<PreviewItem, Refusal> {
+        let param = format!("invoice_items[{index}]");
+        let exclusive = |one: &str, other: &str| {
+            let message = format!("You may only specify one of these parameters: {one}, {other}.");
+            Refusal::invalid(message).code("parameters_exclusive").param(format!("{param}[{one}]"))
+        };
+        let price = match (self.price, self.price_data) {
+            (Some(_), Some(_)) => return Err(exclusive("price", "price_data")),
+            (named, None) => named,
+            (None, Some(data)) => Some(data.make(books, livemode, &format!("{param}[price_data]"), at)?),
+        };
+        let unit_amount_decimal = match (self.unit_amount, self.unit_amount_decimal) {
+            (Some(_), Some(_)) => return Err(exclusive("unit_amount", "unit_amount_decimal")),
+            (amount, decimal) => decimal.or(amount.map(Decimal::from_amount)),
+        };
+        let cost = CostParams {
+            amount: self.amount,
+            currency: self.currency,
+            price,
+            quantity: self.quantity,
+            unit_amount_decimal,
+        };
+        let edit = Edit {
+            cost,
+            description: self.description,
+            discountable: self.discountable,
+            metadata: self.metadata,
+            period: self.period.map(Into::into),
+        };
+        Ok(PreviewItem { id: self.invoiceitem, edit })
+    }
+}
+
+fn wanted_items(
+    items: Vec<ItemParams>,
+    books: &mut Books,
+    livemode: bool,
+    at: &mut Moment,
+) -> Result<Vec<PreviewItem>, Refusal> {
+    items.into_iter().enumerate().map(|(index, item)| item.wanted(index, books, livemode, at)).collect()
+}
 
 impl Details {
-    fn change(self) -> Result<Option<Change>, Refusal> {
-        let restart = self.billing_cycle_anchor.is_some_and(|anchor| anchor.kind == AnchorType::Now);
+    fn mode(&self) -> Option<BillingMode> {
+        self.billing_mode.clone().map(BillingModeParams::mode)
+    }
+
+    fn prorations(&self) -> ProrationBehavior {
+        self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations)
+    }
+
+    /// What ends the cycle of a subscription now, or begins it again: then nothing else is done to it.
+    fn turn(&self) -> Result<Option<Turn>, Refusal> {
+        let anchor = match self.billing_cycle_anchor.map(|anchor| anchor.kind) {
+            Some(AnchorType::Unchanged) => ResumeAnchor::Unchanged,
+            Some(AnchorType::Now | AnchorType::Timestamp) | None => ResumeAnchor::Now,
+        };
+        let resumption = Resumption {
+            anchor,
+            payment_behavior: ResumeBehavior::OnPaymentAttempt,
+            proration_behavior: self.prorations(),
+            proration_date: self.proration_date,
+        };
+        let cancellation = Turn::Cancel { prorate: self.prorations() != ProrationBehavior::None };
+        let changes = !self.items.is_empty() || self.trial_end.is_some() || self.cancel_at != Patch::Keep;
+        let turns = [
+            ("cancel_now", (self.cancel_now == Some(true)).then_some(cancellation)),
+            ("pause", self.pause.clone().map(|pause| Turn::Pause(pause.wanted()))),
+            ("resume_at", self.resume_at.map(|NowWord::Now| Turn::Resume(resumption))),
+        ];
+        let mut given = turns.into_iter().filter_map(|(param, turn)| Some((param, turn?)));
+        let Some((param, turn)) = given.next() else { return Ok(None) };
+        if changes || given.next().is_some() {
+            let message = format!("'{param}' cannot be combined with other changes of the subscription.");
+            return Err(Refusal::invalid(message).param(format!("subscription_details[{param}]")));
+        }
+        Ok(Some(turn))
+    }
+
+    fn end(&self) -> Result<Patch<CancelAt>, Refusal> {
+        match &self.cancel_at {
+            Patch::Set(_) if self.cancel_at_period_end == Some(true) => Err(one_end()),
+            wanted => Ok(wanted.clone().map(end_date)),
+        }
+    }
+
+    fn trial(&self) -> TrialWanted {
+        TrialWanted { end: self.trial_end.map(trial_end), ..TrialWanted::default() }
+    }
+
+    fn items(&mut self, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Vec<ItemChange>, Refusal> {
+        items::changes(std::mem::take(&mut self.items), "subscription_details[items]", books, livemode, at)
+    }
+
+    fn change(&mut self, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Option<Change>, Refusal> {
+        let restart = match self.billing_cycle_anchor.map(|anchor| anchor.kind) {
+            Some(AnchorType::Timestamp) => {
+                let message =
+                    "The billing_cycle_anchor of an existing subscription can only be set to now or unchanged.";
+                return Err(Refusal::invalid(message).param("subscription_details[billing_cycle_anchor][type]"));
+            }
+            anchor => anchor == Some(AnchorType::Now),
+        };
+        if self.start_date.is_some() {
+            let message = "The start_date is for a subscription that is not there yet.";
+            return Err(Refusal::invalid(message).param("subscription_details[start_date]"));
+        }
         let change = Change {
-            items: items::changes(self.items, "subscription_details[items]")?,
+            items: self.items(books, livemode, at)?,
             restart,
-            proration_behavior: self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
+            end: self.end()?,
+            trial: self.trial(),
+            proration_behavior: self.prorations(),
             proration_date: self.proration_date,
             ..Change::default()
         };
-        Ok((restart || !change.items.is_empty()).then_some(change))
+        let changes = restart || change.end != Patch::Keep || change.trial.end.is_some() || !change.items.is_empty();
+        Ok(changes.then_some(change))
+    }
+
+    /// A subscription that is not there yet.
+    fn beginning(
+        mut self,
+        customer: Id<Customer>,
+        currency: Option<Currency>,
+        books: &mut Books,
+        livemode: bool,
+        at: &mut Moment,
+    ) -> Result<NewSubscription, Refusal> {
+        let items = new_items(self.items(books, livemode, at)?)?;
+        let anchor = self.billing_cycle_anchor.filter(|anchor| anchor.kind == AnchorType::Timestamp);
+        let missing = || Refusal::missing("subscription_details[billing_cycle_anchor][timestamp]");
+        let cancel_at = match (self.end()?.given(), self.cancel_at_period_end) {
+            (None, Some(true)) => Some(CancelAt::PeriodEnd),
+            (end, _) => end,
+        };
+        Ok(NewSubscription {
+            billing_mode: self.mode().unwrap_or_else(BillingMode::flexible),
+            cancel_at,
+            currency,
+            payment_behavior: PaymentBehavior::DefaultIncomplete,
+            trial: self.trial(),
+            when: When {
+                anchor: anchor.map(|anchor| anchor.timestamp.ok_or_else(missing)).transpose()?,
+                backdated_to: self.start_date.filter(|start| *start < at.now),
+                free_of_prorations: self.prorations() == ProrationBehavior::None,
+                ..When::default()
+            },
+            metadata: self.metadata.initial()?,
+            ..NewSubscription::of(customer, items)
+        })
     }
 }
 
 pub(super) async fn create(call: Call) -> Reply {
     call.secret_only()?;
     let params: CreatePreview = call.params()?;
-    let mode = params.preview_mode.unwrap_or(Mode::Next);
     let mut needs = Needs::default();
-    let cancel_at_period_end = params.subscription_details.cancel_at_period_end;
-    let metadata = params.subscription_details.metadata.clone().initial()?;
-    let change = params.subscription_details.change()?;
-    if let Some(change) = &change {
-        items::need_prices(&change.items, &mut needs);
+    items::need_prices(&params.subscription_details.items, &mut needs);
+    for item in &params.invoice_items {
+        needs.prices.extend(item.price.clone());
+        item.price_data.iter().for_each(|data| needs.document(&data.product));
+        item.invoiceitem.iter().for_each(|id| needs.document(id));
     }
-    let invoice = if let Some(subscription) = params.subscription {
-        needs.invoices_of = Some(subscription.clone());
-        let owner = Owner::of(&subscription);
-        let wanted = Ahead { subscription, change, cancel_at_period_end, mode };
-        call.house
-            .engine
-            .preview(call.livemode(), owner, needs, |books, at| {
-                let id = preview::ahead(books, &wanted, at)?;
-                if params.customer.is_some_and(|customer| books.get(&id).is_none_or(|one| one.customer != customer)) {
-                    return Err(Refusal::invalid("The subscription does not belong to the customer.").param("customer"));
-                }
-                Ok(books.image(&id))
-            })
-            .await?
-    } else {
-        let customer = params.customer.ok_or_else(|| Refusal::missing("customer"))?;
-        let new = change.map(|change| new_items(change.items)).transpose()?.unwrap_or_default();
-        if new.is_empty() {
-            return Err(Refusal::missing("subscription_details[items]").into());
+    let livemode = call.livemode();
+    let engine = &call.house.engine;
+    let invoice = match (params.subscription.clone(), params.customer.clone()) {
+        (Some(subscription), _) => {
+            needs.invoices_of = Some(subscription.clone());
+            let owner = Owner::of(&subscription);
+            let decide = |books: &mut Books, at: &mut Moment| params.ahead(subscription, books, livemode, at);
+            engine.preview(livemode, owner, needs, decide).await?
         }
-        let wanted = NewSubscription {
-            currency: params.currency,
-            metadata,
-            payment_behavior: PaymentBehavior::DefaultIncomplete,
-            ..NewSubscription::of(customer.clone(), new)
-        };
-        call.house
-            .engine
-            .preview(call.livemode(), Owner::Customer(customer), needs, |books, at| {
-                let id = preview::beginning(books, &wanted, at)?;
-                Ok(books.image(&id))
-            })
-            .await?
+        (None, Some(customer)) => {
+            let owner = Owner::Customer(customer.clone());
+            let decide = |books: &mut Books, at: &mut Moment| params.beginning(customer, books, livemode, at);
+            engine.preview(livemode, owner, needs, decide).await?
+        }
+        (None, None) => return Err(Refusal::missing("customer").into()),
     };
     let invoice = invoice.ok_or_else(|| Refusal::internal("The preview has come to no invoice."))?;
     call.show_value(&NOUN, upcoming(invoice)).await
 }
 
+impl CreatePreview {
+    /// What comes of a subscription there is.
+    fn ahead(
+        mut self,
+        subscription: Id<Subscription>,
+        books: &mut Books,
+        livemode: bool,
+        at: &mut Moment,
+    ) -> Result<Option<Value>, Refusal> {
+        let owner = books.find(&subscription, "subscription")?.customer.clone();
+        if self.customer.is_some_and(|customer| customer != owner) {
+            return Err(Refusal::invalid("The subscription does not belong to the customer.").param("customer"));
+        }
+        let turn = self.subscription_details.turn()?;
+        let change = if turn.is_none() { self.subscription_details.change(books, livemode, at)? } else { None };
+        let wanted = Ahead {
+            billing_mode: self.subscription_details.mode(),
+            cancel_at_period_end: self.subscription_details.cancel_at_period_end,
+            change,
+            turn,
+            items: wanted_items(self.invoice_items, books, livemode, at)?,
+            mode: self.preview_mode.unwrap_or(Mode::Next),
+            ..Ahead::of(subscription)
+        };
+        let id = preview::ahead(books, &wanted, at)?;
+        Ok(books.image(&id))
+    }
+
+    /// What a customer would be billed for a subscription that is not there yet, or for items alone.
+    fn beginning(
+        self,
+        customer: Id<Customer>,
+        books: &mut Books,
+        livemode: bool,
+        at: &mut Moment,
+    ) -> Result<Option<Value>, Refusal> {
+        books.find(&customer, "customer")?;
+        let details = self.subscription_details;
+        if details.cancel_now == Some(true) || details.pause.is_some() || details.resume_at.is_some() {
+            return Err(Refusal::missing("subscription"));
+        }
+        let begins = details.start_date;
+        let items = wanted_items(self.invoice_items, books, livemode, at)?;
+        let id = if details.items.is_empty() {
+            if items.is_empty() {
+                return Err(Refusal::missing("subscription_details[items]"));
+            }
+            preview::of_items(books, self.currency, &items, at)?
+        } else {
+            let wanted = details.beginning(customer, self.currency, books, livemode, at)?;
+            preview::beginning(books, &wanted, begins, &items, at)?
+        };
+        Ok(books.image(&id))
+    }
+}
+
 /// The items of a subscription that is not there yet.
-fn new_items(changes: Vec<crate::billing::change::ItemChange>) -> Result<Vec<NewItem>, Refusal> {
-    let item = |change: crate::billing::change::ItemChange| match change.act {
+fn new_items(changes: Vec<ItemChange>) -> Result<Vec<NewItem>, Refusal> {
+    let item = |change: ItemChange| match change.act {
         Act::Add { price, quantity, metadata } => Ok(NewItem { metadata, price, quantity: quantity.unwrap_or(1) }),
         Act::Edit { id, .. } | Act::Remove { id } => {
             let param = format!("{}[id]", change.param);

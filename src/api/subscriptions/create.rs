@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    CancelAtWord, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
-    extras::{ExtraParams, priced},
+    BillingModeParams, CancelAtWord, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
+    extras::{self, ExtraParams, priced},
     one_end, trial_end,
 };
 use crate::{
@@ -20,10 +20,7 @@ use crate::{
         prorate::ProrationBehavior,
         shape::{Text, TimeOr, Unsupported},
         subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
-        subscription::{
-            BillingMode, BillingModeType, CollectionMethod, Flexible, NOUN, PaymentSettings, ProrationDiscounts,
-            TrialSettings,
-        },
+        subscription::{BillingMode, CollectionMethod, NOUN, PaymentSettings, TrialSettings},
         trial::TrialWanted,
     },
     engine::{Owner, Subject, verb::Decision},
@@ -101,31 +98,6 @@ struct AnchorConfigParams {
     second: Option<i64>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-struct BillingModeParams {
-    #[serde(rename = "type")]
-    kind: BillingModeType,
-    flexible: Option<FlexibleParams>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct FlexibleParams {
-    proration_discounts: Option<ProrationDiscounts>,
-}
-
-impl BillingModeParams {
-    fn mode(self) -> BillingMode {
-        let discounts = self.flexible.and_then(|flexible| flexible.proration_discounts);
-        match self.kind {
-            BillingModeType::Classic => BillingMode { flexible: None, kind: self.kind },
-            BillingModeType::Flexible => BillingMode {
-                flexible: Some(Flexible { proration_discounts: discounts.unwrap_or(ProrationDiscounts::Included) }),
-                kind: self.kind,
-            },
-        }
-    }
-}
-
 impl AnchorConfigParams {
     /// What is out of range stays so, and is refused by the rule.
     fn config(self) -> AnchorConfig {
@@ -166,13 +138,11 @@ impl Create {
         at: &mut Moment,
     ) -> Result<NewSubscription, Refusal> {
         let cancel_at = self.cancel_at()?;
-        let (mut items, mut extras) = (Vec::new(), Vec::new());
+        let mut items = Vec::new();
         for (index, item) in self.items.into_iter().enumerate() {
             items.push(item.wanted(index, books, livemode, at)?);
         }
-        for (index, extra) in self.add_invoice_items.into_iter().enumerate() {
-            extras.push(extra.wanted(index, books, livemode, at)?);
-        }
+        let extras = extras::wanted(self.add_invoice_items, books, livemode, at)?;
         Ok(NewSubscription {
             customer,
             items,
@@ -210,12 +180,11 @@ impl Create {
 /// What must be at hand: the prices that are named, the products of those that are made.
 fn needs(params: &Create) -> Needs {
     let mut needs = Needs::default();
-    let items = params.items.iter().map(|item| (item.price.as_ref().or(item.plan.as_ref()), &item.price_data));
-    let extras = params.add_invoice_items.iter().map(|extra| (extra.price.as_ref(), &extra.price_data));
-    for (price, data) in items.chain(extras) {
-        needs.prices.extend(price.cloned());
-        data.iter().for_each(|data| needs.document(&data.product));
+    for item in &params.items {
+        needs.prices.extend(item.price.as_ref().or(item.plan.as_ref()).cloned());
+        item.price_data.iter().for_each(|data| needs.document(&data.product));
     }
+    extras::need_prices(&params.add_invoice_items, &mut needs);
     needs
 }
 

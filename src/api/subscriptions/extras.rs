@@ -5,12 +5,13 @@ use serde::Deserialize;
 use crate::{
     api::prices::InlinePrice,
     billing::{
-        Books, Id, MetadataPatch, Moment, Refusal, Timestamp,
+        Books, Id, MetadataPatch, Moment, Refusal, Timestamp, edit,
         extra::{ExtraEnd, ExtraStart, NewExtra},
         price::Price,
         shape::Unsupported,
         subscribe::NewItem,
     },
+    store::books::Needs,
     words,
 };
 
@@ -20,8 +21,8 @@ pub(super) struct ExtraParams {
     #[serde(default)]
     metadata: MetadataPatch,
     period: Option<PeriodParams>,
-    pub(super) price: Option<Id<Price>>,
-    pub(super) price_data: Option<InlinePrice>,
+    price: Option<Id<Price>>,
+    price_data: Option<InlinePrice>,
     quantity: Option<i64>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     discounts: Option<Unsupported>,
@@ -53,7 +54,7 @@ words!(StartType { MaxItemPeriodStart = "max_item_period_start", Now = "now", Ti
 words!(EndType { MinItemPeriodEnd = "min_item_period_end", Timestamp = "timestamp" });
 
 /// A price that is named, or one that is made on the spot.
-pub(super) fn priced(
+pub fn priced(
     named: Option<Id<Price>>,
     data: Option<InlinePrice>,
     param: &str,
@@ -63,23 +64,35 @@ pub(super) fn priced(
 ) -> Result<Id<Price>, Refusal> {
     match (named, data) {
         (Some(price), None) => Ok(price),
-        (None, Some(data)) => data.make(books, livemode, &format!("{param}[price_data]"), at),
+        (None, Some(data)) => data.make(books, livemode, &edit::within(param, "price_data"), at),
         (Some(_), Some(_)) => {
             let message = "You may only specify one of these parameters: price, price_data.";
-            Err(Refusal::invalid(message).code("parameters_exclusive").param(format!("{param}[price]")))
+            Err(Refusal::invalid(message).code("parameters_exclusive").param(edit::within(param, "price")))
         }
-        (None, None) => Err(Refusal::missing(format!("{param}[price]"))),
+        (None, None) => Err(Refusal::missing(edit::within(param, "price"))),
+    }
+}
+
+/// All entries of the parameter.
+pub(super) fn wanted(
+    extras: Vec<ExtraParams>,
+    books: &mut Books,
+    livemode: bool,
+    at: &mut Moment,
+) -> Result<Vec<NewExtra>, Refusal> {
+    extras.into_iter().enumerate().map(|(index, extra)| extra.wanted(index, books, livemode, at)).collect()
+}
+
+/// What must be at hand: the prices that are named, the products of those that are made.
+pub(super) fn need_prices(extras: &[ExtraParams], needs: &mut Needs) {
+    for extra in extras {
+        needs.prices.extend(extra.price.clone());
+        extra.price_data.iter().for_each(|data| needs.document(&data.product));
     }
 }
 
 impl ExtraParams {
-    pub(super) fn wanted(
-        self,
-        index: usize,
-        books: &mut Books,
-        livemode: bool,
-        at: &mut Moment,
-    ) -> Result<NewExtra, Refusal> {
+    fn wanted(self, index: usize, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<NewExtra, Refusal> {
         let param = format!("add_invoice_items[{index}]");
         let missing = |what: &str| Refusal::missing(format!("{param}{what}"));
         let price = priced(self.price, self.price_data, &param, books, livemode, at)?;

@@ -3,12 +3,13 @@
 
 use serde::Deserialize;
 
+use super::extras::priced;
 use crate::{
+    api::prices::InlinePrice,
     billing::{
-        Books, Id, MetadataPatch, Refusal,
+        Books, Id, MetadataPatch, Moment, Refusal,
         change::{Act, ItemChange},
         collect::intent_of,
-        edit,
         payment_intent::PaymentIntent,
         price::Price,
         shape::Unsupported,
@@ -28,27 +29,34 @@ pub struct ItemParams {
     metadata: MetadataPatch,
     plan: Option<Id<Price>>,
     price: Option<Id<Price>>,
+    price_data: Option<InlinePrice>,
     quantity: Option<i64>,
     // Known, and refused rather than ignored.
     billing_thresholds: Option<Unsupported>,
     current_trial: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    price_data: Option<Unsupported>,
     tax_rates: Option<Unsupported>,
 }
 
 impl ItemParams {
     /// What is wanted, and from which parameter.
-    pub fn change(self, param: String) -> Result<ItemChange, Refusal> {
-        let within = |member: &str| edit::within(&param, member);
+    fn change(self, param: String, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<ItemChange, Refusal> {
+        let within = |member: &str| format!("{param}[{member}]");
         refuse_clear_usage(self.clear_usage, within("clear_usage"))?;
-        let price = self.price.or(self.plan);
+        let named = self.price.or(self.plan);
         let act = match (self.id, self.deleted.unwrap_or(false)) {
             (Some(id), true) => Act::Remove { id },
             (None, true) => return Err(Refusal::missing(within("id"))),
-            (Some(id), false) => Act::Edit { id, price, quantity: self.quantity, metadata: self.metadata },
+            (Some(id), false) => {
+                let price = if named.is_some() || self.price_data.is_some() {
+                    Some(priced(named, self.price_data, &param, books, livemode, at)?)
+                } else {
+                    None
+                };
+                Act::Edit { id, price, quantity: self.quantity, metadata: self.metadata }
+            }
             (None, false) => Act::Add {
-                price: price.ok_or_else(|| Refusal::missing(within("price")))?,
+                price: priced(named, self.price_data, &param, books, livemode, at)?,
                 quantity: self.quantity,
                 metadata: self.metadata.initial()?,
             },
@@ -63,18 +71,23 @@ pub fn refuse_clear_usage(clear_usage: Option<bool>, param: String) -> Result<()
 }
 
 /// All entries of a parameter.
-pub fn changes(items: Vec<ItemParams>, param: &str) -> Result<Vec<ItemChange>, Refusal> {
-    items.into_iter().enumerate().map(|(index, item)| item.change(format!("{param}[{index}]"))).collect()
+pub fn changes(
+    items: Vec<ItemParams>,
+    param: &str,
+    books: &mut Books,
+    livemode: bool,
+    at: &mut Moment,
+) -> Result<Vec<ItemChange>, Refusal> {
+    let change = |(index, item): (usize, ItemParams)| item.change(format!("{param}[{index}]"), books, livemode, at);
+    items.into_iter().enumerate().map(change).collect()
 }
 
-/// The prices that changes put on a subscription.
-pub fn need_prices(changes: &[ItemChange], needs: &mut Needs) {
-    let price = |change: &ItemChange| match &change.act {
-        Act::Add { price, .. } => Some(price.clone()),
-        Act::Edit { price, .. } => price.clone(),
-        Act::Remove { .. } => None,
-    };
-    needs.prices.extend(changes.iter().filter_map(price));
+/// What must be at hand: the prices that are named, the products of those that are made.
+pub fn need_prices(items: &[ItemParams], needs: &mut Needs) {
+    for item in items {
+        needs.prices.extend(item.price.as_ref().or(item.plan.as_ref()).cloned());
+        item.price_data.iter().for_each(|data| needs.document(&data.product));
+    }
 }
 
 /// The intent of a change that is refused unless it is paid now.

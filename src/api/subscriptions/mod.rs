@@ -2,9 +2,10 @@
 
 mod cancel;
 mod create;
-mod extras;
+pub mod extras;
 pub mod items;
-mod pause;
+mod migrate;
+pub mod pause;
 mod resume;
 mod update;
 
@@ -26,8 +27,8 @@ use crate::{
         payment_method,
         shape::{Patch, TimeOr, Unsupported},
         subscription::{
-            CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN, PaymentSettings, SaveDefault,
-            TrialEndAnchor, TrialSettings,
+            BillingMode, BillingModeType, CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN,
+            PaymentSettings, ProrationDiscounts, SaveDefault, TrialEndAnchor, TrialSettings,
         },
         trial::TrialEnd,
     },
@@ -38,6 +39,7 @@ pub fn routes() -> Router<House> {
     Router::new()
         .route("/v1/subscriptions", get(|call: Call| async move { call.list(&NOUN).await }).post(create::create))
         .route("/v1/subscriptions/{id}", get(retrieve).post(update::update).delete(cancel::cancel))
+        .route("/v1/subscriptions/{id}/migrate", post(migrate::migrate))
         .route("/v1/subscriptions/{id}/pause", post(pause::pause))
         .route("/v1/subscriptions/{id}/resume", post(resume::resume))
 }
@@ -65,13 +67,35 @@ impl PaymentSettingsParams {
     }
 }
 
+#[derive(Clone, Debug, Deserialize)]
+pub struct BillingModeParams {
+    #[serde(rename = "type")]
+    kind: BillingModeType,
+    flexible: Option<FlexibleParams>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct FlexibleParams {
+    proration_discounts: Option<ProrationDiscounts>,
+}
+
+impl BillingModeParams {
+    pub fn mode(self) -> BillingMode {
+        let discounts = self.flexible.and_then(|flexible| flexible.proration_discounts);
+        match self.kind {
+            BillingModeType::Classic => BillingMode::classic(),
+            BillingModeType::Flexible => BillingMode::flexible_with(discounts.unwrap_or(ProrationDiscounts::Included)),
+        }
+    }
+}
+
 words!(CancelAtWord {
     MaxBilledUntil = "max_billed_until",
     MaxPeriodEnd = "max_period_end",
     MinPeriodEnd = "min_period_end",
 });
 
-fn end_date(wanted: TimeOr<CancelAtWord>) -> CancelAt {
+pub fn end_date(wanted: TimeOr<CancelAtWord>) -> CancelAt {
     match wanted {
         TimeOr::Time(time) => CancelAt::Time(time),
         TimeOr::Word(CancelAtWord::MaxBilledUntil) => CancelAt::MaxBilledUntil,
@@ -80,7 +104,7 @@ fn end_date(wanted: TimeOr<CancelAtWord>) -> CancelAt {
     }
 }
 
-fn one_end() -> Refusal {
+pub fn one_end() -> Refusal {
     let message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end.";
     Refusal::invalid(message).code("parameters_exclusive").param("cancel_at")
 }
@@ -88,7 +112,7 @@ fn one_end() -> Refusal {
 words!(NowWord { Now = "now" });
 
 /// `trial_end`: a time, or `now`.
-fn trial_end(given: TimeOr<NowWord>) -> TrialEnd {
+pub fn trial_end(given: TimeOr<NowWord>) -> TrialEnd {
     match given {
         TimeOr::Time(time) => TrialEnd::At(time),
         TimeOr::Word(NowWord::Now) => TrialEnd::Now,

@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Pause {
+pub struct Pause {
     bill_for: BillFor,
     invoicing_behavior: Option<InvoicingBehavior>,
     #[serde(rename = "type")]
@@ -49,13 +49,19 @@ struct UnusedTime {
 words!(OutstandingUsageThrough { None = "none", Now = "now" });
 words!(InvoicingBehavior { Invoice = "invoice", PendingInvoiceItem = "pending_invoice_item" });
 
+impl Pause {
+    pub fn wanted(self) -> Pausing {
+        Pausing {
+            unused_time_from: self.bill_for.unused_time_from.map_or(UnusedTimeFrom::Now, |unused| unused.kind),
+            invoice_now: self.invoicing_behavior == Some(InvoicingBehavior::Invoice),
+        }
+    }
+}
+
 pub(super) async fn pause(At(id): At<String>, call: Call) -> Reply {
     let params: Pause = call.params()?;
     let id: Id<Subscription> = Id::given(id);
-    let wanted = Pausing {
-        unused_time_from: params.bill_for.unused_time_from.map_or(UnusedTimeFrom::Now, |unused| unused.kind),
-        invoice_now: params.invoicing_behavior == Some(InvoicingBehavior::Invoice),
-    };
+    let wanted = params.wanted();
     // A credit refers to the line that billed what it gives back.
     let needs = Needs { invoices_of: Some(id.clone()), ..Needs::default() };
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    CancelAtWord, CancellationDetailsParams, NowWord, PaymentSettingsParams, TrialSettingsParams,
+    CancelAtWord, CancellationDetailsParams, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
+    extras::{self, ExtraParams},
     items::{self, ItemParams},
     one_end, trial_end,
 };
@@ -13,16 +14,16 @@ use crate::{
         reply::Reply,
     },
     billing::{
-        Id, MetadataPatch, Refusal, Timestamp,
+        Books, Id, MetadataPatch, Moment, Refusal, Timestamp,
         change::{self, Change},
-        end_date::{self, CancelAt},
+        end_date::at_period_end,
         pause_collection::PauseCollection,
         payment_method::PaymentMethod,
         prorate::ProrationBehavior,
         shape::{Patch, Text, TimeOr, Unsupported},
-        subscribe::{PaymentBehavior, check_payment_method},
-        subscription::{NOUN, Status, Subscription},
-        trial,
+        subscribe::{PaymentBehavior, check_payment_method, collected_by},
+        subscription::{CollectionMethod, NOUN, Status, Subscription},
+        trial::{self, TrialWanted},
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
@@ -32,10 +33,13 @@ use crate::{
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Update {
+    add_invoice_items: Vec<ExtraParams>,
     billing_cycle_anchor: Option<AnchorParams>,
     cancel_at: Patch<TimeOr<CancelAtWord>>,
     cancel_at_period_end: Option<bool>,
     cancellation_details: Option<CancellationDetailsParams>,
+    collection_method: Option<CollectionMethod>,
+    days_until_due: Option<i64>,
     default_payment_method: Patch<Id<PaymentMethod>>,
     description: Patch<Text<500>>,
     items: Vec<ItemParams>,
@@ -47,15 +51,13 @@ struct Update {
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     trial_end: Option<TimeOr<NowWord>>,
+    trial_from_plan: Option<bool>,
     trial_settings: Option<TrialSettingsParams>,
     // Known, and refused rather than ignored.
-    add_invoice_items: Option<Unsupported>,
     application_fee_percent: Option<Unsupported>,
     automatic_tax: Option<Unsupported>,
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
-    collection_method: Option<Unsupported>,
-    days_until_due: Option<Unsupported>,
     default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
@@ -63,7 +65,6 @@ struct Update {
     on_behalf_of: Option<Unsupported>,
     pending_invoice_item_interval: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
-    trial_from_plan: Option<Unsupported>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -75,82 +76,104 @@ struct AnchorParams {
 words!(AnchorType { Now = "now", Unchanged = "unchanged" });
 
 impl Update {
-    /// What is to be different about items and cycle, if anything.
-    fn change(&mut self) -> Result<Option<Change>, Refusal> {
-        let restart = self.billing_cycle_anchor.is_some_and(|anchor| anchor.kind == AnchorType::Now);
-        let items = items::changes(std::mem::take(&mut self.items), "items")?;
-        let may_wait = self.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete);
-        if may_wait {
-            self.check_may_wait()?;
+    fn restarts(&self) -> bool {
+        self.billing_cycle_anchor.is_some_and(|anchor| anchor.kind == AnchorType::Now)
+    }
+
+    fn may_wait(&self) -> bool {
+        self.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete)
+    }
+
+    /// Whether items, cycle, trial or end are to be different, or something is to be billed.
+    fn changes(&self) -> bool {
+        self.may_wait()
+            || self.restarts()
+            || self.cancel_at != Patch::Keep
+            || self.trial_end.is_some()
+            || self.trial_from_plan == Some(true)
+            || !self.items.is_empty()
+            || !self.add_invoice_items.is_empty()
+    }
+
+    /// What is to be different, in the words of the rule. What is taken is gone from the parameters.
+    fn change(&mut self, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Change, Refusal> {
+        if matches!(self.cancel_at, Patch::Set(_)) && self.cancel_at_period_end == Some(true) {
+            return Err(one_end());
         }
-        let change = Change {
-            items,
-            restart,
-            trial_end: self.trial_end.map(trial_end),
+        Ok(Change {
+            items: items::changes(std::mem::take(&mut self.items), "items", books, livemode, at)?,
+            extras: extras::wanted(std::mem::take(&mut self.add_invoice_items), books, livemode, at)?,
+            restart: self.restarts(),
+            end: self.cancel_at.clone().map(end_date),
+            trial: TrialWanted {
+                end: self.trial_end.map(trial_end),
+                days: None,
+                from_plan: self.trial_from_plan.unwrap_or(false),
+            },
             proration_behavior: self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
             proration_date: self.proration_date,
             payment_behavior: self.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
             off_session: self.off_session.unwrap_or(false),
-            // Applied with the rest.
-            metadata: if may_wait { std::mem::take(&mut self.metadata) } else { MetadataPatch::Keep },
-        };
-        Ok((restart || may_wait || change.trial_end.is_some() || !change.items.is_empty()).then_some(change))
+            // Applied with the rest, when that may have to wait.
+            metadata: if self.may_wait() { std::mem::take(&mut self.metadata) } else { MetadataPatch::Keep },
+        })
+    }
+
+    /// The parameters that say what is to be different, but for those that any subscription takes.
+    fn given(&self) -> [(&'static str, bool); 14] {
+        [
+            ("add_invoice_items", !self.add_invoice_items.is_empty()),
+            ("billing_cycle_anchor", self.restarts()),
+            ("cancel_at", self.cancel_at != Patch::Keep),
+            ("cancel_at_period_end", self.cancel_at_period_end.is_some()),
+            ("collection_method", self.collection_method.is_some()),
+            ("days_until_due", self.days_until_due.is_some()),
+            ("default_payment_method", self.default_payment_method != Patch::Keep),
+            ("description", self.description != Patch::Keep),
+            ("items", !self.items.is_empty()),
+            ("pause_collection", self.pause_collection != Patch::Keep),
+            ("payment_settings", self.payment_settings.is_some()),
+            ("trial_end", self.trial_end.is_some()),
+            ("trial_from_plan", self.trial_from_plan.is_some()),
+            ("trial_settings", self.trial_settings.is_some()),
+        ]
+    }
+
+    /// The first parameter that is not one of these.
+    fn given_beside(&self, allowed: &[&str]) -> Option<&'static str> {
+        self.given().into_iter().find(|(param, given)| *given && !allowed.contains(param)).map(|(param, _)| param)
     }
 
     /// What a pending update cannot hold must not come with it.
     fn check_may_wait(&self) -> Result<(), Refusal> {
-        let others = [
-            ("cancel_at", self.cancel_at != Patch::Keep),
-            ("cancel_at_period_end", self.cancel_at_period_end.is_some()),
+        let alone = [
             ("cancellation_details", self.cancellation_details.is_some()),
-            ("default_payment_method", self.default_payment_method != Patch::Keep),
-            ("description", self.description != Patch::Keep),
             ("off_session", self.off_session.is_some()),
-            ("pause_collection", self.pause_collection != Patch::Keep),
-            ("payment_settings", self.payment_settings.is_some()),
         ];
-        match others.into_iter().find(|(_, given)| *given) {
-            None => Ok(()),
-            Some((param, _)) => {
-                let message = format!("You can't pass '{param}' together with payment_behavior=pending_if_incomplete.");
+        let other =
+            self.given_beside(WAITS).or_else(|| alone.iter().find(|(_, given)| *given).map(|(param, _)| *param));
+        other.map_or(Ok(()), |param| {
+            let message = format!("You can't pass '{param}' together with payment_behavior=pending_if_incomplete.");
+            Err(Refusal::invalid(message).param(param))
+        })
+    }
+
+    /// What a subscription takes depends on how far it has come.
+    fn check_status(&self, status: Status) -> Result<(), Refusal> {
+        match status {
+            Status::Canceled | Status::IncompleteExpired if self.given_beside(&[]).is_some() => Err(change::ended()),
+            Status::Incomplete => self.given_beside(INCOMPLETE).map_or(Ok(()), |param| {
+                let message = format!(
+                    "This subscription's first invoice has not been paid yet. Until it is, '{param}' cannot be changed."
+                );
                 Err(Refusal::invalid(message).param(param))
-            }
+            }),
+            _ => Ok(()),
         }
     }
 
-    /// The end that is to be set (or taken away), and how the current period is prorated for it.
-    fn end(&self, changes: bool) -> Result<Option<(Option<CancelAt>, ProrationBehavior)>, Refusal> {
-        let wanted = match self.cancel_at {
-            Patch::Keep => return Ok(None),
-            Patch::Clear => None,
-            Patch::Set(wanted) => Some(super::end_date(wanted)),
-        };
-        if self.cancel_at_period_end == Some(true) {
-            return Err(one_end());
-        }
-        let prorations = self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations);
-        if changes || prorations == ProrationBehavior::AlwaysInvoice {
-            let with = if changes { "with a change of items, trial or cycle" } else { "with an invoice at once" };
-            return Err(Refusal::not_supported_yet(format!("cancel_at {with}")).param("cancel_at"));
-        }
-        Ok(Some((wanted, prorations)))
-    }
-
-    fn check_ended(&self) -> Result<(), Refusal> {
-        let other = self.cancel_at_period_end.is_some()
-            || self.cancel_at != Patch::Keep
-            || self.default_payment_method != Patch::Keep
-            || self.description != Patch::Keep
-            || self.pause_collection != Patch::Keep
-            || self.payment_settings.is_some()
-            || self.trial_settings.is_some();
-        if other {
-            return Err(change::ended());
-        }
-        Ok(())
-    }
-
-    fn apply(self, subscription: Subscription) -> Result<Subscription, Refusal> {
+    fn apply(self, books: &Books, subscription: Subscription) -> Result<Subscription, Refusal> {
+        let subscription = collected_by(books, subscription, self.collection_method, self.days_until_due)?;
         Ok(Subscription {
             cancellation_details: self.cancellation_details.unwrap_or_default().over(subscription.cancellation_details),
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
@@ -166,42 +189,40 @@ impl Update {
     }
 }
 
+/// What can wait for a payment (`pending_if_incomplete`).
+const WAITS: &[&str] = &["add_invoice_items", "billing_cycle_anchor", "items", "trial_end", "trial_from_plan"];
+
+/// What moves no money, and so can change before the first payment (the incomplete window).
+const INCOMPLETE: &[&str] = &["default_payment_method", "description", "payment_settings"];
+
 pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
     let mut params: Update = call.params()?;
-    let id: Id<Subscription> = Id::given(id);
-    let change = params.change()?;
-    let end = params.end(change.is_some())?;
-    let mut needs = Needs::default();
-    if let Some(change) = &change {
-        items::need_prices(&change.items, &mut needs);
+    if params.may_wait() {
+        params.check_may_wait()?;
     }
-    if change.is_some() || end.is_some() {
+    let (id, livemode): (Id<Subscription>, bool) = (Id::given(id), call.livemode());
+    let changes = params.changes();
+    let mut needs = Needs::default();
+    items::need_prices(&params.items, &mut needs);
+    extras::need_prices(&params.add_invoice_items, &mut needs);
+    if changes {
         needs.invoices_of = Some(id.clone());
     }
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         let before = change::open(books, &id, at)?;
-        let subscription = before.clone();
-        if subscription.status.is_terminal() {
-            params.check_ended()?;
-        }
+        params.check_status(before.status)?;
+        let change = changes.then(|| params.change(books, livemode, at)).transpose()?;
         if let Patch::Set(pause) = &params.pause_collection {
-            pause.check(&subscription, at.now)?;
+            pause.check(&before, at.now)?;
         }
-        if params.trial_settings.is_some() && subscription.status == Status::Incomplete {
-            let message = "The trial of a subscription cannot be changed before its first payment.";
-            return Err(Refusal::invalid(message).param("trial_settings"));
-        }
-        let at_period_end = params.cancel_at_period_end;
-        let changed = params.apply(subscription)?;
+        let ends_with_period = params.cancel_at_period_end;
+        let changed = params.apply(books, before.clone())?;
         if let Some(method) = changed.default_payment_method.as_ref().filter(|_| !changed.status.is_terminal()) {
             check_payment_method(books, method, &changed.customer, "default_payment_method")?;
         }
         books.put(changed);
-        if let Some(wanted) = at_period_end {
-            end_date::at_period_end(books, &id, wanted, at)?;
-        }
-        if let Some((wanted, prorations)) = end {
-            end_date::set(books, &id, wanted, prorations, at)?;
+        if let Some(wanted) = ends_with_period {
+            at_period_end(books, &id, wanted, at)?;
         }
         let under_way = match change {
             Some(wanted) => change::change(books, &id, &before, &wanted, at)?,

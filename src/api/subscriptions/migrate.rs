@@ -1,0 +1,35 @@
+//! `POST /v1/subscriptions/{id}/migrate`
+
+use serde::Deserialize;
+
+use super::BillingModeParams;
+use crate::{
+    api::{
+        call::{At, Call},
+        reply::Reply,
+    },
+    billing::{
+        Id, Refusal, change, migrate,
+        subscription::{NOUN, Subscription},
+    },
+    engine::{Owner, Subject, verb::Decision},
+    store::books::Needs,
+};
+
+#[derive(Clone, Debug, Deserialize)]
+struct Migrate {
+    billing_mode: Option<BillingModeParams>,
+}
+
+pub(super) async fn migrate(At(id): At<String>, call: Call) -> Reply {
+    let params: Migrate = call.params()?;
+    let wanted = params.billing_mode.ok_or_else(|| Refusal::missing("billing_mode"))?.mode();
+    let id: Id<Subscription> = Id::given(id);
+    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        change::open(books, &id, at)?;
+        migrate::migrate(books, &id, wanted, at)?;
+        books.tell(&id, "customer.subscription.updated", at);
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
