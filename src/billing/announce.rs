@@ -3,6 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal,
     answer::Answer,
+    erase,
     payment_intent::{Attempt, PaymentIntent},
     subscription::{SaveDefault, Status, Subscription},
     trial,
@@ -12,7 +13,7 @@ use super::{
 /// shows what has become of it.
 pub fn withhold(books: &mut Books, id: &Id<Subscription>) -> Result<(), Refusal> {
     let mut subscription = books.find(id, "subscription")?.clone();
-    subscription.internal.withheld = books.withhold();
+    subscription.internal.withheld = books.withhold(0);
     books.put(subscription);
     Ok(())
 }
@@ -51,6 +52,16 @@ pub fn first_payment_answered(
         books.put(subscription);
     }
     announce(books, &id, at)
+}
+
+/// The payment of a change inside the request has an outcome, and not one that leaves nothing of the
+/// change: now what was kept back is told.
+pub fn change_answered(books: &mut Books, intent: &PaymentIntent, at: &mut Moment) {
+    let Some((mut subscription, mut held)) = erase::untold_change(books, intent) else { return };
+    let withheld = std::mem::take(&mut held.withheld);
+    subscription.internal.held = Some(held);
+    books.put(subscription);
+    books.release(withheld, at);
 }
 
 /// The subscription whose first payment an intent is, as long as nobody has heard of it.

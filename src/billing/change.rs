@@ -10,6 +10,7 @@ use super::{
     dunning,
     edit::{self, Edit},
     end_date::{self, CancelAt},
+    erase,
     extra::{self, NewExtra},
     finalize, follow,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
@@ -81,6 +82,8 @@ pub enum Act {
 pub struct Plan {
     pub becomes: Becomes,
     pub invoice: Option<Id<Invoice>>,
+    /// The invoice items that it made.
+    pub made: Vec<Id<InvoiceItem>>,
 }
 
 /// Changes a subscription. Whether that is still under way, because the processor has to be asked
@@ -94,6 +97,7 @@ pub fn change(
 ) -> Result<bool, Refusal> {
     // A change that waits is replaced.
     pending_update::discard(books, id, at)?;
+    let told = books.told_so_far();
     let plan = plan(books, id, change, at)?;
     if plan.becomes.trial.is_some_and(|trial| trial.status != Status::Trialing) {
         trial::give_notice(books, id, at)?;
@@ -123,12 +127,17 @@ pub fn change(
         follow::fall_behind(books, id)?;
         return Ok(false);
     }
-    let held = Held {
+    let mut held = Held {
         invoice: invoice.clone(),
         payment_behavior: change.payment_behavior,
         becomes: plan.becomes,
         before: Some(Box::new(before.clone())),
+        withheld: Vec::new(),
     };
+    if change.payment_behavior == PaymentBehavior::ErrorIfIncomplete {
+        erase::remember(books, &invoice, plan.made);
+        held.withheld = books.withhold(told);
+    }
     let mut holding = subscription;
     holding.internal.held = Some(Box::new(held));
     books.put(holding);
@@ -219,8 +228,9 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
     }
     let made: Vec<InvoiceItem> =
         books.all::<InvoiceItem>().filter(|item| !waiting.contains(&item.id)).cloned().collect();
+    let made_ids = made.iter().map(|item| item.id.clone()).collect();
     let invoice = draft(books, &subscription, change, (spans, made), &becomes, at)?;
-    Ok(Plan { becomes, invoice })
+    Ok(Plan { becomes, invoice, made: made_ids })
 }
 
 /// Only what moves no money may change before the first payment; what has ended changes no more.
@@ -392,10 +402,18 @@ pub fn become_so(
 }
 
 /// The subscription whose held change waits for this invoice.
-fn holding(books: &Books, invoice: &Id<Invoice>) -> Option<(Subscription, Box<Held>)> {
+pub fn holding(books: &Books, invoice: &Id<Invoice>) -> Option<(Subscription, Box<Held>)> {
     let subscription = books.get(invoice).and_then(Invoice::subscription).and_then(|id| books.get(id))?;
     let held = subscription.internal.held.as_deref().filter(|held| held.invoice == *invoice)?;
     (!subscription.status.is_terminal()).then(|| (subscription.clone(), Box::new(held.clone())))
+}
+
+/// Makes a subscription what it was before a request. A change that the request was to replace is gone.
+pub fn restore(books: &mut Books, before: Subscription) {
+    books.compare_with(&before.id, before.clone());
+    let mut restored = before;
+    (restored.pending_update, restored.internal.held) = (None, None);
+    books.put(restored);
 }
 
 /// The invoice of a change has been paid: the change is made. The subscription that it changed.
@@ -431,11 +449,7 @@ pub fn unpaid(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Resu
         }
         PaymentBehavior::ErrorIfIncomplete => {
             cancel::void_quietly(books, invoice, at)?;
-            books.compare_with(&id, *before.clone());
-            let mut restored = *before;
-            // What it was to replace is gone.
-            (restored.pending_update, restored.internal.held) = (None, None);
-            books.put(restored);
+            restore(books, *before);
         }
     }
     Ok(Some(id))

@@ -57,7 +57,8 @@ pub fn issue(books: &mut Books, new: NewCreditNote, at: &mut Moment) -> Result<I
     let invoice = books.find(&new.invoice, "invoice")?.clone();
     check_creditable(books, &invoice)?;
     let id: Id<CreditNote> = Id::new(&mut at.ids, invoice.id.bucket());
-    let lines = lines_of(&new, &invoice, at)?;
+    let mut invoice = invoice;
+    let lines = lines_of(&new, &mut invoice, at)?;
     let amount = Amount::sum(lines.iter().map(|line| line.amount))?;
     let refunds = linked(books, &new, &invoice)?;
     let parts = parts_of(&new, &refunds, &invoice, amount)?;
@@ -89,7 +90,8 @@ fn check_creditable(books: &Books, invoice: &Invoice) -> Result<(), Refusal> {
     }
 }
 
-fn lines_of(new: &NewCreditNote, invoice: &Invoice, at: &mut Moment) -> Result<Vec<Line>, Refusal> {
+/// The lines of the note. The invoice remembers what was credited of each of its own.
+fn lines_of(new: &NewCreditNote, invoice: &mut Invoice, at: &mut Moment) -> Result<Vec<Line>, Refusal> {
     if new.lines.is_empty() {
         let amount = new.amount.ok_or_else(|| {
             Refusal::invalid("One of 'amount' or 'lines' must be provided.").code("parameter_missing").param("amount")
@@ -111,6 +113,10 @@ fn lines_of(new: &NewCreditNote, invoice: &Invoice, at: &mut Moment) -> Result<V
             }
             None => refusal,
         })?;
+        if let Some(credited) = &line.invoice_line_item {
+            let so_far = invoice.internal.credited.entry(credited.clone()).or_default();
+            *so_far = so_far.plus(line.amount)?;
+        }
         lines.push(line);
     }
     let sum = Amount::sum(lines.iter().map(|line| line.amount))?;
@@ -167,11 +173,11 @@ fn line_of(new: &NewLine, invoice: &Invoice, at: &mut Moment) -> Result<Line, Re
                 Share::Amount(amount) => (*amount, None),
                 Share::Quantity(quantity) => (part_of(found, *quantity)?, Some(*quantity)),
             };
-            // A part of the line has its sign, and is no more than all of it.
-            let part =
-                if found.amount.is_negative() { found.amount..=Amount::ZERO } else { Amount::ZERO..=found.amount };
+            // A part of the line has its sign, and is no more than what earlier notes have left of it.
+            let left = found.amount.minus(invoice.internal.credited.get(line).copied().unwrap_or_default())?;
+            let part = if found.amount.is_negative() { left..=Amount::ZERO } else { Amount::ZERO..=left };
             if amount.is_zero() || !part.contains(&amount) {
-                let message = format!("The line has {} to credit.", invoice.currency.readable(found.amount));
+                let message = format!("The line has {} to credit.", invoice.currency.readable(left));
                 return Err(Refusal::invalid(message).param("amount"));
             }
             Ok(Line {
@@ -400,11 +406,19 @@ pub fn void(books: &mut Books, id: &Id<CreditNote>, at: &mut Moment) -> Result<(
     }
     check_creditable(books, &invoice)?;
     let part = note.pre_payment_amount;
+    let mut internal = invoice.internal.clone();
+    for line in &note.lines.data {
+        let credited = line.invoice_line_item.as_ref().and_then(|line| internal.credited.get_mut(line));
+        if let Some(credited) = credited {
+            *credited = credited.minus(line.amount)?;
+        }
+    }
     books.put(note.void(at.now)?).tell("credit_note.voided", at);
     let raised = Invoice {
         amount_due: invoice.amount_due.plus(part)?,
         amount_remaining: invoice.amount_remaining.plus(part)?,
         pre_payment_credit_notes_amount: invoice.pre_payment_credit_notes_amount.minus(part)?,
+        internal,
         ..invoice
     };
     let invoice = raised.id.clone();

@@ -1,5 +1,7 @@
 //! What is owed for a period. An aggregate: its lines live in it. Frozen once finalised.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -216,6 +218,9 @@ pub struct Internal {
     /// How many credit notes were issued for it: their numbers count on.
     #[serde(default, skip_serializing_if = "is_none_yet")]
     pub credit_notes: i64,
+    /// What credit notes have taken back of its lines.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credited: BTreeMap<Id<Line>, Amount>,
     /// The number that a caller chose: unique among those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_number: Option<String>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Moment, Refusal, Timestamp, bill, collect, finalize,
     invoice::{BillingReason, Invoice},
-    prorate,
+    pending_update, prorate,
     subscription::{BillingModeType, CollectionMethod, Status, Subscription},
 };
 use crate::words;
@@ -53,10 +53,12 @@ words!(
     }
 );
 
-/// Pauses a subscription by a caller's wish. Its open invoices and drafts go on as they were.
+/// Pauses a subscription by a caller's wish. Its open invoices and drafts go on as they were; a change
+/// that waits for its payment is dropped, and so is the invoice of that.
 pub fn pause(books: &mut Books, id: &Id<Subscription>, wanted: Pausing, at: &mut Moment) -> Result<(), Refusal> {
+    check(books.find(id, "subscription")?)?;
+    pending_update::discard(books, id, at)?;
     let subscription = books.find(id, "subscription")?.clone();
-    check(&subscription)?;
     for item in &subscription.items.data {
         let since = match wanted.unused_time_from {
             UnusedTimeFrom::None => continue,
@@ -122,16 +124,10 @@ impl Subscription {
             // A period that has only just begun still has a second, so that it is one.
             item.current_period_end = now.max(item.current_period_start.plus_seconds(1));
         }
-        // What was billed has been given back or is over; a change that waits is dropped.
+        // What was billed has been given back or is over.
         self.internal.billed.clear();
-        self.internal.held = None;
         let subscription = PausedSubscription { reason };
         let paused = Paused { subscription, transitioned_at: now, kind: PauseType::Subscription };
-        Subscription {
-            status: Status::Paused,
-            pending_update: None,
-            status_details: Some(StatusDetails { paused }),
-            ..self
-        }
+        Subscription { status: Status::Paused, status_details: Some(StatusDetails { paused }), ..self }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Metadata, Moment, Refusal, Timestamp,
     anchor::AnchorConfig,
+    books::Withheld,
     cancel,
     invoice::{Invoice, Status as InvoiceStatus},
     prorate::Billed,
@@ -27,6 +28,9 @@ pub struct Held {
     pub becomes: Becomes,
     /// The subscription as it was before the request, while its payment is under way in there.
     pub before: Option<Box<Subscription>>,
+    /// What is told only once it is known that the change will be, where it may never have been.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
 }
 
 /// What a change of items or cycle makes of a subscription.

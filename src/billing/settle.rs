@@ -42,6 +42,7 @@ pub fn settle(
     let erased = erase::is_called_for(books, &intent, answer);
     let intent = if erased { erase::erase(books, intent, at)? } else { intent };
     announce::first_payment_answered(books, &intent, &attempt, answer, at)?;
+    announce::change_answered(books, &intent, at);
     match (answer, attempt.action) {
         (Answer::Declined(decline), _) => declined(books, intent, &attempt, decline, true, at),
         (Answer::NeedsAction, _) if alone && (attempt.off_session || attempt.refuses_action) => {

@@ -4,12 +4,12 @@ use super::{
     Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     anchor::Span,
     announce,
-    balance_transaction::BalanceTransaction,
     begin::{self, Beginning, First, When},
     bill::{self, Bill},
     collect::{self, Collection},
     customer::Customer,
     end_date::CancelAt,
+    erase,
     extra::{self, NewExtra},
     finalize,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
@@ -349,13 +349,10 @@ fn first_invoice(
     if !sent || free_trial {
         finalize::finalize(books, &invoice, at)?;
     }
-    let intent = collect::intent_of(books, &invoice).cloned().filter(|_| subscription.internal.only_if_paid);
-    if let Some(mut intent) = intent {
+    if subscription.internal.only_if_paid {
         let taken = books.all::<InvoiceItem>().filter(|item| item.invoice.as_ref() == Some(&invoice));
-        intent.internal.invoice_items = taken.map(|item| item.id.clone()).collect();
-        let taken = books.all::<BalanceTransaction>().find(|entry| entry.invoice.as_ref() == Some(&invoice));
-        intent.internal.balance_transaction = taken.map(|entry| entry.id.clone());
-        books.put(intent);
+        let taken = taken.map(|item| item.id.clone()).collect();
+        erase::remember(books, &invoice, taken);
     }
     Ok(Some(invoice))
 }

@@ -1,6 +1,8 @@
 //! Laws of the Books: whole histories decided in memory, without a database, a clock or a server.
 
 mod beginnings;
+mod changes;
+mod edits;
 mod invoices;
 mod previews;
 mod states;
@@ -51,6 +53,16 @@ fn open(interval: &str, count: i64, cents: i64) -> Books {
 
 /// The same with these settings.
 fn open_with((interval, count): (&str, i64), cents: i64, settings: Settings) -> Books {
+    let prices = [("price_1", interval, count, cents), ("price_2", interval, count, cents * 2 + 101)];
+    shop_with(&prices, settings)
+}
+
+/// A customer with a card, and these prices: id, interval and how many of them, cents.
+fn shop(prices: &[(&str, &str, i64, i64)]) -> Books {
+    shop_with(prices, Settings::default())
+}
+
+fn shop_with(prices: &[(&str, &str, i64, i64)], settings: Settings) -> Books {
     let customer = json!({
         "id": CUSTOMER, "object": "customer", "address": null, "balance": 0, "created": 0, "currency": null,
         "customer_account": null, "default_source": null, "delinquent": false, "description": null, "discount": null,
@@ -71,8 +83,8 @@ fn open_with((interval, count): (&str, i64), cents: i64, settings: Settings) -> 
     });
     let mut catalogue = Catalogue::default();
     catalogue.settings.push(settings);
-    for (id, cents) in [("price_1", cents), ("price_2", cents * 2 + 101)] {
-        let price = price(id, interval, count, cents);
+    for (id, interval, count, cents) in prices {
+        let price = price(id, interval, *count, *cents);
         catalogue.add_price(serde_json::from_value(price.clone()).unwrap(), price);
     }
     let mut books = Books::new(Arc::new(catalogue));

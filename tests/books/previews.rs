@@ -74,7 +74,7 @@ fn known(books: &Books) -> Vec<Id<Invoice>> {
     books.all::<Invoice>().map(|invoice| invoice.id.clone()).collect()
 }
 
-fn go_on(books: &mut Books, horizon: Timestamp, at: &mut Moment) {
+pub fn go_on(books: &mut Books, horizon: Timestamp, at: &mut Moment) {
     loop {
         advance::advance(books, horizon, true, at).unwrap();
         if !settle_all(books, 0, at) {

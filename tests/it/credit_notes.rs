@@ -323,3 +323,36 @@ async fn a_note_refunds_or_takes_up_a_refund() {
     credit(&house, &invoice, &form).await.ok();
     assert_eq!(house.list(&format!("/v1/refunds?charge={charge}")).await.len(), 3);
 }
+
+/// A line cannot be credited beyond its amount, whether by one note or by several; what a voided note had
+/// taken can be credited again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_is_credited_once() {
+    let (house, _, invoice) = start().await;
+    let lines: Vec<String> = invoice["lines"]["data"].as_array().unwrap().iter().map(id).collect();
+    let part = |line: &str, amount: &str| {
+        [("lines[0][type]", "invoice_line_item"), ("lines[0][invoice_line_item]", line), ("lines[0][amount]", amount)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let issue = async |parts: &[(String, String)]| {
+        let form: Vec<(&str, &str)> = parts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        credit(&house, &invoice, &form).await
+    };
+    let first = issue(&part(&lines[0], "900")).await.ok();
+    let error = issue(&part(&lines[0], "601")).await.error(400);
+    assert_eq!(
+        (&error["param"], &error["message"]),
+        (&json!("lines[0][amount]"), &json!("The line has $6.00 to credit."))
+    );
+    // Twice in one note is no more than once.
+    let second = part(&lines[0], "301").map(|(name, value)| (name.replacen("[0]", "[1]", 1), value));
+    let error = issue(&[part(&lines[0], "300"), second].concat()).await.error(400);
+    assert_eq!(error["param"], "lines[1][amount]");
+    issue(&part(&lines[0], "600")).await.ok();
+    issue(&part(&lines[0], "1")).await.error(400);
+    house.post(&format!("/v1/credit_notes/{}/void", id(&first)), &[]).await.ok();
+    issue(&part(&lines[0], "901")).await.error(400);
+    issue(&part(&lines[0], "900")).await.ok();
+    issue(&part(&lines[1], "1000")).await.ok();
+    has(&read(&house, &invoice).await, &json!({"status": "paid", "amount_due": 0}));
+}

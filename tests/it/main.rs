@@ -33,6 +33,7 @@ mod refunds;
 mod reminders;
 mod resuming;
 mod sequences;
+mod sequences_beside;
 mod settings;
 mod setup_intents;
 mod silence;

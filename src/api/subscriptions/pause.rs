@@ -8,7 +8,7 @@ use crate::{
         reply::Reply,
     },
     billing::{
-        Id,
+        Id, change,
         pause::{self, PauseType, Pausing, UnusedTimeFrom},
         subscription::{NOUN, Subscription},
     },
@@ -65,7 +65,7 @@ pub(super) async fn pause(At(id): At<String>, call: Call) -> Reply {
     // A credit refers to the line that billed what it gives back.
     let needs = Needs { invoices_of: Some(id.clone()), ..Needs::default() };
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
-        books.at_path(&id)?;
+        change::open(books, &id, at)?;
         pause::pause(books, &id, wanted, at)?;
         Ok(Subject::document(&id))
     });

@@ -8,7 +8,7 @@ use crate::{
         reply::Reply,
     },
     billing::{
-        Id, Timestamp,
+        Id, Timestamp, change,
         prorate::ProrationBehavior,
         resume::{self, ResumeAnchor, ResumeBehavior, Resumption},
         subscription::{NOUN, Subscription},
@@ -42,7 +42,7 @@ pub(super) async fn resume(At(id): At<String>, call: Call) -> Reply {
         proration_date: params.proration_date,
     };
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
-        books.at_path(&id)?;
+        change::open(books, &id, at)?;
         resume::resume(books, &id, wanted, at)?;
         Ok(Subject::document(&id))
     });

@@ -20,8 +20,13 @@ pub struct Withheld {
 }
 
 impl Books {
-    /// Takes back the events that this decision has told so far, oldest first.
-    pub fn withhold(&mut self) -> Vec<Withheld> {
+    /// How many events this decision has told so far.
+    pub fn told_so_far(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Takes back the events that this decision has told, but for the first few; oldest first.
+    pub fn withhold(&mut self, but: usize) -> Vec<Withheld> {
         let withheld = |told: Told| Withheld {
             kind: told.kind.to_owned(),
             about: told.about,
@@ -29,7 +34,7 @@ impl Books {
             object: told.object.get().to_owned(),
             previous: told.previous,
         };
-        self.told.drain(..).map(withheld).collect()
+        self.told.drain(but.min(self.told.len())..).map(withheld).collect()
     }
 
     /// Tells events that were withheld, now.
