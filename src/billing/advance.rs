@@ -7,7 +7,7 @@ use super::{
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
     payment_intent::{PaymentIntent, Status as IntentStatus},
-    pending_update, processing, renew, resume,
+    pending_interval, pending_update, processing, renew, resume,
     subscription::{Status, Subscription},
     trial, upcoming,
 };
@@ -90,6 +90,12 @@ pub fn subscription_due(books: &mut Books, id: &Id<Subscription>, at: &mut Momen
         }
         Status::Trialing if subscription.trial_notice_at().is_some_and(|time| Some(time) == subscription.due()) => {
             trial::give_notice(books, id, at)
+        }
+        // What ends at the same time bills it, and comes first.
+        _ if subscription.bills_pending_at().is_some_and(|time| Some(time) == subscription.due())
+            && subscription.period().is_none_or(|period| Some(period.end) != subscription.due()) =>
+        {
+            pending_interval::come_round(books, id, at)
         }
         Status::Trialing => trial::end(books, id, at),
         Status::Active | Status::PastDue | Status::Unpaid => renew::renew(books, id, at),

@@ -149,6 +149,7 @@ pub fn blank(
     let finalizes_at = bill.auto_advance.then(|| at.now.plus_seconds(bill.finalize_after(settings)));
     // What a caller makes has terms of its own.
     let terms = bill.subscription.filter(|_| bill.reason != BillingReason::Manual);
+    let settings = terms.map(|subscription| &subscription.invoice_settings);
     let collection_method =
         terms.map_or(CollectionMethod::ChargeAutomatically, |subscription| subscription.collection_method);
     let due_date = terms.and_then(|subscription| subscription.days_until_due).map(|days| at.now.plus_days(days));
@@ -181,7 +182,7 @@ pub fn blank(
         collection_method,
         created: at.now,
         currency: bill.currency,
-        custom_fields: None,
+        custom_fields: settings.and_then(|settings| settings.custom_fields.clone()),
         customer: customer.id.clone(),
         customer_account: Null,
         customer_address: customer.address.clone(),
@@ -194,12 +195,15 @@ pub fn blank(
         default_payment_method: None,
         default_source: Null,
         default_tax_rates: Nothing,
-        description: None,
+        description: settings.and_then(|settings| settings.description.clone()),
         discounts: Nothing,
         due_date,
         effective_at: None,
         ending_balance: None,
-        footer: customer.invoice_settings.footer.clone(),
+        footer: settings
+            .and_then(|settings| settings.footer.as_ref())
+            .or(customer.invoice_settings.footer.as_ref())
+            .cloned(),
         from_invoice: Null,
         hosted_invoice_url: Null,
         invoice_pdf: Null,

@@ -271,7 +271,7 @@ impl Details {
     }
 }
 
-fn check_custom_fields(fields: &Patch<Vec<CustomField>>) -> Result<(), Refusal> {
+pub fn check_custom_fields(fields: &Patch<Vec<CustomField>>) -> Result<(), Refusal> {
     let Patch::Set(fields) = fields else { return Ok(()) };
     if fields.len() > MAXIMUM_CUSTOM_FIELDS {
         let message = format!("Array items exceeded maximum {MAXIMUM_CUSTOM_FIELDS} allowed elements.");

@@ -192,7 +192,9 @@ pub fn claim_later(books: &mut Books, invoice: &Invoice, at: &mut Moment) -> Pay
 fn claim(books: &Books, invoice: Invoice, at: &mut Moment) -> (Invoice, PaymentIntent, InvoicePayment) {
     let description = match invoice.billing_reason {
         BillingReason::SubscriptionCreate => "Subscription creation",
-        BillingReason::SubscriptionCycle | BillingReason::SubscriptionUpdate => "Subscription update",
+        BillingReason::AutomaticPendingInvoiceItemInvoice
+        | BillingReason::SubscriptionCycle
+        | BillingReason::SubscriptionUpdate => "Subscription update",
         BillingReason::Manual => "Payment for Invoice",
     };
     let intent = blank_intent(books, &invoice, description, at);

@@ -283,6 +283,7 @@ pub struct AutomaticTax {
 }
 
 words!(BillingReason {
+    AutomaticPendingInvoiceItemInvoice = "automatic_pending_invoice_item_invoice",
     Manual = "manual",
     SubscriptionCreate = "subscription_create",
     SubscriptionCycle = "subscription_cycle",

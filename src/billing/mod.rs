@@ -77,6 +77,7 @@ pub mod migrate;
 pub mod network;
 pub mod pause;
 pub mod pause_collection;
+pub mod pending_interval;
 pub mod pending_update;
 pub mod preview;
 pub mod processing;

@@ -79,7 +79,7 @@ impl Ahead {
 }
 
 /// More steps than lie between two invoices.
-const MAXIMUM_STEPS: usize = 50;
+const MAXIMUM_STEPS: usize = 500;
 const MAXIMUM_ITEMS: usize = 250;
 
 /// The next invoice of a subscription, as the draft that it will be: that of what is done to it, when

@@ -17,11 +17,12 @@ use super::{
     items,
     payment_intent::{PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
+    pending_interval::{self, PendingInterval},
     period::Period,
     price::Price,
     prorate::{self, Billed},
     setup,
-    shape::{Inlined, Nothing, Null},
+    shape::{Inlined, Nothing, Null, Patch},
     subscription::{
         AutomaticTax, BillingMode, BillingModeType, CancellationDetails, CollectionMethod, Internal, InvoiceSettings,
         Item, PaymentSettings, Status, Subscription, Tag, TrialSettings,
@@ -44,10 +45,12 @@ pub struct NewSubscription {
     pub days_until_due: Option<i64>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
     pub description: Option<String>,
+    pub invoice_settings: InvoiceSettings,
     pub metadata: Metadata,
     pub off_session: bool,
     pub payment_behavior: PaymentBehavior,
     pub payment_settings: PaymentSettings,
+    pub pending_interval: Patch<PendingInterval>,
     pub trial: TrialWanted,
     pub trial_settings: TrialSettings,
     /// Its trial's end and the end of the subscription come from the two above.
@@ -75,10 +78,12 @@ impl NewSubscription {
             days_until_due: None,
             default_payment_method: None,
             description: None,
+            invoice_settings: InvoiceSettings::default(),
             metadata: Metadata::new(),
             off_session: false,
             payment_behavior: PaymentBehavior::AllowIncomplete,
             payment_settings: PaymentSettings::default(),
+            pending_interval: Patch::Keep,
             trial: TrialWanted::default(),
             trial_settings: TrialSettings::default(),
             when: When::default(),
@@ -114,7 +119,8 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
         return Err(Refusal::invalid(message).param("currency"));
     }
     let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
-    let mut subscription = blank(&customer, wanted, &begun, currency, at).ending(wanted.cancel_at, at.now);
+    let subscription = blank(&customer, wanted, &begun, currency, at).ending(wanted.cancel_at, at.now);
+    let mut subscription = pending_interval::set(subscription, wanted.pending_interval.clone(), at.now)?;
     subscription.internal.upcoming = upcoming::planned(books, subscription.livemode);
     subscription.internal.billed = begins_free(books, &subscription, &begun)?;
     (subscription.internal.only_if_paid, subscription.internal.set_currency) =
@@ -286,17 +292,17 @@ fn blank(
         description: wanted.description.clone(),
         discounts: Nothing,
         ended_at: None,
-        invoice_settings: InvoiceSettings::default(),
+        invoice_settings: wanted.invoice_settings.clone(),
         items: Inlined::new(format!("/v1/subscription_items?subscription={id}"), items),
         latest_invoice: None,
         livemode: customer.livemode,
         managed_payments: Null,
         metadata: wanted.metadata.clone(),
-        next_pending_invoice_item_invoice: Null,
+        next_pending_invoice_item_invoice: None,
         on_behalf_of: Null,
         pause_collection: None,
         payment_settings: wanted.payment_settings.clone(),
-        pending_invoice_item_interval: Null,
+        pending_invoice_item_interval: None,
         pending_setup_intent: None,
         pending_update: None,
         schedule: Null,

@@ -16,6 +16,7 @@ use super::{
     pause::StatusDetails,
     pause_collection::PauseCollection,
     payment_method::{self, PaymentMethod},
+    pending_interval::PendingInterval,
     pending_update::{Held, PendingUpdate},
     period::Period,
     price,
@@ -135,11 +136,11 @@ pub struct Subscription {
     pub livemode: bool,
     pub managed_payments: Null,
     pub metadata: Metadata,
-    pub next_pending_invoice_item_invoice: Null,
+    pub next_pending_invoice_item_invoice: Option<Timestamp>,
     pub on_behalf_of: Null,
     pub pause_collection: Option<PauseCollection>,
     pub payment_settings: PaymentSettings,
-    pub pending_invoice_item_interval: Null,
+    pub pending_invoice_item_interval: Option<PendingInterval>,
     pub pending_setup_intent: Option<Id<SetupIntent>>,
     pub pending_update: Option<PendingUpdate>,
     pub schedule: Null,
@@ -192,6 +193,9 @@ pub struct Internal {
     /// How many days ahead its next invoice is told of, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upcoming: Option<Upcoming>,
+    /// From when the intervals of what is pending are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_since: Option<Timestamp>,
     /// A change that waits for its payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<Held>>,
@@ -266,9 +270,9 @@ words!(CancellationReason {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InvoiceSettings {
     pub account_tax_ids: Null,
-    pub custom_fields: Null,
-    pub description: Null,
-    pub footer: Null,
+    pub custom_fields: Option<Vec<invoice::CustomField>>,
+    pub description: Option<String>,
+    pub footer: Option<String>,
     pub issuer: invoice::Issuer,
 }
 
@@ -401,7 +405,8 @@ impl Resource for Subscription {
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
                 let expiry = self.pending_update.as_ref().map(|pending| pending.expires_at);
                 let notices = [self.trial_notice_at(), self.upcoming_at()];
-                let changes = [renewal, self.cancel_at, self.collection_resumes_at(), expiry];
+                let changes =
+                    [renewal, self.cancel_at, self.collection_resumes_at(), expiry, self.bills_pending_at()];
                 changes.into_iter().chain(notices).flatten().min()
             }
             Status::Incomplete => Some(self.created.plus_seconds(INCOMPLETE_WINDOW_SECONDS)),

@@ -26,6 +26,7 @@ mod lost_deliveries;
 mod ordering;
 mod pausing;
 mod payments;
+mod pending_intervals;
 mod pending_updates;
 mod previews;
 mod processing;

@@ -3,7 +3,7 @@
 mod lines;
 mod pay;
 mod preview;
-mod write;
+pub mod write;
 
 use axum::{
     Router,

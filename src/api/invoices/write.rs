@@ -64,20 +64,24 @@ struct Params {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct CustomFieldParams {
+pub struct CustomFieldParams {
     name: Text<40>,
     value: Text<140>,
 }
 
+impl From<CustomFieldParams> for CustomField {
+    fn from(field: CustomFieldParams) -> CustomField {
+        CustomField { name: String::from(field.name), value: String::from(field.value) }
+    }
+}
+
 impl Params {
     fn details(self) -> Details {
-        let field =
-            |field: CustomFieldParams| CustomField { name: String::from(field.name), value: String::from(field.value) };
         Details {
             auto_advance: self.auto_advance,
             automatically_finalizes_at: self.automatically_finalizes_at,
             collection_method: self.collection_method,
-            custom_fields: self.custom_fields.map(|fields| fields.into_iter().map(field).collect()),
+            custom_fields: self.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect()),
             days_until_due: self.days_until_due,
             default_payment_method: self.default_payment_method,
             description: self.description.map(String::from),

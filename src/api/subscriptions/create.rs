@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    BillingModeParams, CancelAtWord, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
+    BillingModeParams, CancelAtWord, InvoiceSettingsParams, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
     extras::{self, ExtraParams, priced},
     one_end, trial_end,
 };
@@ -16,11 +16,12 @@ use crate::{
         customer::Customer,
         end_date::CancelAt,
         payment_method::PaymentMethod,
+        pending_interval::PendingInterval,
         price::Price,
         prorate::ProrationBehavior,
-        shape::{Text, TimeOr, Unsupported},
+        shape::{Patch, Text, TimeOr, Unsupported},
         subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
-        subscription::{BillingMode, CollectionMethod, NOUN, PaymentSettings, TrialSettings},
+        subscription::{BillingMode, CollectionMethod, InvoiceSettings, NOUN, PaymentSettings, TrialSettings},
         trial::TrialWanted,
     },
     engine::{Owner, Subject, verb::Decision},
@@ -46,11 +47,13 @@ struct Create {
     days_until_due: Option<i64>,
     default_payment_method: Option<Id<PaymentMethod>>,
     description: Option<Text<500>>,
+    invoice_settings: Option<InvoiceSettingsParams>,
     #[serde(default)]
     metadata: MetadataPatch,
     off_session: Option<bool>,
     payment_behavior: Option<PaymentBehavior>,
     payment_settings: Option<PaymentSettingsParams>,
+    pending_invoice_item_interval: Option<PendingInterval>,
     proration_behavior: Option<ProrationBehavior>,
     trial_end: Option<TimeOr<NowWord>>,
     trial_from_plan: Option<bool>,
@@ -65,9 +68,7 @@ struct Create {
     default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    invoice_settings: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
-    pending_invoice_item_interval: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
 }
 
@@ -154,10 +155,12 @@ impl Create {
             days_until_due: self.days_until_due,
             default_payment_method: self.default_payment_method,
             description: self.description.map(String::from),
+            invoice_settings: self.invoice_settings.unwrap_or_default().over(InvoiceSettings::default())?,
             metadata: self.metadata.initial()?,
             off_session: self.off_session.unwrap_or(false),
             payment_behavior: self.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
             payment_settings: self.payment_settings.unwrap_or_default().over(PaymentSettings::default()),
+            pending_interval: self.pending_invoice_item_interval.map_or(Patch::Keep, Patch::Set),
             trial: TrialWanted {
                 end: self.trial_end.map(trial_end),
                 days: self.trial_period_days,

@@ -18,17 +18,20 @@ use serde::Deserialize;
 use super::{
     House,
     call::{At, Call},
+    invoices::write::CustomFieldParams,
     reply::Reply,
 };
 use crate::{
     billing::{
         Refusal,
+        draft::check_custom_fields,
         end_date::CancelAt,
+        invoice::CustomField,
         payment_method,
-        shape::{Patch, TimeOr, Unsupported},
+        shape::{Patch, Text, TimeOr, Unsupported},
         subscription::{
-            BillingMode, BillingModeType, CancellationDetails, EndBehavior, Feedback, MissingPaymentMethod, NOUN,
-            PaymentSettings, ProrationDiscounts, SaveDefault, TrialEndAnchor, TrialSettings,
+            BillingMode, BillingModeType, CancellationDetails, EndBehavior, Feedback, InvoiceSettings,
+            MissingPaymentMethod, NOUN, PaymentSettings, ProrationDiscounts, SaveDefault, TrialEndAnchor, TrialSettings,
         },
         trial::TrialEnd,
     },
@@ -86,6 +89,31 @@ impl BillingModeParams {
             BillingModeType::Classic => BillingMode::classic(),
             BillingModeType::Flexible => BillingMode::flexible_with(discounts.unwrap_or(ProrationDiscounts::Included)),
         }
+    }
+}
+
+/// What the invoices of a subscription say.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct InvoiceSettingsParams {
+    custom_fields: Patch<Vec<CustomFieldParams>>,
+    description: Patch<Text<1500>>,
+    footer: Patch<Text<5000>>,
+    // Known, and refused rather than ignored.
+    account_tax_ids: Option<Unsupported>,
+    issuer: Option<Unsupported>,
+}
+
+impl InvoiceSettingsParams {
+    fn over(self, current: InvoiceSettings) -> Result<InvoiceSettings, Refusal> {
+        let fields = self.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect());
+        check_custom_fields(&fields).map_err(|refusal| refusal.param("invoice_settings[custom_fields]"))?;
+        Ok(InvoiceSettings {
+            custom_fields: fields.over(current.custom_fields),
+            description: self.description.map(String::from).over(current.description),
+            footer: self.footer.map(String::from).over(current.footer),
+            ..current
+        })
     }
 }
 

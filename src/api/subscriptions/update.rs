@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    CancelAtWord, CancellationDetailsParams, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
+    CancelAtWord, CancellationDetailsParams, InvoiceSettingsParams, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
     extras::{self, ExtraParams},
     items::{self, ItemParams},
     one_end, trial_end,
@@ -19,6 +19,7 @@ use crate::{
         end_date::at_period_end,
         pause_collection::PauseCollection,
         payment_method::PaymentMethod,
+        pending_interval::{self, PendingInterval},
         prorate::ProrationBehavior,
         shape::{Patch, Text, TimeOr, Unsupported},
         subscribe::{PaymentBehavior, check_payment_method, collected_by},
@@ -42,12 +43,14 @@ struct Update {
     days_until_due: Option<i64>,
     default_payment_method: Patch<Id<PaymentMethod>>,
     description: Patch<Text<500>>,
+    invoice_settings: Option<InvoiceSettingsParams>,
     items: Vec<ItemParams>,
     metadata: MetadataPatch,
     off_session: Option<bool>,
     pause_collection: Patch<PauseCollection>,
     payment_behavior: Option<PaymentBehavior>,
     payment_settings: Option<PaymentSettingsParams>,
+    pending_invoice_item_interval: Patch<PendingInterval>,
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     trial_end: Option<TimeOr<NowWord>>,
@@ -61,9 +64,7 @@ struct Update {
     default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    invoice_settings: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
-    pending_invoice_item_interval: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
 }
 
@@ -120,7 +121,7 @@ impl Update {
     }
 
     /// The parameters that say what is to be different, but for those that any subscription takes.
-    fn given(&self) -> [(&'static str, bool); 14] {
+    fn given(&self) -> [(&'static str, bool); 16] {
         [
             ("add_invoice_items", !self.add_invoice_items.is_empty()),
             ("billing_cycle_anchor", self.restarts()),
@@ -130,9 +131,11 @@ impl Update {
             ("days_until_due", self.days_until_due.is_some()),
             ("default_payment_method", self.default_payment_method != Patch::Keep),
             ("description", self.description != Patch::Keep),
+            ("invoice_settings", self.invoice_settings.is_some()),
             ("items", !self.items.is_empty()),
             ("pause_collection", self.pause_collection != Patch::Keep),
             ("payment_settings", self.payment_settings.is_some()),
+            ("pending_invoice_item_interval", self.pending_invoice_item_interval != Patch::Keep),
             ("trial_end", self.trial_end.is_some()),
             ("trial_from_plan", self.trial_from_plan.is_some()),
             ("trial_settings", self.trial_settings.is_some()),
@@ -172,12 +175,14 @@ impl Update {
         }
     }
 
-    fn apply(self, books: &Books, subscription: Subscription) -> Result<Subscription, Refusal> {
+    fn apply(self, books: &Books, subscription: Subscription, now: Timestamp) -> Result<Subscription, Refusal> {
         let subscription = collected_by(books, subscription, self.collection_method, self.days_until_due)?;
+        let subscription = pending_interval::set(subscription, self.pending_invoice_item_interval, now)?;
         Ok(Subscription {
             cancellation_details: self.cancellation_details.unwrap_or_default().over(subscription.cancellation_details),
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
             description: self.description.map(String::from).over(subscription.description),
+            invoice_settings: self.invoice_settings.unwrap_or_default().over(subscription.invoice_settings)?,
             metadata: self.metadata.apply(subscription.metadata)?,
             pause_collection: self.pause_collection.over(subscription.pause_collection),
             trial_settings: self
@@ -193,7 +198,7 @@ impl Update {
 const WAITS: &[&str] = &["add_invoice_items", "billing_cycle_anchor", "items", "trial_end", "trial_from_plan"];
 
 /// What moves no money, and so can change before the first payment (the incomplete window).
-const INCOMPLETE: &[&str] = &["default_payment_method", "description", "payment_settings"];
+const INCOMPLETE: &[&str] = &["default_payment_method", "description", "invoice_settings", "payment_settings"];
 
 pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
     let mut params: Update = call.params()?;
@@ -216,7 +221,7 @@ pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
             pause.check(&before, at.now)?;
         }
         let ends_with_period = params.cancel_at_period_end;
-        let changed = params.apply(books, before.clone())?;
+        let changed = params.apply(books, before.clone(), at.now)?;
         if let Some(method) = changed.default_payment_method.as_ref().filter(|_| !changed.status.is_terminal()) {
             check_payment_method(books, method, &changed.customer, "default_payment_method")?;
         }
