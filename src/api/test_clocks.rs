@@ -138,8 +138,7 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
     needs.document(&id);
     let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
         books.at_path(&id)?;
-        books.tell(&id, "test_helpers.test_clock.deleted", at);
-        books.remove(&id);
+        TestClock::delete(books, &id, at);
         Ok(Subject::deleted(&id))
     });
     call.run(&NOUN, verb).await

@@ -17,7 +17,7 @@ use super::{
     prorate,
     settings::Invoicing,
     shape::{Inlined, Nothing, Null},
-    subscription::{CollectionMethod, Subscription},
+    subscription::{CollectionMethod, InvoiceSettings, Subscription},
 };
 
 /// A draft is never left longer than this if its period would be over by then.
@@ -135,6 +135,11 @@ pub fn has_ended(books: &Books, id: &Id<Subscription>) -> bool {
     books.get(id).is_none_or(|subscription| subscription.status.is_terminal())
 }
 
+/// That of the subscription, or else of the customer.
+fn footer(settings: Option<&InvoiceSettings>, customer: &Customer) -> Option<String> {
+    settings.and_then(|settings| settings.footer.clone()).or_else(|| customer.invoice_settings.footer.clone())
+}
+
 /// A draft with these lines.
 pub fn blank(
     id: Id<Invoice>,
@@ -200,10 +205,7 @@ pub fn blank(
         due_date,
         effective_at: None,
         ending_balance: None,
-        footer: settings
-            .and_then(|settings| settings.footer.as_ref())
-            .or(customer.invoice_settings.footer.as_ref())
-            .cloned(),
+        footer: footer(settings, customer),
         from_invoice: Null,
         hosted_invoice_url: Null,
         invoice_pdf: Null,

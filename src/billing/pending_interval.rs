@@ -40,7 +40,11 @@ impl PendingInterval {
 }
 
 /// Gives a subscription such an interval, counted from now, or takes it away.
-pub fn set(subscription: Subscription, wanted: Patch<PendingInterval>, now: Timestamp) -> Result<Subscription, Refusal> {
+pub fn set(
+    subscription: Subscription,
+    wanted: &Patch<PendingInterval>,
+    now: Timestamp,
+) -> Result<Subscription, Refusal> {
     let mut changed = subscription;
     match wanted {
         Patch::Keep => {}
@@ -48,10 +52,10 @@ pub fn set(subscription: Subscription, wanted: Patch<PendingInterval>, now: Time
             (changed.pending_invoice_item_interval, changed.next_pending_invoice_item_invoice) = (None, None);
             changed.internal.pending_since = None;
         }
-        Patch::Set(interval) if changed.pending_invoice_item_interval == Some(interval) => {}
+        Patch::Set(interval) if changed.pending_invoice_item_interval == Some(*interval) => {}
         Patch::Set(interval) => {
             changed.pending_invoice_item_interval = Some(interval.check()?);
-            changed.next_pending_invoice_item_invoice = Some(next(interval, now, now)?);
+            changed.next_pending_invoice_item_invoice = Some(next(*interval, now, now)?);
             changed.internal.pending_since = Some(now);
         }
     }
@@ -59,7 +63,8 @@ pub fn set(subscription: Subscription, wanted: Patch<PendingInterval>, now: Time
 }
 
 fn next(interval: PendingInterval, since: Timestamp, now: Timestamp) -> Result<Timestamp, Refusal> {
-    interval.cycle().next_boundary(since, now).map_err(|outside| Refusal::invalid(outside.to_string()))
+    let period = interval.cycle().period_at(since, now).map_err(|outside| Refusal::invalid(outside.to_string()))?;
+    Ok(period.end)
 }
 
 impl Subscription {

@@ -120,7 +120,7 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
     }
     let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
     let subscription = blank(&customer, wanted, &begun, currency, at).ending(wanted.cancel_at, at.now);
-    let mut subscription = pending_interval::set(subscription, wanted.pending_interval.clone(), at.now)?;
+    let mut subscription = pending_interval::set(subscription, &wanted.pending_interval, at.now)?;
     subscription.internal.upcoming = upcoming::planned(books, subscription.livemode);
     subscription.internal.billed = begins_free(books, &subscription, &begun)?;
     (subscription.internal.only_if_paid, subscription.internal.set_currency) =

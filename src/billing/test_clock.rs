@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Books, Id, Noun, Resource, Timestamp,
+    Books, Id, Moment, Noun, Resource, Timestamp,
     customer::Customer,
     noun::{Cell, text},
 };
@@ -57,6 +57,12 @@ pub struct Advancing {
 }
 
 impl TestClock {
+    /// Deletes it; its customers have gone before.
+    pub fn delete(books: &mut Books, id: &Id<TestClock>, at: &mut Moment) {
+        books.tell(id, "test_helpers.test_clock.deleted", at);
+        books.remove(id);
+    }
+
     /// Up to when its customers live: the target while it advances.
     pub fn horizon(&self) -> Timestamp {
         self.status_details.advancing.as_ref().map_or(self.frozen_time, |advancing| advancing.target_frozen_time)
@@ -79,8 +85,9 @@ impl Resource for TestClock {
         vec![Cell::text(self.status)]
     }
 
-    /// An advancing clock is always due: it lives at wall time and must be finished.
+    /// An advancing clock is always due: it lives at wall time and must be finished. Any other is due when
+    /// it is to be deleted.
     fn due(&self) -> Option<Timestamp> {
-        (self.status == Status::Advancing).then_some(self.created)
+        Some(if self.status == Status::Advancing { self.created } else { self.deletes_after })
     }
 }

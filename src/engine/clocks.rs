@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     billing::{
-        Books, Id, Moment, Refusal, Timestamp,
+        Books, Id, Moment, Refusal, Timestamp, cancel,
         test_clock::{Status, StatusDetails, TestClock},
     },
     store::{
         Fault,
         books::{self, Needs, Opening},
         due::{self, Place},
+        read,
     },
 };
 
@@ -46,7 +47,7 @@ impl Engine {
     /// Brings every clock that advances to its target, and finishes what is due on ready ones.
     pub async fn advance_clocks(&self) -> Result<(), Fault> {
         let mut reader = self.store.reader().await?;
-        let clocks = due::busy_clocks(&mut reader).await?;
+        let clocks = due::busy_clocks(&mut reader, self.clock.now().unix_seconds()).await?;
         drop(reader);
         for clock in clocks {
             self.advance_clock(&Id::given(clock)).await?;
@@ -56,6 +57,9 @@ impl Engine {
 
     async fn advance_clock(&self, id: &Id<TestClock>) -> Result<(), Fault> {
         let Some(clock) = self.clock_now(id).await? else { return Ok(()) };
+        if clock.deletes_after <= self.clock.now() {
+            return self.delete_clock(id).await;
+        }
         let horizon = Horizon { time: clock.horizon(), stepping: true };
         let mut stalls = 0;
         loop {
@@ -94,6 +98,49 @@ impl Engine {
         } else {
             Ok(())
         }
+    }
+
+    /// Deletes a clock and the customers on it. After a crash it goes on where it stopped.
+    async fn delete_clock(&self, id: &Id<TestClock>) -> Result<(), Fault> {
+        let mut reader = self.store.reader().await?;
+        let customers = read::customers_on_clock(&mut reader, id.as_str()).await?;
+        drop(reader);
+        for customer in customers {
+            let opening = Opening { customer: Some(Id::given(customer)), needs: Needs::default() };
+            if !self.decide_about_clock(id, opening, cancel::delete_customer).await? {
+                return Ok(());
+            }
+        }
+        let mut needs = Needs::default();
+        needs.document(id);
+        let delete = |books: &mut Books, at: &mut Moment| {
+            TestClock::delete(books, id, at);
+            Ok(())
+        };
+        self.decide_about_clock(id, Opening { customer: None, needs }, delete).await.map(drop)
+    }
+
+    /// A decision that nobody asked for. Whether it was made: a refusal is for the next poll to get over.
+    async fn decide_about_clock(
+        &self,
+        id: &Id<TestClock>,
+        opening: Opening,
+        decide: impl Fn(&mut Books, &mut Moment) -> Result<(), Refusal>,
+    ) -> Result<bool, Fault> {
+        let wall = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let mut opened = books::open(&mut tx, &[opening]).await?;
+        for books in &mut opened.books {
+            let mut at = self.moment(books.test_clock().map_or(wall, |clock| clock.frozen_time))?;
+            if let Err(refusal) = decide(books, &mut at).and_then(|()| books.soundness()) {
+                tracing::warn!(clock.id = id.as_str(), reason = %refusal, "a test clock cannot be deleted yet");
+                return Ok(false);
+            }
+        }
+        close(&mut tx, opened.books, &opened.endpoints, &Cause::default(), wall).await?;
+        tx.commit().await?;
+        self.told.notify_one();
+        Ok(true)
     }
 
     async fn clock_now(&self, id: &Id<TestClock>) -> Result<Option<TestClock>, Fault> {

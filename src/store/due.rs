@@ -111,13 +111,13 @@ pub async fn lost_guests(connection: &mut Connection, now: i64, limit: i64) -> R
     .await?)
 }
 
-/// Clocks that are advancing, and ready clocks on which something is due nonetheless: a crash or a
-/// request that left an attempt open.
-pub async fn busy_clocks(connection: &mut Connection) -> Result<Vec<String>, Fault> {
+/// Clocks that are advancing or have come to their end, and ready clocks on which something is due
+/// nonetheless: a crash or a request that left an attempt open.
+pub async fn busy_clocks(connection: &mut Connection, now: i64) -> Result<Vec<String>, Fault> {
     let on_clock = TABLES
         .map(|table| format!("exists (select from {table} d where d.test_clock = t.id and d.due_at <= (t.body::json ->> 'frozen_time')::bigint)"));
-    let sql = format!("select id from test_clocks t where due_at is not null or {} order by id", on_clock.join(" or "));
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await?)
+    let sql = format!("select id from test_clocks t where due_at <= $1 or {} order by id", on_clock.join(" or "));
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(now).fetch_all(connection).await?)
 }
 
 /// How long the longest-waiting live thing has been due, in seconds.

@@ -17,7 +17,7 @@ use dunlin::billing::{
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::json;
 
-use crate::{CUSTOMER, at, facts, go_on, open, settle_all};
+use crate::{CUSTOMER, at, facts, go_on, open, settle_all, subscribe as subscribe_two};
 
 const DAY: i64 = 86_400;
 
@@ -173,4 +173,17 @@ proptest! {
         let cost = |days: i64| 3100 * ahead / (days * DAY);
         prop_assert!((cost(31)..=cost(28) + 1).contains(&stub.amount.minor_units()));
     }
+}
+
+/// A customer has fewer than 500 subscriptions that have not ended.
+#[test]
+fn a_customer_has_so_many_subscriptions() {
+    let (mut books, mut at) = (open("month", 1, 2000), at(1_700_000_000));
+    for _ in 0..500 {
+        subscribe_two(&mut books, &mut at);
+    }
+    let items = vec![NewItem { metadata: [].into(), price: Id::given("price_1"), quantity: 1 }];
+    let wanted = NewSubscription::of(Id::given(CUSTOMER), items);
+    let refused = subscribe::subscribe(&mut books, &wanted, &mut at).unwrap_err();
+    assert_eq!(refused.code.as_deref(), Some("customer_max_subscriptions"));
 }

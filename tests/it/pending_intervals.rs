@@ -7,10 +7,8 @@ use crate::catalogue::has;
 use crate::states::Story;
 use crate::support::{at, id};
 
-const WEEKLY: [(&str, &str); 2] = [
-    ("pending_invoice_item_interval[interval]", "week"),
-    ("pending_invoice_item_interval[interval_count]", "1"),
-];
+const WEEKLY: [(&str, &str); 2] =
+    [("pending_invoice_item_interval[interval]", "week"), ("pending_invoice_item_interval[interval_count]", "1")];
 
 impl Story {
     async fn owes(&self, cents: &str) {
@@ -22,7 +20,10 @@ impl Story {
     async fn totals(&self) -> Vec<(i64, String)> {
         let invoices = self.invoices().await;
         let of = |invoice: &Value| {
-            (invoice["total"].as_i64().expect("a total"), invoice["billing_reason"].as_str().expect("a reason").to_owned())
+            (
+                invoice["total"].as_i64().expect("a total"),
+                invoice["billing_reason"].as_str().expect("a reason").to_owned(),
+            )
         };
         invoices.iter().map(of).collect()
     }
@@ -43,7 +44,10 @@ async fn what_is_pending_is_billed_every_week() {
     story.advance("2027-01-08T00:00:00Z").await;
     let told = story.house.told(mark).await;
     told.are("invoice.created customer.subscription.updated");
-    has(told.previous("customer.subscription.updated"), &json!({"next_pending_invoice_item_invoice": at("2027-01-08T00:00:00Z")}));
+    has(
+        told.previous("customer.subscription.updated"),
+        &json!({"next_pending_invoice_item_invoice": at("2027-01-08T00:00:00Z")}),
+    );
     let draft = story.house.get(&format!("/v1/invoices/{}", story.latest().await)).await.ok();
     has(&draft, &json!({"status": "draft", "auto_advance": true, "total": 700, "billing_reason": AUTOMATIC}));
     // Nothing was pending on the 15th, and 80 cents wait for the renewal.
@@ -78,7 +82,12 @@ async fn at_the_boundary_and_while_paused() {
     ];
     let made = story.house.post("/v1/subscriptions", &form).await.ok();
     assert_eq!(made["next_pending_invoice_item_invoice"], at("2027-02-01T00:00:00Z"));
-    let item = [("customer", &*story.customer), ("amount", "500"), ("currency", "usd"), ("subscription", made["id"].as_str().unwrap())];
+    let item = [
+        ("customer", &*story.customer),
+        ("amount", "500"),
+        ("currency", "usd"),
+        ("subscription", made["id"].as_str().unwrap()),
+    ];
     story.house.post("/v1/invoiceitems", &item).await.ok();
     story.advance("2027-02-01T02:00:00Z").await;
     let of = format!("/v1/invoices?subscription={}", id(&made));
@@ -131,13 +140,18 @@ async fn what_the_invoices_of_a_subscription_say() {
     story.advance("2027-02-01T02:00:00Z").await;
     let invoice = &story.invoices().await[1];
     has(invoice, &json!({"description": "Thank you", "footer": "Hers", "custom_fields": fields}));
-    let form = [("invoice_settings[footer]", "Its own"), ("invoice_settings[custom_fields]", ""), ("invoice_settings[description]", "")];
+    let form = [
+        ("invoice_settings[footer]", "Its own"),
+        ("invoice_settings[custom_fields]", ""),
+        ("invoice_settings[description]", ""),
+    ];
     story.update(&form).await;
     story.advance("2027-03-01T02:00:00Z").await;
     let invoice = &story.invoices().await[2];
     has(invoice, &json!({"description": null, "footer": "Its own", "custom_fields": null}));
     // From the beginning, too.
-    let form = [("customer", &*story.customer), ("items[0][price]", &story.price), ("invoice_settings[description]", "Hello")];
+    let form =
+        [("customer", &*story.customer), ("items[0][price]", &story.price), ("invoice_settings[description]", "Hello")];
     let made = story.house.post("/v1/subscriptions", &form).await.ok();
     let first = made["latest_invoice"].as_str().unwrap();
     assert_eq!(story.house.get(&format!("/v1/invoices/{first}")).await.ok()["description"], "Hello");

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    BillingModeParams, CancelAtWord, InvoiceSettingsParams, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
+    BillingModeParams, CancelAtWord, InvoiceSettingsParams, NowWord, PaymentSettingsParams, TrialSettingsParams,
+    end_date,
     extras::{self, ExtraParams, priced},
     one_end, trial_end,
 };

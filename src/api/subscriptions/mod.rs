@@ -31,7 +31,8 @@ use crate::{
         shape::{Patch, Text, TimeOr, Unsupported},
         subscription::{
             BillingMode, BillingModeType, CancellationDetails, EndBehavior, Feedback, InvoiceSettings,
-            MissingPaymentMethod, NOUN, PaymentSettings, ProrationDiscounts, SaveDefault, TrialEndAnchor, TrialSettings,
+            MissingPaymentMethod, NOUN, PaymentSettings, ProrationDiscounts, SaveDefault, TrialEndAnchor,
+            TrialSettings,
         },
         trial::TrialEnd,
     },

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    CancelAtWord, CancellationDetailsParams, InvoiceSettingsParams, NowWord, PaymentSettingsParams, TrialSettingsParams, end_date,
+    CancelAtWord, CancellationDetailsParams, InvoiceSettingsParams, NowWord, PaymentSettingsParams,
+    TrialSettingsParams, end_date,
     extras::{self, ExtraParams},
     items::{self, ItemParams},
     one_end, trial_end,
@@ -177,7 +178,7 @@ impl Update {
 
     fn apply(self, books: &Books, subscription: Subscription, now: Timestamp) -> Result<Subscription, Refusal> {
         let subscription = collected_by(books, subscription, self.collection_method, self.days_until_due)?;
-        let subscription = pending_interval::set(subscription, self.pending_invoice_item_interval, now)?;
+        let subscription = pending_interval::set(subscription, &self.pending_invoice_item_interval, now)?;
         Ok(Subscription {
             cancellation_details: self.cancellation_details.unwrap_or_default().over(subscription.cancellation_details),
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
