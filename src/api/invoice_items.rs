@@ -6,13 +6,15 @@ use serde::Deserialize;
 use super::{
     House,
     call::{At, Call},
+    prices::InlinePrice,
     reply::Reply,
 };
 use crate::{
     billing::{
-        Amount, Currency, Id, MetadataPatch, Refusal, Timestamp,
+        Amount, Books, Currency, Id, MetadataPatch, Moment, Refusal, Timestamp,
         customer::Customer,
         decimal::Decimal,
+        edit::within,
         invoice::Invoice,
         invoice_item::{InvoiceItem, NOUN},
         itemize::{self, CostParams, Edit, NewItem},
@@ -40,6 +42,7 @@ struct Params {
     discountable: Option<bool>,
     metadata: MetadataPatch,
     period: Option<PeriodParams>,
+    price_data: Option<InlinePrice>,
     pricing: Option<PricingParams>,
     quantity: Option<i64>,
     unit_amount_decimal: Option<Decimal>,
@@ -52,7 +55,6 @@ struct Params {
     customer_account: Option<Unsupported>,
     discounts: Option<Unsupported>,
     invoicing_rules: Option<Unsupported>,
-    price_data: Option<Unsupported>,
     quantity_decimal: Option<Unsupported>,
     tax_behavior: Option<Unsupported>,
     tax_code: Option<Unsupported>,
@@ -77,13 +79,38 @@ pub struct PricingParams {
     pub price: Id<Price>,
 }
 
+/// What must be at hand: a price that is named, the product of one that is made.
+pub fn need_price(pricing: Option<&PricingParams>, data: Option<&InlinePrice>, needs: &mut Needs) {
+    needs.prices.extend(pricing.map(|pricing| pricing.price.clone()));
+    data.iter().for_each(|data| needs.document(&data.product));
+}
+
+/// A price that is named, or one that is made on the spot, if either.
+pub fn price_of(
+    pricing: Option<PricingParams>,
+    data: Option<InlinePrice>,
+    param: &str,
+    books: &mut Books,
+    livemode: bool,
+    at: &mut Moment,
+) -> Result<Option<Id<Price>>, Refusal> {
+    match (pricing, data) {
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: pricing, price_data.";
+            Err(Refusal::invalid(message).code("parameters_exclusive").param(within(param, "pricing")))
+        }
+        (pricing, None) => Ok(pricing.map(|pricing| pricing.price)),
+        (None, Some(data)) => data.make(books, livemode, &within(param, "price_data"), at).map(Some),
+    }
+}
+
 impl Params {
-    fn edit(self) -> Edit {
-        Edit {
+    fn edit(self, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Edit, Refusal> {
+        Ok(Edit {
             cost: CostParams {
                 amount: self.amount,
                 currency: self.currency,
-                price: self.pricing.map(|pricing| pricing.price),
+                price: price_of(self.pricing, self.price_data, "", books, livemode, at)?,
                 quantity: self.quantity,
                 unit_amount_decimal: self.unit_amount_decimal,
             },
@@ -91,7 +118,7 @@ impl Params {
             discountable: self.discountable,
             metadata: self.metadata,
             period: self.period.map(Into::into),
-        }
+        })
     }
 }
 
@@ -99,15 +126,12 @@ async fn create(call: Call) -> Reply {
     let params: Params = call.params()?;
     let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
     let mut needs = Needs::default();
-    needs.prices.extend(params.pricing.iter().map(|pricing| pricing.price.clone()));
+    need_price(params.pricing.as_ref(), params.price_data.as_ref(), &mut needs);
     params.invoice.iter().for_each(|invoice| needs.document(invoice));
-    let new = NewItem {
-        customer: customer.clone(),
-        invoice: params.invoice.clone(),
-        subscription: params.subscription.clone(),
-        edit: params.edit(),
-    };
-    let verb = Decision::new(Owner::Customer(customer), needs, move |books, at| {
+    let livemode = call.livemode();
+    let verb = Decision::new(Owner::Customer(customer.clone()), needs, move |books, at| {
+        let (invoice, subscription) = (params.invoice.clone(), params.subscription.clone());
+        let new = NewItem { customer, invoice, subscription, edit: params.edit(books, livemode, at)? };
         let id = itemize::make(books, new, at)?;
         Ok(Subject::document(&id))
     });
@@ -127,10 +151,10 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
         ("subscription", params.subscription.is_some()),
     ])?;
     let mut needs = Needs::default();
-    needs.prices.extend(params.pricing.iter().map(|pricing| pricing.price.clone()));
-    let id: Id<InvoiceItem> = Id::given(id);
-    let edit = params.edit();
+    need_price(params.pricing.as_ref(), params.price_data.as_ref(), &mut needs);
+    let (id, livemode): (Id<InvoiceItem>, bool) = (Id::given(id), call.livemode());
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        let edit = params.edit(books, livemode, at)?;
         itemize::change(books, &id, edit, at)?;
         Ok(Subject::document(&id))
     });

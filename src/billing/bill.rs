@@ -136,8 +136,8 @@ pub fn has_ended(books: &Books, id: &Id<Subscription>) -> bool {
 }
 
 /// That of the subscription, or else of the customer.
-fn footer(settings: Option<&InvoiceSettings>, customer: &Customer) -> Option<String> {
-    settings.and_then(|settings| settings.footer.clone()).or_else(|| customer.invoice_settings.footer.clone())
+fn footer(own: Option<&InvoiceSettings>, customer: &Customer) -> Option<String> {
+    own.and_then(|own| own.footer.clone()).or_else(|| customer.invoice_settings.footer.clone())
 }
 
 /// A draft with these lines.
@@ -154,7 +154,7 @@ pub fn blank(
     let finalizes_at = bill.auto_advance.then(|| at.now.plus_seconds(bill.finalize_after(settings)));
     // What a caller makes has terms of its own.
     let terms = bill.subscription.filter(|_| bill.reason != BillingReason::Manual);
-    let settings = terms.map(|subscription| &subscription.invoice_settings);
+    let own = terms.map(|subscription| &subscription.invoice_settings);
     let collection_method =
         terms.map_or(CollectionMethod::ChargeAutomatically, |subscription| subscription.collection_method);
     let due_date = terms.and_then(|subscription| subscription.days_until_due).map(|days| at.now.plus_days(days));
@@ -187,7 +187,7 @@ pub fn blank(
         collection_method,
         created: at.now,
         currency: bill.currency,
-        custom_fields: settings.and_then(|settings| settings.custom_fields.clone()),
+        custom_fields: own.and_then(|own| own.custom_fields.clone()),
         customer: customer.id.clone(),
         customer_account: Null,
         customer_address: customer.address.clone(),
@@ -200,12 +200,12 @@ pub fn blank(
         default_payment_method: None,
         default_source: Null,
         default_tax_rates: Nothing,
-        description: settings.and_then(|settings| settings.description.clone()),
+        description: own.and_then(|own| own.description.clone()),
         discounts: Nothing,
         due_date,
         effective_at: None,
         ending_balance: None,
-        footer: footer(settings, customer),
+        footer: footer(own, customer),
         from_invoice: Null,
         hosted_invoice_url: Null,
         invoice_pdf: Null,

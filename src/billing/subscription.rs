@@ -405,8 +405,7 @@ impl Resource for Subscription {
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
                 let expiry = self.pending_update.as_ref().map(|pending| pending.expires_at);
                 let notices = [self.trial_notice_at(), self.upcoming_at()];
-                let changes =
-                    [renewal, self.cancel_at, self.collection_resumes_at(), expiry, self.bills_pending_at()];
+                let changes = [renewal, self.cancel_at, self.collection_resumes_at(), expiry, self.bills_pending_at()];
                 changes.into_iter().chain(notices).flatten().min()
             }
             Status::Incomplete => Some(self.created.plus_seconds(INCOMPLETE_WINDOW_SECONDS)),

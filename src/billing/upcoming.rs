@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Books, Id, Moment, Refusal, Timestamp,
-    preview::{self, Ahead, Mode},
+    preview::{self, Ahead},
     subscription::{CollectionMethod, Status, Subscription},
 };
 
@@ -53,7 +53,7 @@ pub fn give_notice(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) ->
         upcoming.told = end;
     }
     books.put(subscription);
-    let wanted = Ahead { subscription: id.clone(), change: None, cancel_at_period_end: None, mode: Mode::Next };
+    let wanted = Ahead::of(id.clone());
     let (mut ahead, now) = (books.clone(), at.now);
     let previewed = preview::ahead(&mut ahead, &wanted, at);
     at.now = now;

@@ -23,7 +23,7 @@ fn scene(mode: BillingMode) -> (Books, Moment, Subscription) {
     for (id, active, currency) in [("archived", false, "usd"), ("euro", true, "eur")] {
         let mut price = price(id, "month", 1, 1000);
         (price["active"], price["currency"]) = (json!(active), json!(currency));
-        books.load("price", &price.to_string()).unwrap();
+        books.load("price", &price.to_string(), 0).unwrap();
     }
     let item = |(id, quantity)| NewItem { metadata: [].into(), price: Id::given(id), quantity };
     let items = [("one", 3), ("two", 1)].map(item).into();

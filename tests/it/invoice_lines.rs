@@ -181,3 +181,46 @@ async fn lines_that_make_no_sense_are_refused_and_nothing_changes() {
     assert_eq!(act(&house, &wide, "add_lines", &most).await.ok()["total"], 250);
     act(&house, &wide, "add_lines", &[("lines[0][amount]", "1")]).await.error(400);
 }
+
+/// `price_data`: a price that is made for an item, or for a line, and for nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn items_and_lines_with_prices_of_their_own() {
+    let house = House::open().await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let product = id(&house.post("/v1/products", &[("name", "Cap")]).await.ok());
+    let data = |head: &str, cents: &str| {
+        [("product", &*product), ("currency", "usd"), ("unit_amount", cents)]
+            .map(|(name, value)| (format!("{head}[{name}]"), value.to_owned()))
+    };
+    let post = async |path: &str, first: &[(&str, &str)], data: &[(String, String)]| {
+        let data = data.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let form: Vec<(&str, &str)> = first.iter().copied().chain(data).collect();
+        house.post(path, &form).await
+    };
+    let first = [("customer", customer.as_str()), ("quantity", "3")];
+    let item = post("/v1/invoiceitems", &first, &data("price_data", "250")).await.ok();
+    has(&item, &json!({"amount": 750, "quantity": 3, "description": "Cap"}));
+    let price = item["pricing"]["price_details"]["price"].as_str().unwrap();
+    has(&house.get(&format!("/v1/prices/{price}")).await.ok(), &json!({"active": false, "type": "one_time"}));
+    let path = format!("/v1/invoiceitems/{}", id(&item));
+    has(&post(&path, &[], &data("price_data", "300")).await.ok(), &json!({"amount": 900, "quantity": 3}));
+    let both = post(&path, &[("pricing[price]", price)], &data("price_data", "1")).await.error(400);
+    assert_eq!((&both["code"], &both["param"]), (&json!("parameters_exclusive"), &json!("pricing")));
+
+    let draft = id(&house.post("/v1/invoices", &[("customer", &customer)]).await.ok());
+    let path = format!("/v1/invoices/{draft}");
+    let first = [("lines[0][quantity]", "2")];
+    let added = post(&format!("{path}/add_lines"), &first, &data("lines[0][price_data]", "500")).await.ok();
+    assert_eq!(added["total"], 1000);
+    let line = id(&added["lines"]["data"][0]);
+    let first = [("lines[0][id]", line.as_str())];
+    let changed = post(&format!("{path}/update_lines"), &first, &data("lines[0][price_data]", "600")).await.ok();
+    assert_eq!(changed["total"], 1200);
+    let changed = post(&format!("{path}/lines/{line}"), &[], &data("price_data", "700")).await.ok();
+    assert_eq!(changed["amount"], 1400);
+    let recurring = [("lines[0][price_data][recurring][interval]", "month")];
+    let error = post(&format!("{path}/add_lines"), &recurring, &data("lines[0][price_data]", "500")).await.error(400);
+    assert_eq!(error["param"], "lines[0][pricing][price]");
+    let error = post(&format!("{path}/add_lines"), &[], &data("lines[0][price_data]", "-5")).await.error(400);
+    assert_eq!(error["param"], "lines[0][price_data][unit_amount]");
+}

@@ -16,6 +16,7 @@ mod deliveries;
 mod dialect;
 mod drafts;
 mod dunning;
+mod edges;
 mod end_dates;
 mod hold;
 mod hostile;

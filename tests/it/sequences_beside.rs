@@ -255,6 +255,7 @@ async fn a_pause_drops_what_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_a_customer_that_owes() {
     let story = Story::begin().await;
+    story.settings(&[("collection[final_action][subscription]", "past_due")]).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-02-01T02:00:00Z").await;
     story.advance("2027-03-01T00:00:00Z").await;

@@ -161,6 +161,8 @@ async fn items_with_prices_of_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn later_invoices_are_collected_in_another_way() {
     let tenant = Tenant::of("flexible", &THOUSAND, "1").await;
+    let settings = [("collection[final_action][subscription]", "past_due")];
+    tenant.house.post("/v1/dunlin/settings", &settings).await.ok();
     tenant.house.default_card(&tenant.customer, "pm_card_chargeCustomerFail").await;
     tenant.advance("2026-12-01T02:00:00Z").await;
     let owed = tenant.latest().await;

@@ -6,14 +6,15 @@ use serde_json::Value;
 use super::{
     super::{
         call::{At, Call, not_found},
-        invoice_items::{PeriodParams, PricingParams},
+        invoice_items::{PeriodParams, PricingParams, need_price, price_of},
+        prices::InlinePrice,
         reply::{Problem, Reply},
     },
     items_of,
 };
 use crate::{
     billing::{
-        Amount, Id, MetadataPatch, Refusal,
+        Amount, Books, Id, MetadataPatch, Moment, Refusal,
         invoice::{Invoice, NOUN},
         invoice_item::InvoiceItem,
         invoice_line::{self, Line},
@@ -34,6 +35,7 @@ struct LineParams {
     discountable: Option<bool>,
     metadata: MetadataPatch,
     period: Option<PeriodParams>,
+    price_data: Option<InlinePrice>,
     pricing: Option<PricingParams>,
     quantity: Option<i64>,
     // Of added lines only.
@@ -42,18 +44,17 @@ struct LineParams {
     id: Option<Id<Line>>,
     // Known, and refused rather than ignored.
     discounts: Option<Unsupported>,
-    price_data: Option<Unsupported>,
     quantity_decimal: Option<Unsupported>,
     tax_amounts: Option<Unsupported>,
     tax_rates: Option<Unsupported>,
 }
 
 impl LineParams {
-    fn edit(self) -> Edit {
-        Edit {
+    fn edit(self, param: &str, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Edit, Refusal> {
+        Ok(Edit {
             cost: CostParams {
                 amount: self.amount,
-                price: self.pricing.map(|pricing| pricing.price),
+                price: price_of(self.pricing, self.price_data, param, books, livemode, at)?,
                 quantity: self.quantity,
                 ..CostParams::default()
             },
@@ -61,7 +62,7 @@ impl LineParams {
             discountable: self.discountable,
             metadata: self.metadata,
             period: self.period.map(Into::into),
-        }
+        })
     }
 }
 
@@ -75,7 +76,9 @@ struct Lines {
 
 impl Lines {
     fn prices(&self, needs: &mut Needs) {
-        needs.prices.extend(self.lines.iter().filter_map(|line| Some(line.pricing.as_ref()?.price.clone())));
+        for line in &self.lines {
+            need_price(line.pricing.as_ref(), line.price_data.as_ref(), needs);
+        }
     }
 }
 
@@ -101,12 +104,14 @@ pub async fn add(At(id): At<String>, call: Call) -> Reply {
             return Err(Refusal::unknown(format!("lines[{place}][id]")).into());
         }
     }
-    let lines =
-        params.lines.into_iter().map(|mut line| NewLine { invoice_item: line.invoice_item.take(), edit: line.edit() });
-    let (lines, metadata): (Vec<NewLine>, _) = (lines.collect(), params.invoice_metadata);
-    let id: Id<Invoice> = Id::given(id);
+    let (id, livemode): (Id<Invoice>, bool) = (Id::given(id), call.livemode());
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
-        lines::add(books, &id, lines, metadata, at)?;
+        let mut lines = Vec::with_capacity(params.lines.len());
+        for (place, mut line) in params.lines.into_iter().enumerate() {
+            let invoice_item = line.invoice_item.take();
+            lines.push(NewLine { invoice_item, edit: line.edit(&format!("lines[{place}]"), books, livemode, at)? });
+        }
+        lines::add(books, &id, lines, params.invoice_metadata, at)?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
@@ -117,16 +122,20 @@ pub async fn update(At(id): At<String>, call: Call) -> Reply {
     let id: Id<Invoice> = Id::given(id);
     let mut needs = items_of(&call, &id).await?;
     params.prices(&mut needs);
-    let mut edits = Vec::with_capacity(params.lines.len());
+    let mut changed = Vec::with_capacity(params.lines.len());
     for (place, mut line) in params.lines.into_iter().enumerate() {
         if line.invoice_item.is_some() {
             return Err(Refusal::unknown(format!("lines[{place}][invoice_item]")).into());
         }
         let id = line.id.take().ok_or_else(|| Refusal::missing(format!("lines[{place}][id]")))?;
-        edits.push(LineEdit { id, edit: line.edit() });
+        changed.push((id, line));
     }
-    let metadata = params.invoice_metadata;
+    let (metadata, livemode) = (params.invoice_metadata, call.livemode());
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        let mut edits = Vec::with_capacity(changed.len());
+        for (place, (id, line)) in changed.into_iter().enumerate() {
+            edits.push(LineEdit { id, edit: line.edit(&format!("lines[{place}]"), books, livemode, at)? });
+        }
         lines::update(books, &id, edits, metadata, at)?;
         Ok(Subject::document(&id))
     });
@@ -139,9 +148,10 @@ pub async fn update_one(At((id, line)): At<(String, String)>, call: Call) -> Rep
     Refusal::if_any_sent(&[("id", params.id.is_some()), ("invoice_item", params.invoice_item.is_some())])?;
     let id: Id<Invoice> = Id::given(id);
     let mut needs = items_of(&call, &id).await?;
-    needs.prices.extend(params.pricing.iter().map(|pricing| pricing.price.clone()));
-    let (edit, wanted) = (params.edit(), Id::<Line>::given(line));
+    need_price(params.pricing.as_ref(), params.price_data.as_ref(), &mut needs);
+    let (wanted, livemode) = (Id::<Line>::given(line), call.livemode());
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        let edit = params.edit("", books, livemode, at)?;
         lines::update_one(books, &id, &wanted, edit, at)?;
         Ok(Subject::part(&id, &invoice_line::NOUN, wanted.as_str()))
     });
