@@ -103,6 +103,10 @@ pub fn conclude(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
     if !invoice.is_retried() || invoice.next_payment_attempt.is_some() {
         return Ok(());
     }
+    // The customer has a term of their own to finish it.
+    if invoice.deadline().is_some() && intent_of(books, id).is_some_and(remind::waits_for_customer) {
+        return Ok(());
+    }
     let Final { invoice: of_invoice, subscription } = books.settings(invoice.livemode).collection.final_action;
     give_up(books, id, subscription, at)?;
     match of_invoice {

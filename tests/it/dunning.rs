@@ -374,3 +374,33 @@ async fn a_retry_survives_a_silent_processor() {
     has(&owed().await, &json!({"attempt_count": 2, "next_payment_attempt": at("2027-02-04T01:00:00Z")}));
     assert_eq!(house.list(&format!("/v1/charges?customer={customer}")).await.len(), 3);
 }
+
+/// A payment that took its time and failed in the end is tried again from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_fails_late_is_retried() {
+    let story = Story::begin().await;
+    story.card("pm_card_processingFails").await;
+    story.advance("2027-02-01T01:00:00Z").await;
+    assert_eq!(story.plan().await, (1, None), "its outcome is awaited");
+    story.advance("2027-02-01T02:00:00Z").await;
+    assert_eq!(story.plan().await, (1, Some(at("2027-02-02T01:01:00Z"))));
+    story.advance("2027-02-02T01:01:00Z").await;
+    assert_eq!(story.plan().await, (2, None));
+    story.advance("2027-02-02T02:00:00Z").await;
+    assert_eq!(story.plan().await, (2, Some(at("2027-02-04T01:01:00Z"))));
+}
+
+/// The first attempt counts and begins the plan whoever made it, where the invoice advances by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_attempt_by_hand_begins_the_plan() {
+    let story = Story::begin().await;
+    story.card("pm_card_chargeCustomerFail").await;
+    story.advance("2027-02-01T00:10:00Z").await;
+    let draft = story.latest().await;
+    story.house.post(&format!("/v1/invoices/{draft}/pay"), &[]).await.error(402);
+    assert_eq!(story.plan().await, (1, Some(at("2027-02-02T00:10:00Z"))));
+    story.advance("2027-02-01T12:00:00Z").await;
+    assert_eq!(story.plan().await.0, 1, "not tried again when the draft would have been");
+    story.advance("2027-02-02T12:00:00Z").await;
+    assert_eq!(story.plan().await, (2, Some(at("2027-02-04T00:10:00Z"))));
+}

@@ -226,6 +226,21 @@ async fn authentication_is_asked_for_again_and_ends() {
     }
 }
 
+/// The term of an authentication holds whether retries end before it or are not made at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn authentication_has_a_term_of_its_own() {
+    for retries in [("collection[retries][mode]", "off"), ("collection[retries][max_attempts]", "1")] {
+        let mut settings = REQUIRED.to_vec();
+        settings.push(retries);
+        let story = Story::failing("pm_card_authenticationRequired", &settings).await;
+        story.advance("2027-02-07T00:59:59Z").await;
+        assert_eq!(story.status().await, "past_due", "{retries:?}");
+        story.advance("2027-02-07T01:00:00Z").await;
+        assert_eq!(story.status().await, "unpaid", "{retries:?}");
+        has(&story.owed().await, &json!({"status": "open", "next_payment_attempt": null}));
+    }
+}
+
 /// Who has authenticated, or paid with another card, is left alone; who tried in vain is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn authentication_that_is_done_ends_nothing() {

@@ -38,6 +38,9 @@ async fn there_are_defaults() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_written_down() {
     let house = House::open().await;
+    let defaults = house.get(PATH).await.ok();
+    assert_eq!(house.post(PATH, &[("collection[retries][mode]", "smart")]).await.ok(), defaults, "no change");
+    assert_eq!(house.get(PATH).await.ok(), defaults);
     let form = [("collection[retries][mode]", "custom"), ("collection[retries][days][0]", "3")];
     let first = house.call(Method::POST, PATH, &form, &[("idempotency-key", "one")]).await.ok();
     assert_eq!(
