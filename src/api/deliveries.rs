@@ -123,7 +123,7 @@ fn shape(delivery: &Delivery, livemode: bool) -> Value {
     })
 }
 
-fn attempt_shape(delivery: &Delivery, attempt: &Attempt) -> Value {
+fn attempt_shape(sent: &Delivery, attempt: &Attempt) -> Value {
     let response = attempt.status.map(|status| json!({"status": status, "body": attempt.response}));
     json!({
         "number": attempt.number,
@@ -135,7 +135,12 @@ fn attempt_shape(delivery: &Delivery, attempt: &Attempt) -> Value {
         "request": {
             "method": "POST",
             "url": attempt.url,
-            "headers": {"stripe-signature": attempt.signature, "dunlin-sequence": delivery.sequence.to_string()},
+            "headers": {
+                "content-type": delivery::CONTENT_TYPE,
+                "user-agent": delivery::USER_AGENT,
+                "stripe-signature": attempt.signature,
+                "dunlin-sequence": sent.sequence.to_string(),
+            },
         },
         "response": response,
     })

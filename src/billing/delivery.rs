@@ -38,6 +38,10 @@ pub static NOUN: Noun = Noun {
     previews: &[],
 };
 
+/// The headers that are the same in every delivery.
+pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
+pub const USER_AGENT: &str = "Stripe/1.0 (+https://stripe.com/docs/webhooks)";
+
 /// How long the ids of events and endpoints are, behind their prefixes.
 const LENGTH: usize = 24;
 

@@ -6,7 +6,7 @@ use crate::billing::Timestamp;
 /// How many deliveries are under way to an endpoint that answers, to one of which nothing is known yet,
 /// and to one that has begun to fail.
 const PROVEN: usize = 64;
-const UNKNOWN: usize = 16;
+const UNKNOWN: usize = 1;
 const FAILING: usize = 4;
 /// So many failures in a row open the circuit.
 const OPENS_AFTER: u32 = 5;
@@ -39,9 +39,9 @@ impl Circuit {
         self.probe_at.is_some()
     }
 
-    /// Nothing speaks against it.
-    pub const fn is_healthy(&self) -> bool {
-        self.failures_in_a_row == 0
+    /// Its last answer was a good one.
+    pub const fn is_proven(&self) -> bool {
+        self.answered && self.failures_in_a_row == 0
     }
 
     pub fn begun(&mut self, deliveries: usize) {
@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn holds_no_more_than_its_share() {
         let mut circuit = Circuit::default();
-        circuit.begun(UNKNOWN);
+        circuit.succeeded();
+        circuit.begun(PROVEN);
         assert_eq!(circuit.room(at(0)), 0);
         circuit.ended(3);
         assert_eq!(circuit.room(at(0)), 3);

@@ -5,7 +5,7 @@
 //! nothing but its own share, and one that is down only a probe (see `circuit`).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -27,7 +27,8 @@ use crate::{
 };
 
 const POLL: Duration = Duration::from_secs(1);
-/// How many deliveries are under way at a time, and how many of them to endpoints that are failing.
+/// How many deliveries are under way at a time, and how many of them to endpoints that have not answered
+/// yet or are failing: who answers always finds room.
 const MOST_UNDER_WAY: usize = 512;
 const MOST_DOUBTFUL: usize = 256;
 /// A lane begins no further delivery after this time; what is left is due again.
@@ -49,8 +50,8 @@ struct Known {
     circuits: HashMap<String, Circuit>,
     under_way: usize,
     doubtful: usize,
-    /// Which endpoint comes first in the next look, so that each does in turn.
-    turn: usize,
+    /// Which endpoint was served last: the next look begins behind it, so that each has its turn.
+    served: String,
 }
 
 type Lanes = JoinSet<Vec<Done>>;
@@ -124,8 +125,8 @@ impl Dispatcher {
             }
         }
         let mut due = 0;
-        for healthy in [true, false] {
-            let (rooms, limit) = self.rooms(&endpoints, healthy);
+        for proven in [true, false] {
+            let (rooms, limit) = self.rooms(&endpoints, proven);
             if rooms.is_empty() || limit == 0 {
                 continue;
             }
@@ -133,9 +134,10 @@ impl Dispatcher {
             let Leased { leases, due: found } =
                 delivery::lease(&mut reader, &rooms, now, now + LEASE_SECONDS, limit).await?;
             due += found;
+            self.remember_served(&rooms, &leases);
             for lane in lanes_of(leases, &endpoints) {
                 let Some(endpoint) = lane.first().and_then(|lease| endpoints.get(&lease.endpoint)) else { continue };
-                let seat = self.seat(&lane, !healthy);
+                let seat = self.seat(&lane, !proven);
                 let (dispatcher, endpoint) = (self.clone(), Arc::clone(endpoint));
                 let stopping = stopping.cloned();
                 lanes.spawn(async move {
@@ -147,26 +149,32 @@ impl Dispatcher {
         Ok(due)
     }
 
-    /// What may be leased of the endpoints that are well, or of the others, and how much in all.
-    fn rooms(&self, endpoints: &HashMap<String, Arc<WebhookEndpoint>>, healthy: bool) -> (Vec<Room>, usize) {
+    /// What may be leased of the endpoints that are proven, or of the others, and how much in all.
+    fn rooms(&self, endpoints: &HashMap<String, Arc<WebhookEndpoint>>, proven: bool) -> (Vec<Room>, usize) {
         let now = self.engine.clock.now();
-        let mut known = self.known();
+        let known = self.known();
         let mut rooms = Vec::new();
         for (id, endpoint) in endpoints {
             let circuit = known.circuits.get(id).cloned().unwrap_or_default();
             let room = circuit.room(now);
-            if circuit.is_healthy() == healthy && room > 0 {
+            if circuit.is_proven() == proven && room > 0 {
                 let deliveries = i32::try_from(room).unwrap_or(i32::MAX);
                 rooms.push(Room { endpoint: id.clone(), deliveries, ordered: endpoint.internal.ordered });
             }
         }
         rooms.sort_unstable_by(|one, other| one.endpoint.cmp(&other.endpoint));
-        known.turn = known.turn.wrapping_add(1);
-        let first = known.turn % rooms.len().max(1);
-        rooms.rotate_left(first);
+        let next = rooms.partition_point(|room| room.endpoint <= known.served);
+        rooms.rotate_left(next);
         let limit = MOST_UNDER_WAY.saturating_sub(known.under_way);
-        let limit = if healthy { limit } else { limit.min(MOST_DOUBTFUL.saturating_sub(known.doubtful)) };
+        let limit = if proven { limit } else { limit.min(MOST_DOUBTFUL.saturating_sub(known.doubtful)) };
         (rooms, limit)
+    }
+
+    fn remember_served(&self, rooms: &[Room], leases: &[Lease]) {
+        let served: HashSet<&str> = leases.iter().map(|lease| lease.endpoint.as_str()).collect();
+        if let Some(last) = rooms.iter().rfind(|room| served.contains(room.endpoint.as_str())) {
+            self.known().served.clone_from(&last.endpoint);
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -218,6 +226,10 @@ impl Dispatcher {
     }
 
     async fn attempt(&self, lease: &Lease, endpoint: &WebhookEndpoint) -> (Outcome, Exchange) {
+        if lease.body.is_empty() {
+            let error = Some("the event is no longer kept".to_owned());
+            return (Outcome::GivenUp, Exchange { error, ..Exchange::default() });
+        }
         let answer = self.sender.send(endpoint, lease, self.engine.clock.now()).await;
         let now = self.engine.clock.now();
         let outcome = if answer.acknowledged {

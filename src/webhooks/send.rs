@@ -10,7 +10,11 @@ use std::{
 use super::sign;
 use crate::{
     address,
-    billing::{Timestamp, webhook_endpoint::WebhookEndpoint},
+    billing::{
+        Timestamp,
+        delivery::{CONTENT_TYPE, USER_AGENT},
+        webhook_endpoint::WebhookEndpoint,
+    },
     store::delivery::{Exchange, Lease},
 };
 use reqwest::{
@@ -28,9 +32,6 @@ const BODY_PATIENCE: Duration = Duration::from_secs(1);
 const MOST_READ: usize = 64 * 1024;
 const MOST_KEPT: usize = 2 * 1024;
 const IDLE_CONNECTIONS: usize = 32;
-
-pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
-pub const USER_AGENT: &str = "Stripe/1.0 (+https://stripe.com/docs/webhooks)";
 
 /// Posts events.
 #[derive(Clone)]

@@ -50,6 +50,7 @@ async fn the_log_tells_what_went_out_and_what_came_back() {
     has(
         &attempt["request"],
         &json!({"method": "POST", "url": sink.url, "headers": {
+            "content-type": heard.header("content-type"), "user-agent": heard.header("user-agent"),
             "stripe-signature": heard.header("stripe-signature"), "dunlin-sequence": "1",
         }}),
     );
@@ -271,7 +272,7 @@ async fn a_dead_endpoint_gets_a_probe_now_and_then_until_it_answers() {
     }
     dispatch(&house).await;
     let heard = sink.heard().len();
-    assert!(heard <= 16 + 4, "{heard}");
+    assert!((5..10).contains(&heard), "{heard}");
     house.clock.set(Timestamp::new(at(START) + 300));
     dispatch(&house).await;
     assert_eq!(sink.heard().len(), heard + 1, "one probe");

@@ -1,5 +1,6 @@
 //! Behaviour, through real HTTP on a real Postgres. Every test has a database of its own.
 
+mod acknowledgements;
 mod anchors;
 mod authentication;
 mod balance;
