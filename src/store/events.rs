@@ -22,21 +22,28 @@ struct Sliced {
 pub async fn maintain(connection: &mut Connection, now: i64, log_days: i64) -> Result<(), Fault> {
     let events = Sliced { table: "events", slice_seconds: 7 * DAY_SECONDS, keep_seconds: RETENTION_SECONDS };
     let log = Sliced { table: "delivery_attempts", slice_seconds: DAY_SECONDS, keep_seconds: log_days * DAY_SECONDS };
+    let mut outcome = Ok(());
     for sliced in [events, log] {
-        sliced.drop_old(connection, now).await?;
-        sliced.make_ahead(connection, now).await?;
+        let kept = sliced.drop_old(connection, now).await;
+        outcome = outcome.and(kept).and(sliced.make_ahead(connection, now).await);
     }
-    // What fell outside all slices: attempts on events that were sent again late.
+    // What fell outside all slices: attempts on events that were sent again late, for example.
     sqlx::query("delete from delivery_attempts_other where started < $1")
         .bind(now - log_days * DAY_SECONDS)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("delete from events_other where id < $1")
+        .bind(first_id(Timestamp::new(now - RETENTION_SECONDS)))
         .execute(connection)
         .await?;
-    Ok(())
+    outcome
 }
 
 impl Sliced {
+    /// A slice whose rows have come before it cannot be made any more; those after it can.
     async fn make_ahead(&self, connection: &mut Connection, now: i64) -> Result<(), Fault> {
         let current = now.div_euclid(self.slice_seconds);
+        let mut outcome = Ok(());
         for slice in current..=current + 2 {
             let name = format!("{}_{slice}", self.table);
             let exists = "select to_regclass($1) is not null";
@@ -50,9 +57,9 @@ impl Sliced {
                 bound(slice),
                 bound(slice + 1)
             );
-            change(connection, sql).await?;
+            outcome = outcome.and(change(connection, sql).await);
         }
-        Ok(())
+        outcome
     }
 
     async fn drop_old(&self, connection: &mut Connection, now: i64) -> Result<(), Fault> {

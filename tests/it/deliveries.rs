@@ -317,3 +317,24 @@ async fn live_events_do_not_reach_private_networks() {
          and (error like '%public address%' or error like '%https%')";
     assert_eq!(house.count(refused).await, 14);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_kept_for_a_week_and_events_for_thirty_days() {
+    let house = House::open().await;
+    let sink = Sink::open().await;
+    endpoint(&house, &sink.url, &["customer.created"]).await;
+    // The first falls where partitions were made ahead, the second where nobody has made any.
+    for days in [0, 5] {
+        house.clock.set(Timestamp::new(at(START) + days * 86_400));
+        house.post("/v1/customers", &[]).await.ok();
+        dispatch(&house).await;
+    }
+    let partitions = "select count(*) from pg_inherits where inhparent = 'delivery_attempts'::regclass";
+    for (days, logged, told) in [(5, 2, 2), (8, 1, 2), (13, 0, 2), (30, 0, 2), (45, 0, 0)] {
+        house.clock.set(Timestamp::new(at(START) + days * 86_400));
+        house.app.engine.maintain().await.unwrap();
+        assert_eq!(deliveries(&house, "").await.len(), logged, "after {days} days");
+        assert_eq!(house.list("/v1/events").await.len(), told, "after {days} days");
+        assert!(house.count(partitions).await <= 12, "old ones are dropped");
+    }
+}

@@ -14,8 +14,9 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
 use crate::{
+    crashes::post,
     sinks::{Answer, Sink},
-    support::{House, at, count, execute, id, new_database},
+    support::{House, Process, at, count, execute, id, new_database},
     webhooks::{dispatch, endpoint},
 };
 
@@ -231,6 +232,27 @@ async fn what_had_to_wait_goes_as_soon_as_the_way_is_free() {
     set(&house, at("2027-01-01T00:01:00Z"));
     dispatch(&house).await;
     assert_eq!(sink.sequences_of(&product)[6..], [5, 5, 6]);
+}
+
+/// Two servers whose clocks lie an hour apart: ids and times go wrong, the numbers do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_numbers_do_not_depend_on_any_clock() {
+    let database_url = new_database().await;
+    let client = reqwest::Client::new();
+    let late = Process::start(&[("DATABASE_URL", &database_url), ("DUNLIN_CLOCK_OFFSET", "-3600")]).await;
+    let early = Process::start(&[("DATABASE_URL", &database_url)]).await;
+    let customer = id(&post(&client, &early.url, "/v1/customers", "name=0").await);
+    for number in 1..=9 {
+        let server = if number % 2 == 0 { &early } else { &late };
+        post(&client, &server.url, &format!("/v1/customers/{customer}"), &format!("name={number}")).await;
+    }
+    let name = "body::json -> 'data' -> 'object' ->> 'name'";
+    let in_order = format!("select count(*) from events where sequence = ({name})::int + 1");
+    assert_eq!(count(&database_url, &in_order).await, 10);
+    let by_id = format!(
+        "select count(*) from (select {name} as name, row_number() over (order by id) as place from events) x where place = name::int + 1"
+    );
+    assert!(count(&database_url, &by_id).await < 10, "by their ids they are not in order");
 }
 
 /// Months of a subscription through a sink that fails, with a receiver that keeps the highest number.
