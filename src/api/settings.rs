@@ -48,11 +48,14 @@ fn change(livemode: bool, change: Change, author: Author) -> impl Verb {
 }
 
 /// What was written long ago says nothing of what has been added since: that has its default.
-async fn current(connection: &mut Connection, livemode: bool) -> Result<Value, Fault> {
+pub async fn in_force(connection: &mut Connection, livemode: bool) -> Result<Settings, Fault> {
     let id = Settings::id_in(livemode);
     let body = read::find(connection, &NOUN, id.as_str(), livemode).await?;
-    let settings: Settings = body.map_or_else(|| Ok(Settings::of(livemode)), |body| serde_json::from_str(&body))?;
-    Ok(serde_json::to_value(settings)?)
+    Ok(body.map_or_else(|| Ok(Settings::of(livemode)), |body| serde_json::from_str(&body))?)
+}
+
+async fn current(connection: &mut Connection, livemode: bool) -> Result<Value, Fault> {
+    Ok(serde_json::to_value(in_force(connection, livemode).await?)?)
 }
 
 /// `dunlin settings get`

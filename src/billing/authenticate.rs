@@ -2,6 +2,7 @@
 
 use super::{
     Books, Id, Moment, Refusal,
+    attempts::{self, Made},
     cancel::busy,
     next_action::{Authentication, NextAction},
     payment_intent::{Asker, Attempt, ConfirmationMethod, Internal, PaymentError, PaymentIntent, Status},
@@ -31,6 +32,7 @@ pub fn required(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at:
                 let settings = &books.settings(invoice.livemode).collection.authentication;
                 invoice.internal.agenda = remind::of_authentication(settings, at.now);
             }
+            let invoice = attempts::note(books, invoice, Made::requires_action(attempt, at));
             let tried = Tried { automatic: attempt.automatic, spent: Some(attempt.payment_method.clone()) };
             settle::not_collected(books, invoice, tried, &["invoice.payment_action_required"], at)
         }

@@ -4,6 +4,7 @@
 //! closes them. A preview opens Books and never closes them.
 
 mod catalogue;
+mod learned;
 mod shelf;
 mod tell;
 mod withheld;
@@ -32,6 +33,7 @@ use super::{
 };
 
 pub use catalogue::Catalogue;
+pub use learned::{Experience, Learned};
 pub use shelf::{Changes, Row, Shelf};
 pub use tell::Told;
 pub use withheld::Withheld;
@@ -52,6 +54,9 @@ macro_rules! shelves {
             broken: Option<&'static str>,
             /// Events that an endpoint has not acknowledged, as far as somebody asked.
             unheard: Arc<HashSet<String>>,
+            /// What is known of retries, if anybody said.
+            experience: Option<Arc<Experience>>,
+            learned: Vec<Learned>,
             /// Set when only one mode may be seen.
             livemode: Option<bool>,
             $($field: Shelf<$noun>),+

@@ -171,9 +171,8 @@ impl Details {
             internal: Internal { given_number, ..invoice.internal },
             ..invoice
         };
-        let retries = &books.settings(changed.livemode).collection.retries;
         Ok(match (changed.status, self.auto_advance) {
-            (Status::Open, Some(true)) => changed.resumed(retries, now),
+            (Status::Open, Some(true)) => changed.resumed(books, now),
             (Status::Open, Some(false)) => Invoice { next_payment_attempt: None, ..changed },
             _ => changed,
         })

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
+    attempts::Attempts,
     customer::{self, Customer, TaxExempt},
     dunning::FinalAction,
     invoice_line::{Line, NOUN as LINE_NOUN},
@@ -206,6 +207,9 @@ pub struct Internal {
     /// No attempt will be made any more; what that did to the subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<FinalAction>,
+    /// What was tried to collect it, once an attempt has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Attempts>,
     /// Its due date has passed while it was open, and that has been seen to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,

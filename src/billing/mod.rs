@@ -18,6 +18,7 @@ pub mod noun;
 pub mod period;
 pub mod plain;
 pub mod refusal;
+pub mod seed;
 pub mod shape;
 pub mod wire;
 
@@ -48,6 +49,7 @@ pub mod advance;
 pub mod anchor;
 pub mod announce;
 pub mod attach;
+pub mod attempts;
 pub mod authenticate;
 pub mod balance;
 pub mod begin;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Timestamp,
+    Books, Id, Timestamp, attempts,
     invoice::{Invoice, Status},
     payment_method::PaymentMethod,
     settings::{Retries, RetryMode},
@@ -91,6 +91,12 @@ fn spread(number: i64, of: i64, days: i64) -> i64 {
     DAY_SECONDS + (whole + parts - 1) / parts * unit
 }
 
+/// The even spread as days from one attempt to the next: what custom retries would have to be.
+pub fn even_days(of: i64, window_days: i64) -> Vec<i64> {
+    let day = |number| if number == 0 { 0 } else { spread(number, of, window_days) / DAY_SECONDS };
+    (1..=of).map(|number| day(number) - day(number - 1)).collect()
+}
+
 impl Invoice {
     /// Whether it is tried again by itself until it is given up.
     pub fn is_retried(&self) -> bool {
@@ -112,7 +118,7 @@ impl Invoice {
 
     /// The time of the next attempt after one that failed. Attempts outside the plan leave it alone.
     #[must_use]
-    pub fn rescheduled(mut self, retries: &Retries, tried: Tried, now: Timestamp) -> Invoice {
+    pub fn rescheduled(mut self, books: &Books, tried: Tried, now: Timestamp) -> Invoice {
         if !self.is_retried() {
             self.next_payment_attempt = None;
             return self;
@@ -122,7 +128,23 @@ impl Invoice {
         let progress = self.internal.retries.get_or_insert_with(fresh);
         progress.spent.extend(tried.spent);
         if tried.automatic || begins || self.next_payment_attempt.is_none() {
-            self.next_payment_attempt = next(retries, progress, now);
+            let progress = progress.clone();
+            return self.timed(books, &progress, now);
+        }
+        self
+    }
+
+    /// With the time of its next attempt, why it is made then, and what is planned after it.
+    fn timed(mut self, books: &Books, progress: &Progress, now: Timestamp) -> Invoice {
+        let retries = &books.settings(self.livemode).collection.retries;
+        let plan = match retries.mode {
+            RetryMode::Smart => attempts::plan(books, &self, progress, now),
+            RetryMode::Custom | RetryMode::Off => None,
+        };
+        let chosen = plan.as_ref().map(|plan| plan.times.first().copied());
+        self.next_payment_attempt = chosen.unwrap_or_else(|| next(retries, progress, now));
+        if let Some(attempts) = &mut self.internal.attempts {
+            attempts.follow(plan);
         }
         self
     }
@@ -130,7 +152,7 @@ impl Invoice {
     /// An open invoice that may advance again: it goes on where its plan stopped, and begins anew where
     /// that was over. What was never tried is tried at once.
     #[must_use]
-    pub fn resumed(mut self, retries: &Retries, now: Timestamp) -> Invoice {
+    pub fn resumed(mut self, books: &Books, now: Timestamp) -> Invoice {
         self.internal.given_up = None;
         if !self.is_retried() || self.internal.asked || self.next_payment_attempt.is_some() {
             return self;
@@ -141,9 +163,11 @@ impl Invoice {
         }
         let spent = self.internal.retries.as_ref().map_or_else(Vec::new, |progress| progress.spent.clone());
         let anew = Progress { since: now, made: 0, spent };
-        let going_on = self.internal.retries.as_ref().and_then(|progress| next(retries, progress, now));
-        self.next_payment_attempt = going_on.or_else(|| next(retries, &anew, now));
-        if going_on.is_none() {
+        if let Some(progress) = self.internal.retries.clone() {
+            self = self.timed(books, &progress, now);
+        }
+        if self.next_payment_attempt.is_none() {
+            self = self.timed(books, &anew, now);
             self.internal.retries = Some(anew);
         }
         self

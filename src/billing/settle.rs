@@ -4,6 +4,7 @@
 use super::{
     Amount, Books, Id, Moment, Refusal, announce,
     answer::{Answer, Decline},
+    attempts::{self, Made},
     authenticate,
     charge::{Charge, RiskLevel, Verdict},
     dunning, erase, follow,
@@ -99,6 +100,9 @@ fn approved(
     let event = if captured { "payment_intent.succeeded" } else { "payment_intent.amount_capturable_updated" };
     books.put(intent.clone()).tell(event, at);
     keep_for_later(books, &intent, method, at);
+    if let Some(invoice) = &intent.internal.invoice {
+        attempts::succeeded(books, invoice, attempt, at);
+    }
     received(books, &intent, at)
 }
 
@@ -197,6 +201,7 @@ pub fn failed(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let latest_charge = error.charge.clone().or_else(|| intent.latest_charge.clone());
+    let made = Made::declined(&error, tried.automatic, at);
     let intent = PaymentIntent {
         last_payment_error: Some(error),
         latest_charge,
@@ -207,7 +212,10 @@ pub fn failed(
     };
     books.put(intent.clone()).tell("payment_intent.payment_failed", at);
     match intent.internal.invoice.as_ref().and_then(|id| books.get(id)).cloned() {
-        Some(invoice) => not_collected(books, invoice, tried, &["invoice.payment_failed"], at),
+        Some(invoice) => {
+            let invoice = attempts::note(books, invoice, made);
+            not_collected(books, invoice, tried, &["invoice.payment_failed"], at)
+        }
         None => Ok(()),
     }
 }
@@ -215,6 +223,8 @@ pub fn failed(
 /// An automatic attempt found nothing to charge, or nothing that is of any use: it failed without
 /// asking anybody.
 pub fn nothing_to_charge(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
+    let made = Made::not_charged(books, &invoice, at);
+    let invoice = attempts::note(books, invoice, made);
     not_collected(books, invoice, Tried { automatic: true, spent: None }, &["invoice.payment_failed"], at)
 }
 
@@ -227,8 +237,7 @@ pub fn not_collected(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let (id, attempted) = (invoice.id.clone(), invoice.attempted);
-    let retries = &books.settings(invoice.livemode).collection.retries;
-    let invoice = invoice.count_attempt(tried.automatic).rescheduled(retries, tried, at.now);
+    let invoice = invoice.count_attempt(tried.automatic).rescheduled(books, tried, at.now);
     books.put(invoice).tell("invoice.updated", at);
     for event in events {
         books.tell(&id, event, at);

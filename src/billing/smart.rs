@@ -12,6 +12,7 @@ use super::{
     Timestamp,
     chance::{Chance, Circumstance, Estimates, Facet, Failure, Group, LogOdds, circumstance::Local},
     network,
+    seed::{self, bell, mixed},
 };
 
 pub use reason::{Candidate, Decisive, Reason, Side};
@@ -35,10 +36,11 @@ pub struct Task<'a> {
 }
 
 /// When the remaining retries are to be made, and why the next one is made then.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
+    /// In order; none where no time is left that is allowed.
     pub times: Vec<Timestamp>,
-    pub reason: Reason,
+    pub reason: Option<Reason>,
 }
 
 const HOUR: i64 = 3600;
@@ -69,14 +71,13 @@ struct Slot {
     leaning: LogOdds,
 }
 
-/// Chooses the times of the remaining retries; none where no time is left that is allowed.
-pub fn plan(task: &Task<'_>, estimates: &Estimates) -> Option<Plan> {
+/// Chooses the times of the remaining retries.
+pub fn plan(task: &Task<'_>, estimates: &Estimates) -> Plan {
     let slots = slots(task, estimates);
     let ahead = Ahead::of(task, estimates, &slots);
     let chain = ahead.best_chain(None);
-    let first = *chain.first()?;
-    let reason = Reason::of(estimates, &slots, &ahead, first);
-    Some(Plan { times: chain.into_iter().map(|slot| slots[slot].time).collect(), reason })
+    let reason = chain.first().map(|first| Reason::of(estimates, &slots, &ahead, *first));
+    Plan { times: chain.into_iter().map(|slot| slots[slot].time).collect(), reason }
 }
 
 /// The least distance between two retries.
@@ -143,26 +144,9 @@ fn leaning(seed: u64, estimates: &Estimates, circumstance: &Circumstance) -> Log
     parts.fold(LogOdds::default(), |sum, part| sum + part)
 }
 
-/// A number that looks random and is the same for the same seed (splitmix64).
-const fn mixed(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-/// Thousandths of a standard deviation around 0, nearly a bell curve: the sum of four even numbers.
-fn bell(seed: u64) -> i64 {
-    let sum: i64 = mixed(seed).to_be_bytes().chunks(2).map(|two| i64::from(two[0]) << 8 | i64::from(two[1])).sum();
-    (sum - 2 * 65_535) * 1000 / 37_837
-}
-
 /// The seed of a retry of an invoice.
 pub fn seed(invoice: &str, retry: usize) -> u64 {
-    let hash = invoice
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    mixed(hash ^ mixed(u64::try_from(retry).unwrap_or(0)))
+    mixed(seed::of_text(invoice) ^ mixed(u64::try_from(retry).unwrap_or(0)))
 }
 
 /// What is ahead: for each retry and each time of the one before it, the best time, and what it and those
@@ -316,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_best_time_that_was_learned_is_taken() {
-        let plan = plan(&task(Group::Issuer, 1, 14), &learned()).unwrap();
+        let plan = plan(&task(Group::Issuer, 1, 14), &learned());
         let local = Local::of(plan.times[0], Country::UNKNOWN);
         assert!(matches!((local.day, local.hour), (12 | 16, 21)), "{local:?}");
         assert_eq!(plan.times.len(), 1);
@@ -324,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_first_retry_leaves_the_good_times_to_those_after_it() {
-        let plan = plan(&task(Group::Issuer, 2, 14), &learned()).unwrap();
+        let plan = plan(&task(Group::Issuer, 2, 14), &learned());
         let days: Vec<u8> = plan.times.iter().map(|time| Local::of(*time, Country::UNKNOWN).day).collect();
         assert_eq!(days, [12, 16]);
     }
@@ -333,7 +317,7 @@ mod tests {
     fn on_day_one_missing_money_is_asked_for_when_wages_have_come() {
         let near_a_payday = (0..50).filter(|invoice| {
             let task = Task { seed: seed(&format!("in_{invoice}"), 1), ..task(Group::Funds, 1, 14) };
-            let plan = plan(&task, &Estimates::default()).unwrap();
+            let plan = plan(&task, &Estimates::default());
             (15..=17).contains(&Local::of(plan.times[0], Country::UNKNOWN).day)
         });
         assert!(near_a_payday.count() >= 35);
@@ -341,24 +325,24 @@ mod tests {
 
     #[test]
     fn a_technical_failure_is_not_left_for_long() {
-        let plan = plan(&task(Group::Technical, 8, 14), &Estimates::default()).unwrap();
+        let plan = plan(&task(Group::Technical, 8, 14), &Estimates::default());
         assert!(plan.times[0].unix_seconds() - FAILED <= 2 * DAY);
     }
 
     #[test]
     fn the_same_seed_chooses_the_same_times() {
         let estimates = learned();
-        let first = plan(&task(Group::Funds, 4, 21), &estimates).unwrap();
-        assert_eq!(plan(&task(Group::Funds, 4, 21), &estimates).unwrap(), first);
+        let first = plan(&task(Group::Funds, 4, 21), &estimates);
+        assert_eq!(plan(&task(Group::Funds, 4, 21), &estimates), first);
         let others =
             (0..20).map(|invoice| Task { seed: seed(&format!("in_{invoice}"), 1), ..task(Group::Funds, 4, 21) });
-        assert!(others.map(|task| plan(&task, &estimates).unwrap()).any(|plan| plan != first));
+        assert!(others.map(|task| plan(&task, &estimates)).any(|plan| plan != first));
     }
 
     #[test]
     fn a_reason_names_what_decided() {
-        let plan = plan(&task(Group::Issuer, 1, 14), &learned()).unwrap();
-        let reason = &plan.reason;
+        let plan = plan(&task(Group::Issuer, 1, 14), &learned());
+        let reason = plan.reason.as_ref().unwrap();
         assert_eq!(reason.chosen().unwrap().at, plan.times[0]);
         assert!(reason.candidates.len() > 1 && reason.considered >= 14);
         let sides: Vec<(Side, &str)> = reason.decisive.iter().map(|one| (one.side, one.is.as_str())).collect();
@@ -373,12 +357,12 @@ mod tests {
     fn the_networks_bounds_are_kept() {
         let charged: Vec<Timestamp> = (0..15).map(|hour| Timestamp::new(FAILED - hour * HOUR)).collect();
         let task = Task { charged: &charged, ..task(Group::Issuer, 8, 14) };
-        assert_eq!(plan(&task, &Estimates::default()), None);
+        assert_eq!(plan(&task, &Estimates::default()), Plan::default());
         let until = Timestamp::new(FAILED + 40 * DAY);
-        let late = plan(&Task { until, ..task.clone() }, &Estimates::default()).unwrap();
+        let late = plan(&Task { until, ..task.clone() }, &Estimates::default());
         assert!(late.times[0].unix_seconds() >= FAILED + 30 * DAY - 15 * HOUR);
         let two_left = Task { charged: &charged[..13], ..task };
-        assert_eq!(plan(&two_left, &Estimates::default()).unwrap().times.len(), 2);
+        assert_eq!(plan(&two_left, &Estimates::default()).times.len(), 2);
     }
 
     proptest! {
@@ -399,10 +383,11 @@ mod tests {
             let now = Timestamp::new(failed + late);
             let until = Timestamp::new(failed + window);
             let task = Task { failure, now, until, retry, remaining, charged: &[], seed };
-            let Some(plan) = plan(&task, &Estimates::default()) else {
+            let plan = plan(&task, &Estimates::default());
+            if plan.times.is_empty() {
                 prop_assert!(remaining == 0 || window < late + HOUR);
                 return Ok(());
-            };
+            }
             prop_assert!(plan.times.len() <= remaining && plan.times.len() <= 15);
             prop_assert!(plan.times.iter().all(|time| *time >= now.plus_seconds(HOUR) && *time <= until));
             prop_assert!(plan.times.windows(2).all(|pair| pair[0].plus_seconds(HOUR) <= pair[1]));
@@ -410,7 +395,7 @@ mod tests {
             if window - late > 7 * DAY && remaining <= 8 {
                 prop_assert_eq!(plan.times.len(), remaining);
             }
-            prop_assert_eq!(plan.reason.candidates[0].at, plan.times[0]);
+            prop_assert_eq!(plan.reason.unwrap().candidates[0].at, plan.times[0]);
         }
     }
 }

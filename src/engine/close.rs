@@ -45,7 +45,9 @@ pub async fn close(
     let mut merged: BTreeMap<usize, Changes> = BTreeMap::new();
     let mut events = Vec::new();
     let mut deliveries = Vec::new();
-    for books in decided {
+    let mut learned = Vec::new();
+    for mut books in decided {
+        learned.append(&mut books.take_learned());
         let (changes, told) = books.into_changes()?;
         for (place, change) in changes {
             match merged.get_mut(&place) {
@@ -68,7 +70,7 @@ pub async fn close(
         }
     }
     let changes: Vec<Changes> = merged.into_values().collect();
-    close::close(connection, &changes, &events, &deliveries).await?;
+    close::close(connection, &changes, &events, &deliveries, &learned).await?;
     Ok(Closed { deliveries: deliveries.len(), changes })
 }
 

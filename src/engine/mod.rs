@@ -5,6 +5,7 @@
 //! | `verb` | what can be asked of the books |
 //! | `close` | turns decided books into rows, events and deliveries |
 //! | `request` | one verb for one caller, with its idempotency receipt |
+//! | `learn` | what retries have taught |
 //! | `preview` | a decision that is not kept |
 //! | `payment` | questions to the processor, and the settling of their answers |
 //! | `work` | rounds of settling and advancing for many customers at once |
@@ -17,6 +18,7 @@
 pub mod authenticate;
 pub mod clocks;
 pub mod close;
+pub mod learn;
 pub mod payment;
 pub mod preview;
 pub mod request;
@@ -24,13 +26,13 @@ pub mod ticker;
 pub mod verb;
 pub mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use rand::{TryRng as _, rngs::SysRng};
 use tokio::sync::Notify;
 
 use crate::{
-    billing::{Moment, Refusal, Timestamp, id::Ids},
+    billing::{Moment, Refusal, Timestamp, books::Experience, id::Ids},
     clock::Clock,
     gateway::Gateway,
     metrics::Metrics,
@@ -55,6 +57,8 @@ pub struct Engine {
     /// New deliveries were written.
     pub told: Arc<Notify>,
     pub webhooks: Webhooks,
+    /// What this process last learned of retries.
+    pub experience: Arc<RwLock<Arc<Experience>>>,
 }
 
 /// What whoever runs the server has said about webhooks.
@@ -93,6 +97,7 @@ impl Engine {
             clock_moved: Arc::new(Notify::new()),
             told: Arc::new(Notify::new()),
             webhooks: Webhooks::default(),
+            experience: Arc::default(),
         }
     }
 

@@ -109,6 +109,7 @@ impl Engine {
         let opened = books::open(&mut tx, std::slice::from_ref(&opening)).await?;
         let mut books = opened.books.into_iter().next().unwrap_or_default();
         books.keep_mode(request.livemode);
+        books.know(self.experience());
         let now = time_in(&books, wall)?;
         let mut at = self.moment(now)?;
         let subject = verb.decide(&mut books, &mut at)?;

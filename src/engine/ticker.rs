@@ -229,6 +229,8 @@ impl Engine {
         }
         delivery::sweep(&mut reader, now).await?;
         idempotency::sweep(&mut reader, now).await?;
+        drop(reader);
+        self.learn().await?;
         Ok(())
     }
 }

@@ -74,10 +74,12 @@ pub async fn round(engine: &Engine, tx: &mut Tx, work: &[Work], horizon: Option<
     let unheard = unheard(tx, &opened.books, horizon).await?;
     let mut result = Round::default();
     let mut decided = Vec::with_capacity(work.len());
+    let experience = engine.experience();
     for (mut books, work) in opened.books.into_iter().zip(work) {
         // However far from wall time that is.
         let mut at = engine.moment(books.test_clock().map_or(wall, |clock| clock.frozen_time))?;
         books.learn_unheard(Arc::clone(&unheard));
+        books.know(Arc::clone(&experience));
         let verdict = settle_into(&mut books, &work.settled, wall, &mut at)
             .and_then(|()| go_on(&mut books, horizon, &mut at))
             .and_then(|left| books.soundness().map(|()| left));
@@ -156,6 +158,7 @@ pub async fn settle_all(
     let mut decided = Vec::new();
     for (mut books, work) in books.into_iter().zip(&work) {
         let mut at = engine.moment(wall)?;
+        books.know(engine.experience());
         settle_into(&mut books, &work.settled, wall, &mut at)?;
         books.soundness()?;
         decided.push(books);

@@ -9,7 +9,7 @@ use sqlx::{
 use super::{Connection, Fault};
 use crate::billing::{
     Noun, Timestamp,
-    books::{Changes, Row},
+    books::{Changes, Learned, Row},
     id::Bucket,
     noun::{Cell, Kind, Part},
 };
@@ -41,6 +41,7 @@ pub async fn close(
     changes: &[Changes],
     events: &[EventRow],
     deliveries: &[DeliveryRow],
+    learned: &[Learned],
 ) -> Result<(), Fault> {
     remove_parts(connection, changes).await?;
     let mut statement = Statement::default();
@@ -51,6 +52,7 @@ pub async fn close(
     insert_parts(&mut statement, changes)?;
     insert_events(&mut statement, events)?;
     insert_deliveries(&mut statement, deliveries)?;
+    insert_outcomes(&mut statement, learned)?;
     statement.execute(connection).await?;
     for change in changes {
         remove(connection, change.noun, &change.removed).await?;
@@ -189,6 +191,39 @@ fn insert_deliveries(statement: &mut Statement, deliveries: &[DeliveryRow]) -> R
          select event, endpoint, bucket, object, sequence, due_at, due_at
          from unnest({}) x (event, endpoint, bucket, object, sequence, due_at)",
         columns.join(", ")
+    ));
+    Ok(())
+}
+
+/// How retries ended. There are none where all is well.
+fn insert_outcomes(statement: &mut Statement, learned: &[Learned]) -> Result<(), Fault> {
+    if learned.is_empty() {
+        return Ok(());
+    }
+    let seen = || learned.iter().map(|one| one.outcome.circumstance);
+    let columns = [
+        ("invoice", statement.column("text", learned.iter().map(|one| one.invoice.as_str()))?),
+        ("attempt", statement.column("bigint", learned.iter().map(|one| one.attempt))?),
+        ("bucket", statement.column("smallint", learned.iter().map(|one| one.invoice.bucket().number()))?),
+        ("livemode", statement.column("boolean", learned.iter().map(|one| one.livemode))?),
+        ("created", statement.column("bigint", learned.iter().map(|one| one.outcome.at.unix_seconds()))?),
+        ("decline", statement.column("text", seen().map(|seen| seen.decline.word()))?),
+        ("funding", statement.column("text", seen().map(|seen| seen.funding.word()))?),
+        ("brand", statement.column("text", seen().map(|seen| seen.brand.word()))?),
+        ("country", statement.column("text", seen().map(|seen| seen.country.letters().to_owned()))?),
+        ("hour", statement.column("smallint", seen().map(|seen| i16::from(seen.hour)))?),
+        ("weekday", statement.column("smallint", seen().map(|seen| i16::from(seen.weekday)))?),
+        ("day", statement.column("smallint", seen().map(|seen| i16::from(seen.day)))?),
+        ("since", statement.column("smallint", seen().map(|seen| i16::from(seen.since)))?),
+        ("payday", statement.column("boolean", seen().map(|seen| seen.payday))?),
+        ("retry", statement.column("smallint", seen().map(|seen| i16::from(seen.retry)))?),
+        ("recovered", statement.column("boolean", learned.iter().map(|one| one.outcome.recovered))?),
+    ];
+    let (names, values): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
+    statement.changes.push(format!(
+        "insert into retry_outcomes ({}) select * from unnest({}) on conflict do nothing",
+        names.join(", "),
+        values.join(", ")
     ));
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod list;
 pub mod postgres;
 pub mod read;
+pub mod retries;
 
 use std::{str::FromStr, time::Duration};
 

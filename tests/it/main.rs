@@ -10,6 +10,7 @@ mod change_items;
 mod changes;
 mod clocks;
 mod clocks_ahead;
+mod collection;
 mod crashes;
 mod creation;
 mod credit_notes;

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
+use crate::dunning::custom;
 use crate::states::Story;
 use crate::support::{House, at, id};
 use crate::webhooks::endpoint;
@@ -203,7 +204,8 @@ async fn authentication_is_asked_for_again_and_ends() {
         ("past_due", "past_due", "invoice.updated"),
     ] {
         let mut settings = REQUIRED.to_vec();
-        settings.extend([("collection[authentication][action]", action), ("collection[retries][window]", "2_months")]);
+        settings.extend(custom(&["1", "30"]));
+        settings.push(("collection[authentication][action]", action));
         let story = Story::failing("pm_card_authenticationRequired", &settings).await;
         assert_eq!(story.status().await, "past_due");
         let mark = story.house.mark().await;

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::catalogue::has;
+use crate::dunning::custom;
 use crate::states::Story;
 use crate::support::{House, at, id};
 
@@ -148,6 +149,7 @@ async fn a_renewal_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_fails_then_recovers() {
     let story = Story::begin().await;
+    story.settings(&custom(&["1", "2", "2"])).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-02-01T00:00:00Z").await;
     let mark = story.house.mark().await;
@@ -201,6 +203,7 @@ async fn retries_are_exhausted() {
         ("past_due", "", &*failing_cycle),
     ] {
         let story = Story::begin().await;
+        story.settings(&custom(&["3", "4", "7"])).await;
         story.settings(&[("collection[final_action][subscription]", action)]).await;
         story.card("pm_card_chargeCustomerFail").await;
         story.advance("2027-02-15T00:00:00Z").await;
@@ -208,7 +211,7 @@ async fn retries_are_exhausted() {
         story.advance("2027-02-15T02:00:00Z").await;
         let told = story.house.told(mark).await;
         told.are(&format!("{FAILED} {now}"));
-        has(told.object("invoice.payment_failed"), &json!({"attempt_count": 9, "next_payment_attempt": null}));
+        has(told.object("invoice.payment_failed"), &json!({"attempt_count": 4, "next_payment_attempt": null}));
         if action == "cancel" {
             assert_eq!(
                 told.object("customer.subscription.deleted")["cancellation_details"]["reason"],

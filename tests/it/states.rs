@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
+use crate::dunning::custom;
 use crate::support::{House, at, id};
 
 pub struct Story {
@@ -94,6 +95,7 @@ async fn unpaid_keeps_the_invoice_of_a_change() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unpaid_keeps_drafts_and_comes_back_by_paying_one() {
     let story = Story::begin().await;
+    story.settings(&custom(&["3", "4", "7"])).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-02-15T00:00:00Z").await;
     assert_eq!(story.status().await, "past_due");
@@ -164,7 +166,7 @@ async fn unpaid_comes_back_by_finalising_and_paying_by_hand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn voiding_walks_back_to_an_invoice_that_was_given_up() {
     let story = Story::begin().await;
-    story.settings(&[("collection[retries][window]", "1_month")]).await;
+    story.settings(&custom(&["10", "10", "10"])).await;
     story.card("pm_card_chargeCustomerFail").await;
     // The debt of February is given up when that of March has failed once.
     story.advance("2027-03-04T00:00:00Z").await;

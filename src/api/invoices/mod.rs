@@ -1,5 +1,6 @@
 //! `/v1/invoices` and `/v1/invoice_payments`
 
+mod collection;
 mod lines;
 mod pay;
 mod preview;
@@ -45,6 +46,7 @@ pub fn routes() -> Router<House> {
         .route("/v1/invoices/{id}/attach_payment", post(pay::attach_payment))
         .route("/v1/invoices/{id}/void", post(void))
         .route("/v1/invoices/{id}/mark_uncollectible", post(mark_uncollectible))
+        .route("/v1/dunlin/invoices/{id}/collection", get(collection::retrieve))
         .route("/v1/invoice_payments", get(|call: Call| async move { call.list(&invoice_payment::NOUN).await }))
         .route("/v1/invoice_payments/{id}", get(payment))
 }

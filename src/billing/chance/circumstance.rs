@@ -188,6 +188,17 @@ impl Country {
 }
 
 impl Circumstance {
+    /// Whether every number is one that there is.
+    pub const fn is_possible(&self) -> bool {
+        self.hour < 24
+            && self.weekday < 7
+            && 0 < self.day
+            && self.day <= LAST_DAY
+            && (self.since as usize) < SINCE.len()
+            && 0 < self.retry
+            && self.retry <= MOST_RETRIES
+    }
+
     /// The same time, where another attempt failed before it.
     #[must_use]
     pub fn follows(self, failed_at: Timestamp, time: Timestamp, payday: bool, retry: usize) -> Circumstance {

@@ -71,6 +71,18 @@ impl Side {
     const ALL: [Side; 6] =
         [Side::DayOfMonth, Side::Exploration, Side::Hour, Side::PaydayBetween, Side::SinceFailure, Side::Weekday];
 
+    /// What comes before what it is like.
+    const fn phrase(self) -> &'static str {
+        match self {
+            Side::DayOfMonth => "day of the month",
+            Side::Exploration => "trying what little is known of, by the invoice's own",
+            Side::Hour => "hour",
+            Side::PaydayBetween => "a payday in between:",
+            Side::SinceFailure => "time since the failure:",
+            Side::Weekday => "weekday",
+        }
+    }
+
     const fn facets(self) -> &'static [Facet] {
         match self {
             Side::DayOfMonth => &[Facet::PartOfMonth, Facet::Day, Facet::DeclineDay],
@@ -123,6 +135,32 @@ impl Reason {
 
     pub fn chosen(&self) -> Option<&Candidate> {
         self.candidates.first()
+    }
+
+    /// The reason in a sentence or two.
+    pub fn summary(&self) -> String {
+        let Some(chosen) = self.chosen() else { return String::new() };
+        let (chance, in_all) = (chosen.chance.percent(), chosen.in_all.percent());
+        let mut parts = vec![format!("{chance} % likely to succeed then, {in_all} % with those after it")];
+        let (for_it, against_it): (Vec<&Decisive>, Vec<&Decisive>) =
+            self.decisive.iter().partition(|one| one.log_odds > LogOdds::default());
+        for (label, found) in [("for it", for_it), ("against it", against_it)] {
+            let said: Vec<String> = found.into_iter().map(Decisive::phrase).collect();
+            if !said.is_empty() {
+                parts.push(format!("{label}: {}", said.join(", ")));
+            }
+        }
+        let learned = match self.learned_from {
+            0 => "Nothing has been learned yet: this is what is known of payments in general.".to_owned(),
+            retries => format!("Learned from {retries} retries."),
+        };
+        format!("{}. {learned}", parts.join("; "))
+    }
+}
+
+impl Decisive {
+    fn phrase(&self) -> String {
+        format!("{} {} (odds × {})", self.side.phrase(), self.is, self.log_odds.factor())
     }
 }
 
