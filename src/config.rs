@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A self-hosted billing server on Postgres that speaks Stripe's API.
 #[derive(Debug, Parser)]
@@ -20,6 +20,11 @@ pub enum Command {
     Serve,
     /// Bring the database's tables up to date, then exit.
     Migrate,
+    /// Try out rules in memory.
+    Simulate {
+        #[command(subcommand)]
+        what: Simulate,
+    },
     /// API keys.
     Keys {
         #[command(subcommand)]
@@ -33,6 +38,33 @@ pub enum Command {
         #[arg(long, global = true)]
         live: bool,
     },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Simulate {
+    /// Compare smart retries with the even spread and with fixed schedules, over people who behave as
+    /// documented. Needs no database and touches none.
+    Collection {
+        /// One population (salaried, weekly, evening, mixed, level) instead of all.
+        #[arg(long)]
+        population: Option<String>,
+        /// How many payers of each whose renewal was declined.
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+        payers: u32,
+        /// Other numbers, other people.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value = "table")]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table in Markdown: of the fixed schedules the best few.
+    Table,
+    /// Everything.
+    Json,
 }
 
 #[derive(Clone, Debug, Subcommand)]

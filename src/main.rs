@@ -7,8 +7,8 @@ use dunlin::{
     api::{auth, settings},
     app::{App, Parts},
     clock::Clock,
-    config::{Cli, Command, Config, Keys, Settings},
-    engine::{Engine, Failure, Webhooks},
+    config::{Cli, Command, Config, Format, Keys, Settings, Simulate},
+    engine::{Engine, Failure, Webhooks, simulate::Simulation},
     gateway::test_cards::{Faults, TestCards},
     metrics::Metrics,
     store::{Fault, Store, keys, postgres},
@@ -43,6 +43,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    if let Some(Command::Simulate { what }) = &cli.command {
+        return simulate(what).unwrap_or_else(|error| failed(&error));
+    }
     match run(&cli) {
         Ok(code) => code,
         Err(error) => failed(error.as_ref()),
@@ -70,6 +73,18 @@ fn run(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
         cluster.stop()?;
     }
     Ok(outcome?)
+}
+
+/// What needs no database.
+fn simulate(what: &Simulate) -> Result<ExitCode, Fault> {
+    let Simulate::Collection { population, payers, seed, format } = what;
+    let simulation = Simulation { population: population.clone(), payers: *payers, seed: *seed };
+    let report = simulation.run().map_err(|refusal| Fault::Setup(refusal.to_string()))?;
+    match format {
+        Format::Table => print!("{}", report.table()),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The given database; or the private one, started on the main thread and before the runtime: the death
@@ -109,6 +124,7 @@ async fn command(cli: &Cli, url: &str, cluster: Option<&mut postgres::Cluster>) 
             println!("The tables are up to date.");
             Ok(ExitCode::SUCCESS)
         }
+        Command::Simulate { what } => simulate(&what),
         Command::Keys { action } => manage_keys(&cli.config, url, action).await,
         Command::Settings { action, live } => manage_settings(&cli.config, url, &action, live).await,
     }

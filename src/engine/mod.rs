@@ -9,6 +9,7 @@
 //! | `preview` | a decision that is not kept |
 //! | `payment` | questions to the processor, and the settling of their answers |
 //! | `work` | rounds of settling and advancing for many customers at once |
+//! | `simulate` | what smart retries are worth |
 //! | `ticker` | what is due at wall time |
 //! | `clocks` | test clocks that advance |
 //! | `authenticate` | what an authentication comes to |
@@ -22,6 +23,7 @@ pub mod learn;
 pub mod payment;
 pub mod preview;
 pub mod request;
+pub mod simulate;
 pub mod ticker;
 pub mod verb;
 pub mod work;
