@@ -1,5 +1,6 @@
 //! When a payment that failed is tried again. `custom` counts days from one attempt to the next; `smart`
-//! has a window that begins with the first failure, and a slot in it for each retry.
+//! has a window that begins with the first failure, and chooses the times in it ([`attempts::plan`]). Where
+//! it has no failure to go by, they are spread evenly: each retry has a slot of the window.
 
 use serde::{Deserialize, Serialize};
 
