@@ -126,10 +126,11 @@ impl Attempts {
         self.reason = plan.reason;
     }
 
-    /// When this card was charged, oldest first.
-    pub fn charged(&self, method: &Id<PaymentMethod>) -> Vec<Timestamp> {
-        let charged = |made: &&Made| made.result != Effect::NotCharged && made.payment_method.as_ref() == Some(method);
-        self.made.iter().filter(charged).map(|made| made.at).collect()
+    /// When this card was charged.
+    fn charged(&self, method: &Id<PaymentMethod>) -> impl Iterator<Item = Timestamp> {
+        let charged =
+            move |made: &&Made| made.result != Effect::NotCharged && made.payment_method.as_ref() == Some(method);
+        self.made.iter().filter(charged).map(|made| made.at)
     }
 }
 
@@ -179,7 +180,7 @@ pub fn plan(books: &Books, invoice: &Invoice, progress: &Progress, now: Timestam
     let method = resolve_payment_method(books, invoice).map(|method| &method.id);
     let retries = &books.settings(invoice.livemode).collection.retries;
     let retry = number(invoice);
-    let charged = method.map_or_else(Vec::new, |method| attempts.charged(method));
+    let charged = method.map_or_else(Vec::new, |method| charged(books, invoice, method));
     let task = Task {
         failure: failure(books, before, method),
         now,
@@ -190,6 +191,14 @@ pub fn plan(books: &Books, invoice: &Invoice, progress: &Progress, now: Timestam
         seed: smart::seed(invoice.id.as_str(), retry),
     };
     Some(smart::plan(&task, books.estimates(invoice.livemode)))
+}
+
+/// When this card was charged as much before, for this invoice or for another that is open: the card
+/// networks count by card and amount.
+fn charged(books: &Books, invoice: &Invoice, method: &Id<PaymentMethod>) -> Vec<Timestamp> {
+    let others = books.all::<Invoice>().filter(|other| other.id != invoice.id);
+    let alike = others.filter(|other| other.amount_remaining == invoice.amount_remaining).chain([invoice]);
+    alike.filter_map(|one| one.internal.attempts.as_ref()).flat_map(|attempts| attempts.charged(method)).collect()
 }
 
 /// The number of the next retry: of an invoice that was tried once it is the first.
