@@ -29,7 +29,7 @@ use crate::{
 /// The largest body that is read.
 const MAXIMUM_BODY: usize = 1024 * 1024;
 
-/// An authenticated call with its parameters.
+/// An authenticated call with its parameters, made with a secret key.
 pub struct Call {
     pub house: House,
     pub caller: Caller,
@@ -39,7 +39,20 @@ pub struct Call {
     expand: Vec<String>,
 }
 
+/// The same for the few calls that a publishable key may make, too.
+pub struct ClientCall(pub Call);
+
 impl FromRequest<House> for Call {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, house: &House) -> Result<Self, Problem> {
+        let ClientCall(call) = ClientCall::from_request(request, house).await?;
+        call.secret_only()?;
+        Ok(call)
+    }
+}
+
+impl FromRequest<House> for ClientCall {
     type Rejection = Problem;
 
     async fn from_request(request: Request, house: &House) -> Result<Self, Problem> {
@@ -66,7 +79,7 @@ impl FromRequest<House> for Call {
         let idempotency = idempotency(&parts.headers, &parts.method, &path, &form)?;
         let expand = paths(form.take("expand"))?;
         let request = request::Request { id, livemode: caller.livemode, idempotency };
-        Ok(Call { house: house.clone(), caller, request, path, form, expand })
+        Ok(ClientCall(Call { house: house.clone(), caller, request, path, form, expand }))
     }
 }
 
@@ -158,7 +171,7 @@ impl Call {
         self.params::<Nothing>().map(|_| ())
     }
 
-    /// Only a secret key may do this.
+    /// What a [`ClientCall`] must not go on to do with a publishable key.
     pub fn secret_only(&self) -> Result<(), Refusal> {
         if self.caller.publishable { Err(auth::publishable_not_allowed()) } else { Ok(()) }
     }
@@ -169,35 +182,22 @@ impl Call {
 
     /// Does a verb, and answers with its subject.
     pub async fn run<V: Verb>(&self, noun: &'static Noun, verb: V) -> Reply {
-        self.secret_only()?;
-        self.run_as_client(noun, verb).await
+        let paths = expand::check(noun, &self.expand, false)?;
+        let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
+        Ok(Said(self.house.engine.perform(&self.request, verb, &voice).await?))
     }
 
     /// Does a verb that is a step of a larger call: it leaves no receipt and shows nothing.
     pub async fn run_aside<V: Verb>(&self, verb: V) -> Result<(), Problem> {
-        self.secret_only()?;
         let voice = Voice { paths: Vec::new(), livemode: self.livemode(), redact: false };
         let request = request::Request { idempotency: None, ..self.request.clone() };
         self.house.engine.perform(&request, verb, &voice).await?;
         Ok(())
     }
 
-    /// The same for the few calls that a publishable key may make.
-    pub async fn run_as_client<V: Verb>(&self, noun: &'static Noun, verb: V) -> Reply {
-        let paths = expand::check(noun, &self.expand, false)?;
-        let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
-        Ok(Said(self.house.engine.perform(&self.request, verb, &voice).await?))
-    }
-
     /// Answers with one document.
     pub async fn retrieve(&self, noun: &'static Noun, id: &str) -> Reply {
-        self.secret_only()?;
         self.no_params()?;
-        self.show(noun, id).await
-    }
-
-    /// The same, whoever asks.
-    pub async fn show(&self, noun: &'static Noun, id: &str) -> Reply {
         let paths = expand::check(noun, &self.expand, false)?;
         let mut reader = self.house.engine.store.reader().await?;
         let Some(body) = read::find(&mut reader, noun, id, self.livemode()).await? else {
@@ -220,7 +220,6 @@ impl Call {
 
     /// The same, narrowed by where in the path it was asked.
     pub async fn list_where(&self, noun: &'static Noun, narrowed: Vec<Condition>) -> Reply {
-        self.secret_only()?;
         let paths = expand::check(noun, &self.expand, true)?;
         let mut asked = filter::read(noun, &self.form)?;
         if !narrowed.is_empty() {
@@ -265,7 +264,6 @@ impl Call {
 
     /// Answers with a page of values that were gathered elsewhere (items, lines).
     pub async fn list_of(&self, noun: &'static Noun, mut values: Vec<Value>) -> Reply {
-        self.secret_only()?;
         let paths = expand::check(noun, &self.expand, true)?;
         let asked = filter::read(noun, &self.form)?;
         let place = |id: &str| values.iter().position(|value| value.get("id").and_then(Value::as_str) == Some(id));
@@ -297,7 +295,6 @@ impl Call {
 
     /// Answers with a value that is a part of a stored document.
     pub async fn show_value(&self, noun: &'static Noun, value: Value) -> Reply {
-        self.secret_only()?;
         let paths = expand::check(noun, &self.expand, false)?;
         let mut values = [value];
         let mut reader = self.house.engine.store.reader().await?;
@@ -322,7 +319,6 @@ impl Call {
 
     /// Answers with a value that is no stored document.
     pub fn say(&self, value: &Value) -> Reply {
-        self.secret_only()?;
         Ok(Said(Answered { status: 200, body: speak::text(value)?, repeats: None }))
     }
 }

@@ -179,7 +179,6 @@ async fn needs_of(call: &Call, new: &NewCreditNote) -> Result<Needs, Fault> {
 }
 
 async fn create(call: Call) -> Reply {
-    call.secret_only()?;
     let new = call.params::<Params>()?.note()?;
     let needs = needs_of(&call, &new).await?;
     let verb = Decision::new(Owner::of(&new.invoice), needs, move |books, at| {
@@ -191,7 +190,6 @@ async fn create(call: Call) -> Reply {
 
 /// The note as it would be: the same rule, on books that are never closed.
 async fn previewed(call: &Call, new: NewCreditNote) -> Result<CreditNote, Problem> {
-    call.secret_only()?;
     let needs = needs_of(call, &new).await?;
     let owner = Owner::of(&new.invoice);
     let note = call.house.engine.preview(call.livemode(), owner, needs, move |books, at| {

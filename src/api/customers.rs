@@ -140,7 +140,6 @@ impl Params {
 }
 
 async fn create(call: Call) -> Reply {
-    call.secret_only()?;
     let params: Params = call.params()?;
     params.check()?;
     let livemode = call.livemode();

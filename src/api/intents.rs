@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{
-    call::{At, Call, not_found},
+    call::{At, Call, ClientCall, not_found},
     reply::{Problem, Reply},
     sources::{self, MethodData, Source},
 };
@@ -44,15 +44,14 @@ impl Intent for SetupIntent {
 }
 
 /// Answers with an intent; with a publishable key only where its secret is shown.
-pub async fn retrieve<I: Intent>(At(id): At<String>, mut call: Call) -> Reply {
+pub async fn retrieve<I: Intent>(At(id): At<String>, ClientCall(mut call): ClientCall) -> Reply {
     let secret = match call.take("client_secret") {
         Some(Form::Text(secret)) => Some(secret),
         Some(_) => return Err(Refusal::invalid("Invalid string").param("client_secret").into()),
         None => None,
     };
-    call.no_params()?;
     check_secret::<I>(&call, &id, secret.as_deref()).await?;
-    call.show(I::NOUN, &id).await
+    call.retrieve(I::NOUN, &id).await
 }
 
 /// A publishable key must show the secret of what it touches; a secret that is shown must be right.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     House,
-    call::{At, Call},
+    call::{At, Call, ClientCall},
     intents::{AutomaticMethods, check_secret, check_types, given, redirect_to, retrieve},
     reply::Reply,
     sources::MethodData,
@@ -81,7 +81,6 @@ struct Create {
 }
 
 async fn create(call: Call) -> Reply {
-    call.secret_only()?;
     let params: Create = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
     let confirmed = params.confirm.unwrap_or(false);
@@ -220,7 +219,6 @@ impl Changes {
 }
 
 async fn update(At(id): At<String>, call: Call) -> Reply {
-    call.secret_only()?;
     let params: Update = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
@@ -286,7 +284,7 @@ struct Confirm {
     shipping: Option<Unsupported>,
 }
 
-async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
+async fn confirm_intent(At(id): At<String>, ClientCall(call): ClientCall) -> Reply {
     let params: Confirm = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
     check_secret::<PaymentIntent>(&call, &id, params.client_secret.as_deref()).await?;
@@ -320,7 +318,7 @@ async fn confirm_intent(At(id): At<String>, call: Call) -> Reply {
             .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id).unless_declined(Some(id)))
     });
-    call.run_as_client(&NOUN, verb).await
+    call.run(&NOUN, verb).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

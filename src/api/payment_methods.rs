@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     House,
-    call::{At, Call},
+    call::{At, Call, ClientCall},
     reply::Reply,
     sources::{self, BillingDetailsData, CardData, MethodData, Source},
 };
@@ -47,7 +47,7 @@ struct Create {
 }
 
 /// Also for publishable keys: the browser turns the card into a payment method.
-async fn create(call: Call) -> Reply {
+async fn create(ClientCall(call): ClientCall) -> Reply {
     let params: Create = call.params()?;
     let kind = params.kind.ok_or_else(|| Refusal::missing("type"))?;
     let data = MethodData {
@@ -61,7 +61,7 @@ async fn create(call: Call) -> Reply {
         let bucket = at.ids.bucket();
         Ok(Subject::document(&source.place(books, bucket, at)))
     });
-    call.run_as_client(&NOUN, verb).await
+    call.run(&NOUN, verb).await
 }
 
 async fn retrieve(At(id): At<String>, call: Call) -> Reply {
@@ -138,7 +138,6 @@ struct Attach {
 }
 
 async fn attach_to_customer(At(id): At<String>, call: Call) -> Reply {
-    call.secret_only()?;
     let params: Attach = call.params()?;
     let customer = params.customer.ok_or_else(|| Refusal::missing("customer"))?;
     let source = sources::named(&call, &id).await?;

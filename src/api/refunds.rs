@@ -74,7 +74,6 @@ async fn create_of_charge(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn make(call: &Call, params: Create, charge: Option<Id<Charge>>) -> Reply {
-    call.secret_only()?;
     let payment_intent = intent_of(call, charge.as_ref(), params.payment_intent).await?;
     let mut needs = Needs::default();
     needs.document(&payment_intent);

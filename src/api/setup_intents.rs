@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     House,
-    call::{At, Call},
+    call::{At, Call, ClientCall},
     intents::{AutomaticMethods, check_types, given, redirect_to, retrieve, seen},
     reply::Reply,
     sources::{self, MethodData, Source},
@@ -66,7 +66,6 @@ struct Create {
 }
 
 async fn create(call: Call) -> Reply {
-    call.secret_only()?;
     let params: Create = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
     let confirmed = params.confirm.unwrap_or(false);
@@ -91,7 +90,6 @@ async fn create(call: Call) -> Reply {
         usage: params.usage.unwrap_or(Usage::OffSession),
     };
     let owner = params.customer.map_or(Owner::Nobody, Owner::Customer);
-    let redact = call.caller.publishable;
     let verb = Decision::new(owner, needs, move |books: &mut Books, at: &mut Moment| {
         if let Some(customer) = &new.customer {
             books.find(customer, "customer")?;
@@ -103,7 +101,7 @@ async fn create(call: Call) -> Reply {
             return Ok(Subject::document(&id));
         }
         let payment_method = method.ok_or_else(missing_method)?;
-        decide(books, &id, &Confirmation { payment_method, return_url, refused }, redact, at)
+        decide(books, &id, &Confirmation { payment_method, return_url, refused }, false, at)
     });
     call.run(&NOUN, verb).await
 }
@@ -149,7 +147,6 @@ struct Update {
 }
 
 async fn update(At(id): At<String>, call: Call) -> Reply {
-    call.secret_only()?;
     let params: Update = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
@@ -192,7 +189,7 @@ struct Confirm {
     payment_method_options: Option<Unsupported>,
 }
 
-async fn confirm(At(id): At<String>, call: Call) -> Reply {
+async fn confirm(At(id): At<String>, ClientCall(call): ClientCall) -> Reply {
     let params: Confirm = call.params()?;
     check_types(params.payment_method_types.as_ref())?;
     let intent: SetupIntent = seen(&call, &id, params.client_secret.as_deref()).await?;
@@ -212,7 +209,7 @@ async fn confirm(At(id): At<String>, call: Call) -> Reply {
         let payment_method = source.place(books, id.bucket(), at);
         decide(books, &id, &Confirmation { payment_method, return_url, refused }, redact, at)
     });
-    call.run_as_client(&NOUN, verb).await
+    call.run(&NOUN, verb).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -242,7 +239,7 @@ struct Microdeposits {
 }
 
 /// Cards are not verified by small deposits, and there are only cards.
-async fn verify_microdeposits(At(id): At<String>, call: Call) -> Reply {
+async fn verify_microdeposits(At(id): At<String>, ClientCall(call): ClientCall) -> Reply {
     let params: Microdeposits = call.params()?;
     seen::<SetupIntent>(&call, &id, params.client_secret.as_deref()).await?;
     let message = "This SetupIntent cannot be verified with microdeposits: its payment method does not require them.";

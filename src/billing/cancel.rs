@@ -12,6 +12,7 @@ use super::{
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus},
     pause_collection,
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
+    payment_method::PaymentMethod,
     prorate,
     subscription::{CancellationReason, Status, Subscription},
 };
@@ -274,10 +275,9 @@ pub fn delete_customer(books: &mut Books, at: &mut Moment) -> Result<(), Refusal
     for subscription in subscriptions {
         end(books, &subscription, CancellationReason::CancellationRequested, at)?;
     }
-    let methods: Vec<super::payment_method::PaymentMethod> = books.all().cloned().collect();
-    for mut method in
-        methods.into_iter().filter(|method: &super::payment_method::PaymentMethod| method.customer.is_some())
-    {
+    let attached = books.all::<PaymentMethod>().filter(|method| method.customer.is_some());
+    let methods: Vec<PaymentMethod> = attached.cloned().collect();
+    for mut method in methods {
         method.customer = None;
         method.internal.spent = true;
         books.put(method).tell("payment_method.detached", at);

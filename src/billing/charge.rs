@@ -287,7 +287,8 @@ impl Charge {
 
     /// A pending charge whose money will not come.
     #[must_use]
-    pub fn fail(self, decline: &Decline) -> Charge {
+    pub fn fail(mut self, decline: &Decline) -> Charge {
+        self.payment_method_details.card.amount_authorized = None;
         Charge {
             failure_code: Some(decline.code.clone()),
             failure_message: Some(decline.message.clone()),

@@ -14,6 +14,7 @@ use super::{
     invoice_line,
     invoice_payment::{InvoicePayment, Status as PaymentStatus},
     payment_intent::PaymentIntent,
+    prorate::Ratio,
     receive::follow_remaining,
     refund::Refund,
     repay::{self, NewRefund},
@@ -199,13 +200,7 @@ fn part_of(line: &invoice_line::Line, quantity: i64) -> Result<Amount, Refusal> 
         let message = format!("The quantity must be between 1 and {}.", line.quantity);
         return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("quantity"));
     }
-    if quantity == line.quantity {
-        return Ok(line.amount);
-    }
-    let part = i128::from(line.amount.minor_units()) * i128::from(quantity);
-    let whole = i128::from(line.quantity);
-    let half = if part < 0 { -whole / 2 } else { whole / 2 };
-    i64::try_from((part + half) / whole).map(Amount::new).map_err(|_| super::amount::Overflow.into())
+    Ok(Ratio::of(quantity, line.quantity).of_amount(line.amount)?)
 }
 
 /// The refunds that a caller names. Each must have given back a payment of this invoice.
@@ -254,8 +249,7 @@ fn refund(
         .max_by_key(left);
     let payment_intent = payment
         .ok_or_else(|| Refusal::invalid("The invoice has no payment that could be refunded.").param("refund_amount"))?;
-    let wanted =
-        NewRefund { payment_intent, charge: None, amount: Some(amount), metadata: Metadata::new(), reason: None };
+    let wanted = NewRefund { amount: Some(amount), ..NewRefund::of(payment_intent) };
     let id = repay::refund(books, wanted, at).map_err(|refusal| refusal.param("refund_amount"))?;
     Ok(Some(part_of_refund(&id, amount)))
 }

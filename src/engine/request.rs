@@ -216,21 +216,19 @@ impl Engine {
         let Some(idempotency) = &request.idempotency else { return Err(in_use(request).into()) };
         let wall = self.clock.now();
         let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
-        let mut reader = self.store.reader().await?;
-        let ours = known.leased_until.is_some_and(|until| until <= wall.unix_seconds())
-            && idempotency::take_over(
-                &mut reader,
-                request.livemode,
-                &idempotency.key,
-                wall.unix_seconds(),
-                leased_until,
-            )
-            .await?;
-        drop(reader);
         let subject = known.subject.as_deref().and_then(subject_of);
-        let (true, Some((subject, intents))) = (ours, subject) else { return Err(in_use(request).into()) };
-        let first = Request { id: known.request, ..request.clone() };
+        let lapsed = known.leased_until.is_some_and(|until| until <= wall.unix_seconds());
+        let (true, Some((subject, intents))) = (lapsed, subject) else { return Err(in_use(request).into()) };
+        // Before the lease is ours: who fails here and tries again must not be held up by a lease of its own.
         let open = self.still_open(&intents).await?;
+        let mut reader = self.store.reader().await?;
+        let now = wall.unix_seconds();
+        let ours = idempotency::take_over(&mut reader, request.livemode, &idempotency.key, now, leased_until).await?;
+        drop(reader);
+        if !ours {
+            return Err(in_use(request).into());
+        }
+        let first = Request { id: known.request, ..request.clone() };
         self.pay(&first, &subject, open, render).await
     }
 

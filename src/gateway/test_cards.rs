@@ -229,10 +229,11 @@ impl TestCards {
 
     /// One file per key, and in it a line per question. A link appears whole or not at all, whenever
     /// the process is killed: it is the processor's idempotency.
-    fn remember(&self, question: &Question, answer: &Answer) -> std::io::Result<()> {
+    fn remember(&self, question: &Question, answer: &Answer, asked: u64) -> std::io::Result<()> {
         let Some(ledger) = &self.faults.ledger else { return Ok(()) };
         let path = ledger.join(&question.key);
-        let draft = ledger.join(format!(".{}.{}", question.key, std::process::id()));
+        // The same may be asked twice at once.
+        let draft = ledger.join(format!(".{}.{}.{asked}", question.key, std::process::id()));
         let verdict = match (answer, question.action) {
             (Answer::Approved { .. }, Action::Sale | Action::Capture | Action::Inquire) => "captured",
             (Answer::Approved { .. }, Action::Refund) => "refunded",
@@ -311,8 +312,8 @@ impl Gateway for TestCards {
                 tokio::time::sleep(self.faults.latency).await;
             }
             let answer = Self::answer(question);
-            self.remember(question, &answer).map_err(|_| Unanswered)?;
             let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+            self.remember(question, &answer, asked).map_err(|_| Unanswered)?;
             if self.faults.lose_one_in > 0 && asked.is_multiple_of(self.faults.lose_one_in) {
                 return Err(Unanswered);
             }

@@ -34,6 +34,29 @@ async fn keys_are_checked_before_anything_else() {
     assert_eq!(PUBLISHABLE_KEY, "pk_test_houses0123456789");
 }
 
+/// What a secret key is needed for says nothing else to a publishable one: not what there is, nor what a
+/// call should have looked like.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publishable_key_learns_nothing() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let item = id(&house.subscribe(&customer, &price).await["items"]["data"][0]);
+    let key = format!("Bearer {PUBLISHABLE_KEY}");
+    for path in [
+        format!("subscription_items/{item}"),
+        "subscription_items/si_nothing".to_owned(),
+        "subscription_items".to_owned(),
+        "credit_notes/cn_nothing/lines".to_owned(),
+        "charges/ch_nothing/refunds".to_owned(),
+        "customers/cus_nothing/subscriptions".to_owned(),
+        "customers?nonsense=1".to_owned(),
+    ] {
+        let answer = house.call(Method::GET, &format!("/v1/{path}"), &[], &[("authorization", &key)]).await;
+        assert_eq!(answer.error(401)["code"], "secret_key_required", "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_its_headers() {
     let house = House::open().await;

@@ -141,6 +141,8 @@ async fn money_that_comes_too_late_goes_back() {
             (charges.len(), &charges[0]["status"], &charges[0]["refunded"]),
             (1, &json!(charge), &json!(refunds == 1))
         );
+        let authorized = if refunds == 1 { json!(2000) } else { Value::Null };
+        assert_eq!(charges[0]["payment_method_details"]["card"]["amount_authorized"], authorized);
         assert_eq!(subscription(&house, &made).await["status"], "incomplete_expired");
         let intents = house.list(&format!("/v1/payment_intents?customer={customer}")).await;
         assert_eq!(intents[0]["status"], "canceled");

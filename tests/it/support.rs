@@ -300,6 +300,9 @@ pub async fn new_database() -> String {
     let template = template(&cluster).await;
     let name = format!("house_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut admin = PgConnection::connect(&cluster).await.expect("the test cluster");
+    // Of an earlier process with the same number: the cluster may have outlived it.
+    let sql = format!("drop database if exists {name} with (force)");
+    admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("no leftover");
     let sql = format!("create database {name} template {template} strategy file_copy");
     admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("a database");
     database(&cluster, &name)

@@ -265,7 +265,6 @@ impl Details {
 }
 
 pub(super) async fn create(call: Call) -> Reply {
-    call.secret_only()?;
     let params: CreatePreview = call.params()?;
     let mut needs = Needs::default();
     items::need_prices(&params.subscription_details.items, &mut needs);
