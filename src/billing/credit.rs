@@ -203,8 +203,9 @@ fn part_of(line: &invoice_line::Line, quantity: i64) -> Result<Amount, Refusal> 
     Ok(Ratio::of(quantity, line.quantity).of_amount(line.amount)?)
 }
 
-/// The refunds that a caller names. Each must have given back a payment of this invoice.
-fn linked(books: &Books, new: &NewCreditNote, invoice: &Invoice) -> Result<Vec<NoteRefund>, Refusal> {
+/// The refunds that a caller names. Each must have given back a payment of this invoice, and what of it
+/// belongs to a note belongs to no other.
+fn linked(books: &mut Books, new: &NewCreditNote, invoice: &Invoice) -> Result<Vec<NoteRefund>, Refusal> {
     let mut linked = Vec::with_capacity(new.refunds.len());
     for (place, (id, amount)) in new.refunds.iter().enumerate() {
         let param = |name: &str| format!("refunds[{place}][{name}]");
@@ -216,18 +217,28 @@ fn linked(books: &Books, new: &NewCreditNote, invoice: &Invoice) -> Result<Vec<N
         let refund = books.get(id).filter(of_invoice);
         let refund =
             refund.ok_or_else(|| Refusal::no_such(super::refund::NOUN.name, id.as_str()).param(param("refund")))?;
-        let amount = amount.unwrap_or(refund.amount);
-        if amount <= Amount::ZERO || amount > refund.amount || !refund.status.counts() {
-            let message = format!("The refund {id} has given back {}.", refund.currency.readable(refund.amount));
+        let left = refund.amount.minus(refund.internal.credited.unwrap_or_default())?;
+        let amount = amount.unwrap_or(left);
+        if amount <= Amount::ZERO || amount > left || !refund.status.counts() {
+            let left = refund.currency.readable(left);
+            let message = format!("The refund {id} has {left} that belongs to no credit note yet.");
             return Err(Refusal::invalid(message).param(param("amount_refunded")));
         }
-        linked.push(part_of_refund(id, amount));
+        linked.push(part_of_refund(books, id, amount)?);
     }
     Ok(linked)
 }
 
-fn part_of_refund(id: &Id<Refund>, amount: Amount) -> NoteRefund {
-    NoteRefund { amount_refunded: amount, payment_record_refund: Null, refund: id.clone(), kind: RefundType::Refund }
+fn part_of_refund(books: &mut Books, id: &Id<Refund>, amount: Amount) -> Result<NoteRefund, Refusal> {
+    let mut refund = books.find(id, "refund")?.clone();
+    refund.internal.credited = Some(refund.internal.credited.unwrap_or_default().plus(amount)?);
+    books.put(refund);
+    Ok(NoteRefund {
+        amount_refunded: amount,
+        payment_record_refund: Null,
+        refund: id.clone(),
+        kind: RefundType::Refund,
+    })
 }
 
 /// Opens a new refund of the payment of the invoice that has enough left to give back.
@@ -251,7 +262,7 @@ fn refund(
         .ok_or_else(|| Refusal::invalid("The invoice has no payment that could be refunded.").param("refund_amount"))?;
     let wanted = NewRefund { amount: Some(amount), ..NewRefund::of(payment_intent) };
     let id = repay::refund(books, wanted, at).map_err(|refusal| refusal.param("refund_amount"))?;
-    Ok(Some(part_of_refund(&id, amount)))
+    part_of_refund(books, &id, amount).map(Some)
 }
 
 /// Where the credited amount comes from, and where it goes.

@@ -83,6 +83,9 @@ pub struct Internal {
     /// Which question about the intent asked for it: unique with the intent, the last line of defence
     /// against giving back twice.
     pub attempt: i64,
+    /// How much of it belongs to credit notes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credited: Option<Amount>,
     pub livemode: bool,
 }
 

@@ -116,7 +116,7 @@ fn blank(id: Id<Refund>, charge: &Charge, attempt: &Attempt, new: NewRefund) -> 
         source_transfer_reversal: Null,
         status: Status::Pending,
         transfer_reversal: Null,
-        internal: Internal { attempt: attempt.number, livemode: charge.livemode },
+        internal: Internal { attempt: attempt.number, credited: None, livemode: charge.livemode },
     }
 }
 

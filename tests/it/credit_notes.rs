@@ -37,10 +37,6 @@ async fn credit(house: &House, invoice: &Value, form: &[(&str, &str)]) -> Answer
     house.post("/v1/credit_notes", &[&[("invoice", &*invoice)], form].concat()).await
 }
 
-async fn read(house: &House, invoice: &Value) -> Value {
-    house.get(&format!("/v1/invoices/{}", id(invoice))).await.ok()
-}
-
 async fn balance(house: &House, customer: &str) -> Value {
     house.get(&format!("/v1/customers/{customer}")).await.ok()["balance"].clone()
 }
@@ -58,7 +54,7 @@ async fn a_note_on_an_open_invoice_lowers_what_is_due() {
     has(&note, &json!({"customer": customer, "metadata": {"k": "v"}, "voided_at": null, "invoice": invoice["id"]}));
     has(&note["lines"]["data"][0], &json!({"type": "custom_line_item", "amount": 700, "quantity": 1}));
     house.told(before).await.are("credit_note.created invoice.updated");
-    let lowered = read(&house, &invoice).await;
+    let lowered = house.fresh(&invoice).await;
     has(&lowered, &json!({"status": "open", "total": 2500, "amount_due": 1800, "amount_remaining": 1800}));
     has(&lowered, &json!({"pre_payment_credit_notes_amount": 700, "post_payment_credit_notes_amount": 0}));
     // What is charged is what remains.
@@ -75,7 +71,7 @@ async fn a_note_of_all_that_is_due_pays_the_invoice() {
     let last = credit(&house, &invoice, &[("amount", "2000")]).await.ok();
     assert!(last["number"].as_str().unwrap().ends_with("-CN-02"), "numbers count on: {last:#}");
     house.told(before).await.are("credit_note.created invoice.updated invoice.paid payment_intent.canceled");
-    let settled = read(&house, &invoice).await;
+    let settled = house.fresh(&invoice).await;
     has(&settled, &json!({"status": "paid", "amount_due": 0, "amount_paid": 0, "amount_remaining": 0}));
     has(&settled, &json!({"total": 2500, "pre_payment_credit_notes_amount": 2500}));
     assert!(house.list("/v1/charges").await.is_empty());
@@ -93,7 +89,7 @@ async fn a_note_on_a_paid_invoice_says_where_the_money_goes() {
     has(&note, &json!({"type": "post_payment", "pre_payment_amount": 0, "post_payment_amount": 700}));
     assert_eq!(note["out_of_band_amount"], 200);
     house.told(before).await.are("credit_note.created invoice.updated customer.updated");
-    let after = read(&house, &invoice).await;
+    let after = house.fresh(&invoice).await;
     has(&after, &json!({"status": "paid", "amount_paid": 2500, "amount_due": 2500, "amount_remaining": 0}));
     has(&after, &json!({"pre_payment_credit_notes_amount": 0, "post_payment_credit_notes_amount": 700}));
     assert_eq!(balance(&house, &customer).await, -500);
@@ -166,7 +162,7 @@ async fn lines_are_credited_by_amount_or_by_quantity() {
     ] {
         assert_eq!(credit(&house, &invoice, &form).await.error(400)["param"], param, "{form:?}");
     }
-    assert_eq!(read(&house, &invoice).await["amount_remaining"], 1220, "what was refused has changed nothing");
+    assert_eq!(house.fresh(&invoice).await["amount_remaining"], 1220, "what was refused has changed nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +178,7 @@ async fn a_preview_says_what_would_be_and_keeps_nothing() {
     let all = house.list(&lines).await;
     assert_eq!(all.iter().map(|line| line["amount"].as_i64().unwrap()).collect::<Vec<_>>(), [300, 400]);
     assert!(house.list("/v1/credit_notes").await.is_empty());
-    assert_eq!(read(&house, &invoice).await, invoice);
+    assert_eq!(house.fresh(&invoice).await, invoice);
     // The note that is then made is the one that was shown, but for its ids.
     let form = [
         ("lines[0][type]", "custom_line_item"),
@@ -219,7 +215,7 @@ async fn a_note_is_voided_while_its_invoice_is_open() {
     has(&voided, &json!({"status": "void", "amount": 700}));
     assert!(voided["voided_at"].is_i64());
     house.told(before).await.are("credit_note.voided invoice.updated");
-    has(&read(&house, &invoice).await, &json!({"amount_due": 2500, "pre_payment_credit_notes_amount": 0}));
+    has(&house.fresh(&invoice).await, &json!({"amount_due": 2500, "pre_payment_credit_notes_amount": 0}));
     house.post(&format!("{path}/void"), &[]).await.error(400);
     // A number stays used; what is due again is charged.
     let next = credit(&house, &invoice, &[("amount", "100")]).await.ok();
@@ -242,7 +238,7 @@ async fn a_partly_paid_invoice_gives_back_both() {
     house.post(&path, &[("payment_intent", &part)]).await.ok();
     let note = credit(&house, &invoice, &[("amount", "1800"), ("credit_amount", "300")]).await.ok();
     has(&note, &json!({"type": "mixed", "pre_payment_amount": 1500, "post_payment_amount": 300}));
-    let settled = read(&house, &invoice).await;
+    let settled = house.fresh(&invoice).await;
     has(&settled, &json!({"status": "paid", "amount_due": 1000, "amount_paid": 1000, "amount_remaining": 0}));
     assert_eq!(balance(&house, &customer).await, -300);
 }
@@ -299,12 +295,21 @@ async fn a_note_refunds_or_takes_up_a_refund() {
     house.told(before).await.hold("credit_note.created invoice.updated refund.created charge.refunded");
     has(&house.get(&format!("/v1/refunds/{refund}")).await.ok(), &json!({"amount": 700, "status": "succeeded"}));
     assert_eq!(house.list("/v1/charges").await[0]["amount_refunded"], 700);
-    has(&read(&house, &invoice).await, &json!({"status": "paid", "post_payment_credit_notes_amount": 700}));
+    has(&house.fresh(&invoice).await, &json!({"status": "paid", "post_payment_credit_notes_amount": 700}));
     // A refund that was made by itself is taken up later, beside credit.
     let charge = id(&house.list("/v1/charges").await[0]);
     let by_itself = id(&house.post("/v1/refunds", &[("charge", &*charge), ("amount", "300")]).await.ok());
+    // But only once, in one note or in two.
+    let twice = [("amount", "600"), ("refunds[0][refund]", &*by_itself), ("refunds[1][refund]", &*by_itself)];
+    let refused = credit(&house, &invoice, &twice).await.error(400);
+    assert_eq!(refused["param"], "refunds[1][amount_refunded]");
     let form = [("amount", "400"), ("credit_amount", "100"), ("refunds[0][refund]", &*by_itself)];
     let note = credit(&house, &invoice, &form).await.ok();
+    for taken in [&refund, &by_itself] {
+        let form = [("amount", "1"), ("refunds[0][refund]", &**taken), ("refunds[0][amount_refunded]", "1")];
+        let refused = credit(&house, &invoice, &form).await.error(400);
+        assert_eq!(refused["message"], format!("The refund {taken} has $0.00 that belongs to no credit note yet."));
+    }
     assert_eq!(note["refunds"][0]["refund"], by_itself);
     assert_eq!(balance(&house, &customer).await, -100);
     let whole = house.get(&format!("/v1/credit_notes/{}?expand[]=refunds.refund", id(&note))).await.ok();

@@ -20,7 +20,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
-use nix::unistd::{geteuid, setsid};
+use nix::unistd::{close, geteuid, setsid};
 
 use super::cluster::Cluster;
 use super::error::ClusterError;
@@ -166,6 +166,7 @@ fn answering(dir: &Path) -> Option<String> {
 pub fn serve_test_cluster(dir: &Path) -> Result<(), ClusterError> {
     // A session of its own: neither Ctrl-C nor the end of the terminal reaches it.
     let _ = setsid(); // already leads one: as good
+    close_inherited();
     let home = dir.join("cluster");
     // What a killed server left has no durability to speak of, so it is not used again.
     leftover::stop(&home.join("postgres"))?;
@@ -177,6 +178,19 @@ pub fn serve_test_cluster(dir: &Path) -> Result<(), ClusterError> {
     match users {
         Some(users) => clear(dir, &users),
         None => Ok(()),
+    }
+}
+
+/// Lets go of what the first test process was given besides: a script's lock or pipe must not stay held
+/// for as long as the server lives.
+fn close_inherited() {
+    let open: Vec<i32> = fs::read_dir("/dev/fd")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        let _ = close(descriptor); // the listing's own is closed already
     }
 }
 
