@@ -3,20 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
-use crate::support::{Answer, House, at, id};
-
-async fn create(house: &House, customer: &str, price: &str, more: &[(&str, &str)]) -> Answer {
-    let form = [&[("customer", customer), ("items[0][price]", price)], more].concat();
-    house.post("/v1/subscriptions", &form).await
-}
-
-async fn read(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/subscriptions/{}", id(subscription))).await.ok()
-}
-
-async fn latest_invoice(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap())).await.ok()
-}
+use crate::support::{House, at, id};
 
 async fn price(house: &House, cents: &str, interval: &str, count: &str) -> String {
     let product = id(&house.post("/v1/products", &[("name", "Basic")]).await.ok());
@@ -59,33 +46,31 @@ async fn a_later_anchor_is_prorated_to() {
     let monthly = house.monthly_price(3000).await;
     let (clock, customer) = on_clock(&house, "2026-11-17T15:00:00Z").await;
     let anchor = at("2026-12-01T00:00:00Z");
-    let made = create(&house, &customer, &monthly, &[("billing_cycle_anchor", &anchor.to_string())]).await.ok();
+    let made = house.subscribe_with(&customer, &monthly, &[("billing_cycle_anchor", &anchor.to_string())]).await.ok();
     has(&made, &json!({"status": "active", "billing_cycle_anchor": anchor, "billing_cycle_anchor_config": null}));
     assert_eq!(made["items"]["data"][0]["current_period_end"], anchor);
-    let first = latest_invoice(&house, &made).await;
+    let first = house.latest_invoice(&made).await;
     has(&first, &json!({"total": 1338, "status": "paid"}));
     let line = &first["lines"]["data"][0];
     assert_eq!(line["description"], "Time on Basic from 17 Nov 2026 until 01 Dec 2026");
     assert_eq!(line["parent"]["subscription_item_details"]["proration"], true);
     house.advance(&clock, "2026-12-01T01:00:00Z").await;
-    has(&latest_invoice(&house, &read(&house, &made).await).await, &json!({"total": 3000, "status": "paid"}));
+    has(&house.latest_invoice(&house.fresh(&made).await).await, &json!({"total": 3000, "status": "paid"}));
     // The last day of every month, at the time of day of the creation.
     let (clock, customer) = on_clock(&house, "2026-11-17T15:00:00Z").await;
-    let made = create(&house, &customer, &monthly, &[("billing_cycle_anchor_config[day_of_month]", "31")]).await.ok();
+    let made =
+        house.subscribe_with(&customer, &monthly, &[("billing_cycle_anchor_config[day_of_month]", "31")]).await.ok();
     let config = json!({"day_of_month": 31, "hour": null, "minute": null, "month": null, "second": null});
     has(&made, &json!({"billing_cycle_anchor": at("2026-11-30T15:00:00Z"), "billing_cycle_anchor_config": config}));
-    assert_eq!(latest_invoice(&house, &made).await["total"], 1300);
+    assert_eq!(house.latest_invoice(&made).await["total"], 1300);
     for end in ["2026-12-31", "2027-01-31", "2027-02-28", "2027-03-31"] {
         house
             .advance(
                 &clock,
-                &format!("{}T15:00:00Z", day(&read(&house, &made).await["items"]["data"][0]["current_period_end"])),
+                &format!("{}T15:00:00Z", day(&house.fresh(&made).await["items"]["data"][0]["current_period_end"])),
             )
             .await;
-        assert_eq!(
-            read(&house, &made).await["items"]["data"][0]["current_period_end"],
-            at(&format!("{end}T15:00:00Z"))
-        );
+        assert_eq!(house.fresh(&made).await["items"]["data"][0]["current_period_end"], at(&format!("{end}T15:00:00Z")));
     }
 }
 
@@ -98,14 +83,14 @@ async fn a_free_stub_has_no_invoice() {
     let anchor = at("2026-12-01T00:00:00Z").to_string();
     let before = house.event_types(0).await.len();
     let more = [("billing_cycle_anchor", &*anchor), ("proration_behavior", "none")];
-    let made = create(&house, &customer, &monthly, &more).await.ok();
+    let made = house.subscribe_with(&customer, &monthly, &more).await.ok();
     has(&made, &json!({"status": "active", "latest_invoice": null}));
     assert_eq!(house.event_types(before).await[0], "customer.subscription.created");
     assert!(house.list(&format!("/v1/invoices?customer={customer}")).await.is_empty());
     house.advance(&clock, "2026-12-01T01:00:00Z").await;
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     has(
-        &latest_invoice(&house, &active).await,
+        &house.latest_invoice(&active).await,
         &json!({"total": 3000, "status": "paid", "billing_reason": "subscription_cycle"}),
     );
 }
@@ -128,7 +113,7 @@ async fn a_backdated_start() {
     ] {
         let (clock, customer) = on_clock(&house, "2027-01-15T00:00:00Z").await;
         let more = [("backdate_start_date", &*start), ("billing_mode[type]", mode), ("proration_behavior", behavior)];
-        let made = create(&house, &customer, &monthly, &more).await.ok();
+        let made = house.subscribe_with(&customer, &monthly, &more).await.ok();
         let created = at("2027-01-15T00:00:00Z");
         has(&made, &json!({"status": "active", "created": created, "start_date": at("2026-11-10T00:00:00Z")}));
         assert_eq!(made["billing_cycle_anchor"], made["start_date"]);
@@ -136,17 +121,17 @@ async fn a_backdated_start() {
         if expected.is_empty() {
             assert_eq!(made["latest_invoice"], json!(null));
         } else {
-            assert_eq!(lines(&latest_invoice(&house, &made).await), expected, "{mode}");
+            assert_eq!(lines(&house.latest_invoice(&made).await), expected, "{mode}");
         }
         house.advance(&clock, "2027-02-10T01:00:00Z").await;
-        assert_eq!(lines(&latest_invoice(&house, &read(&house, &made).await).await), ["2027-02-10..2027-03-10 3000"]);
+        assert_eq!(lines(&house.latest_invoice(&house.fresh(&made).await).await), ["2027-02-10..2027-03-10 3000"]);
     }
     // So many lines that no invoice holds them.
     let (_, customer) = on_clock(&house, "2027-01-15T00:00:00Z").await;
     let daily = price(&house, "100", "day", "1").await;
     let long_ago = at("2026-01-01T00:00:00Z").to_string();
     assert_eq!(
-        create(&house, &customer, &daily, &[("backdate_start_date", &long_ago)]).await.error(400)["param"],
+        house.subscribe_with(&customer, &daily, &[("backdate_start_date", &long_ago)]).await.error(400)["param"],
         "backdate_start_date"
     );
 }
@@ -159,35 +144,37 @@ async fn an_end_from_the_beginning() {
     let yearly = price(&house, "12000", "year", "1").await;
     let (clock, customer) = on_clock(&house, "2027-01-01T00:00:00Z").await;
     let end = at("2027-07-01T00:00:00Z");
-    let made = create(&house, &customer, &yearly, &[("cancel_at", &end.to_string())]).await.ok();
+    let made = house.subscribe_with(&customer, &yearly, &[("cancel_at", &end.to_string())]).await.ok();
     has(&made, &json!({"cancel_at": end, "cancel_at_period_end": false, "canceled_at": made["created"]}));
     assert_eq!(made["cancellation_details"]["reason"], "cancellation_requested");
     assert_eq!(made["items"]["data"][0]["current_period_end"], end);
-    assert_eq!(latest_invoice(&house, &made).await["total"], 5951);
+    assert_eq!(house.latest_invoice(&made).await["total"], 5951);
     house.advance(&clock, "2027-07-01T00:00:00Z").await;
-    has(&read(&house, &made).await, &json!({"status": "canceled", "ended_at": end}));
+    has(&house.fresh(&made).await, &json!({"status": "canceled", "ended_at": end}));
     assert_eq!(house.list(&format!("/v1/invoices?customer={customer}")).await.len(), 1);
     // In a later period: it is cut short, and prorated, when it begins.
     let monthly = house.monthly_price(3000).await;
     let (clock, customer) = on_clock(&house, "2026-10-01T00:00:00Z").await;
     let end = at("2026-11-16T00:00:00Z").to_string();
-    let made = create(&house, &customer, &monthly, &[("cancel_at", &*end), ("proration_behavior", "none")]).await.ok();
-    assert_eq!(latest_invoice(&house, &made).await["total"], 3000);
+    let made =
+        house.subscribe_with(&customer, &monthly, &[("cancel_at", &*end), ("proration_behavior", "none")]).await.ok();
+    assert_eq!(house.latest_invoice(&made).await["total"], 3000);
     house.advance(&clock, "2026-11-01T01:00:00Z").await;
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     assert_eq!(active["items"]["data"][0]["current_period_end"].to_string(), end);
-    assert_eq!(latest_invoice(&house, &active).await["total"], 1500);
+    assert_eq!(house.latest_invoice(&active).await["total"], 1500);
     house.advance(&clock, "2027-01-01T00:00:00Z").await;
-    has(&read(&house, &made).await, &json!({"status": "canceled"}));
+    has(&house.fresh(&made).await, &json!({"status": "canceled"}));
     assert_eq!(house.list(&format!("/v1/invoices?customer={customer}")).await.len(), 2);
     // Words stand for times.
     for (word, end) in
         [("min_period_end", "2027-02-01"), ("max_period_end", "2028-01-01"), ("max_billed_until", "2028-01-01")]
     {
         let (_, customer) = on_clock(&house, "2027-01-01T00:00:00Z").await;
-        let made = create(&house, &customer, &monthly, &[("items[1][price]", &yearly), ("cancel_at", word)]).await.ok();
+        let made =
+            house.subscribe_with(&customer, &monthly, &[("items[1][price]", &yearly), ("cancel_at", word)]).await.ok();
         assert_eq!(day(&made["cancel_at"]), end, "{word}");
-        assert_eq!(latest_invoice(&house, &made).await["total"], 15_000, "{word}");
+        assert_eq!(house.latest_invoice(&made).await["total"], 15_000, "{word}");
     }
     let (_, customer) = on_clock(&house, "2027-01-01T00:00:00Z").await;
     for more in [
@@ -196,7 +183,7 @@ async fn an_end_from_the_beginning() {
         &[("cancel_at", "999999999999999")],
         &[("cancel_at", "min_period_end"), ("cancel_at_period_end", "true")],
     ] {
-        assert_eq!(create(&house, &customer, &monthly, more).await.error(400)["param"], "cancel_at", "{more:?}");
+        assert_eq!(house.subscribe_with(&customer, &monthly, more).await.error(400)["param"], "cancel_at", "{more:?}");
     }
 }
 
@@ -212,14 +199,14 @@ async fn mixed_intervals() {
     let (clock, customer) = on_clock(&house, "2027-01-01T00:00:00Z").await;
     let more = [("items[1][price]", &*c), ("items[2][quantity]", "2")];
     assert_eq!(
-        create(&house, &customer, &a, &[("items[1][price]", &*b), ("items[2][price]", &c), more[1]]).await.ok()["status"],
+        house.subscribe_with(&customer, &a, &[("items[1][price]", &*b), ("items[2][price]", &c), more[1]]).await.ok()["status"],
         "active"
     );
     let made = &house.list(&format!("/v1/subscriptions?customer={customer}")).await[0];
-    assert_eq!(latest_invoice(&house, made).await["total"], 9000);
+    assert_eq!(house.latest_invoice(made).await["total"], 9000);
     for (month, total) in [("02", 1000), ("03", 3000), ("04", 7000), ("05", 3000), ("06", 1000), ("07", 9000)] {
         house.advance(&clock, &format!("2027-{month}-01T01:00:00Z")).await;
-        let invoice = latest_invoice(&house, &read(&house, made).await).await;
+        let invoice = house.latest_invoice(&house.fresh(made).await).await;
         has(&invoice, &json!({"total": total, "status": "paid"}));
         assert_eq!(invoice["period_end"], at(&format!("2027-{month}-01T00:00:00Z")));
     }
@@ -230,7 +217,7 @@ async fn mixed_intervals() {
     // Only flexible subscriptions may mix, and only multiples of the shortest.
     for (one, other, mode) in [(&b, &c, "flexible"), (&a, &b, "classic")] {
         let more = [("items[1][price]", &**other), ("billing_mode[type]", mode)];
-        assert_eq!(create(&house, &customer, one, &more).await.error(400)["param"], "items", "{mode}");
+        assert_eq!(house.subscribe_with(&customer, one, &more).await.error(400)["param"], "items", "{mode}");
     }
 }
 
@@ -248,10 +235,10 @@ async fn boundaries_through_the_cycle() {
         ("2027-10-30T02:30:00Z", "day", "1", &["2027-10-31", "2027-11-01"]),
     ] {
         let (clock, customer) = on_clock(&house, start).await;
-        let made = create(&house, &customer, &price(&house, "1000", interval, count).await, &[]).await.ok();
+        let made = house.subscribe_with(&customer, &price(&house, "1000", interval, count).await, &[]).await.ok();
         let time = start.split_once('T').unwrap().1;
         for (place, end) in ends.iter().enumerate() {
-            let item = read(&house, &made).await["items"]["data"][0].clone();
+            let item = house.fresh(&made).await["items"]["data"][0].clone();
             assert_eq!(item["current_period_end"], at(&format!("{end}T{time}")), "{start} {interval} {place}");
             house.advance(&clock, &format!("{end}T{time}")).await;
         }
@@ -267,7 +254,7 @@ async fn a_year_at_once_is_twelve_months() {
     for steps in [1, 12] {
         let (clock, customer) = on_clock(&house, "2027-01-31T12:00:00Z").await;
         let more = [("items[1][price]", &*quarterly), ("trial_period_days", "10"), ("items[0][quantity]", "3")];
-        create(&house, &customer, &monthly, &more).await.ok();
+        house.subscribe_with(&customer, &monthly, &more).await.ok();
         for step in 1..=steps {
             let month = 1 + 12 / steps * step;
             let (year, month) = (2027 + (month - 1) / 12, (month - 1) % 12 + 1);
@@ -313,7 +300,7 @@ async fn three_months_down_are_caught_up_period_by_period() {
     let house = House::open().await;
     let monthly = house.monthly_price(2000).await;
     let customer = house.customer("pm_card_visa", None).await;
-    let made = create(&house, &customer, &monthly, &[("trial_period_days", "5")]).await.ok();
+    let made = house.subscribe_with(&customer, &monthly, &[("trial_period_days", "5")]).await.ok();
     house.advance_wall("2027-04-10T00:00:00Z").await;
     house.advance_wall("2027-04-10T01:00:00Z").await;
     let mut invoices = house.list(&format!("/v1/invoices?customer={customer}")).await;
@@ -327,7 +314,7 @@ async fn three_months_down_are_caught_up_period_by_period() {
     ];
     assert_eq!(invoices.iter().flat_map(lines).collect::<Vec<_>>(), expected);
     assert!(invoices.iter().all(|invoice| invoice["status"] == "paid"));
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     assert_eq!(
         (&active["status"], day(&active["items"]["data"][0]["current_period_end"])),
         (&json!("active"), "2027-05-06".to_owned())

@@ -4,7 +4,7 @@ use reqwest::{Client, Method, redirect};
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
-use crate::support::{Answer, House, PUBLISHABLE_KEY, encode, id};
+use crate::support::{Answer, House, PUBLISHABLE_KEY, encode, id, intent};
 
 async fn intend(house: &House, form: &[(&str, &str)]) -> Answer {
     house.post("/v1/payment_intents", &[&[("amount", "1000"), ("currency", "usd")], form].concat()).await
@@ -16,15 +16,13 @@ async fn authenticate(house: &House, intent: &str, outcome: &str) -> Answer {
 
 /// The latest invoice of a subscription, and the intent that pays it.
 async fn latest(house: &House, subscription: &Value) -> (Value, Value) {
-    let subscription = house.get(&format!("/v1/subscriptions/{}", id(subscription))).await.ok();
-    let path = format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap());
-    let invoice = house.get(&format!("{path}?expand[]=payments.data.payment.payment_intent")).await.ok();
-    let intent = invoice["payments"]["data"][0]["payment"]["payment_intent"].clone();
+    let invoice = house.latest_invoice(&house.fresh(subscription).await).await;
+    let intent = intent(&invoice).clone();
     (invoice, intent)
 }
 
 async fn status(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/subscriptions/{}", id(subscription))).await.ok()["status"].clone()
+    house.fresh(subscription).await["status"].clone()
 }
 
 /// A browser that shows redirects instead of following them.

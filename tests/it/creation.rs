@@ -5,26 +5,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
-use crate::support::{Answer, House, at, id};
-
-async fn create(house: &House, customer: &str, price: &str, more: &[(&str, &str)]) -> Answer {
-    let form = [&[("customer", customer), ("items[0][price]", price)], more].concat();
-    house.post("/v1/subscriptions", &form).await
-}
-
-/// The latest invoice, with its payments and their intents.
-async fn invoice(house: &House, subscription: &Value) -> Value {
-    let path = format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap());
-    house.get(&format!("{path}?expand[]=payments.data.payment.payment_intent")).await.ok()
-}
-
-fn intent(invoice: &Value) -> &Value {
-    &invoice["payments"]["data"][0]["payment"]["payment_intent"]
-}
+use crate::support::{House, at, id, intent};
 
 /// Statuses of subscription, invoice and intent, as `active paid succeeded`; `-` for what there is not.
 async fn statuses(house: &House, subscription: &Value) -> String {
-    let invoice = invoice(house, subscription).await;
+    let invoice = house.latest_invoice(subscription).await;
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     [&subscription["status"], &invoice["status"], &intent(&invoice)["status"]].map(word).join(" ")
 }
@@ -51,7 +36,7 @@ async fn the_table_of_payment_behaviors() {
         ("pending_if_incomplete", "visa", "400"),
     ] {
         let customer = house.customer(&format!("pm_card_{card}"), None).await;
-        let answer = create(&house, &customer, &price, &[("payment_behavior", behavior)]).await;
+        let answer = house.subscribe_with(&customer, &price, &[("payment_behavior", behavior)]).await;
         let came_to = match answer.status {
             200 => statuses(&house, &answer.body).await,
             status => format!("{status} {}", answer.body["error"]["code"].as_str().unwrap_or_default()),
@@ -74,14 +59,14 @@ async fn nothing_due_is_active_whatever_the_behavior_and_the_card() {
         {
             let customer = house.customer("pm_card_chargeCustomerFail", None).await;
             house.post(&format!("/v1/customers/{customer}"), &[("balance", credit)]).await.ok();
-            let made = create(&house, &customer, price, &[("payment_behavior", behavior)]).await.ok();
+            let made = house.subscribe_with(&customer, price, &[("payment_behavior", behavior)]).await.ok();
             assert_eq!(statuses(&house, &made).await, "active paid -", "{behavior} {credit}");
             assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["balance"], balance);
         }
     }
     // Just enough to be charged is charged.
     let customer = house.customer("pm_card_visa", None).await;
-    let made = create(&house, &customer, &house.monthly_price(50).await, &[]).await.ok();
+    let made = house.subscribe_with(&customer, &house.monthly_price(50).await, &[]).await.ok();
     assert_eq!(statuses(&house, &made).await, "active paid succeeded");
 }
 
@@ -138,7 +123,7 @@ async fn an_error_creates_nothing() {
         // With a card that works it is as if nothing had been tried before.
         house.default_card(&customer, "pm_card_visa").await;
         let made = house.post("/v1/subscriptions", &form).await.ok();
-        let paid = invoice(&house, &made).await;
+        let paid = house.latest_invoice(&made).await;
         has(&paid, &json!({"status": "paid", "total": 3000, "amount_paid": 2900}));
         assert!(paid["number"].as_str().unwrap().ends_with("-0001"), "no gap in the numbers");
     }
@@ -157,7 +142,7 @@ async fn what_is_told_of_a_creation() {
     let (price, customer) = (house.monthly_price(2000).await, house.customer("pm_card_visa", None).await);
     for behavior in ["allow_incomplete", "error_if_incomplete"] {
         let before = house.event_types(0).await.len();
-        create(&house, &customer, &price, &[("payment_behavior", behavior)]).await.ok();
+        house.subscribe_with(&customer, &price, &[("payment_behavior", behavior)]).await.ok();
         let told: Vec<String> =
             house.event_types(before).await.into_iter().filter(|kind| kind != "customer.updated").collect();
         let expected = "customer.subscription.created invoice.created invoice.finalized payment_intent.created \
@@ -181,9 +166,9 @@ async fn an_invoice_that_is_sent() {
         (house.monthly_price(2000).await, house.customer("pm_card_chargeCustomerFail", Some(&clock)).await);
     let before = house.event_types(0).await.len();
     let sent = [("collection_method", "send_invoice"), ("days_until_due", "30")];
-    let made = create(&house, &customer, &price, &sent).await.ok();
+    let made = house.subscribe_with(&customer, &price, &sent).await.ok();
     has(&made, &json!({"status": "active", "collection_method": "send_invoice", "days_until_due": 30}));
-    let draft = invoice(&house, &made).await;
+    let draft = house.latest_invoice(&made).await;
     let due = at("2027-01-31T00:00:00Z");
     has(
         &draft,
@@ -195,10 +180,10 @@ async fn an_invoice_that_is_sent() {
     heard.sort_unstable();
     assert_eq!(heard.join(" "), told);
     house.advance(&clock, "2027-01-01T00:59:59Z").await;
-    assert_eq!(invoice(&house, &made).await["status"], "draft");
+    assert_eq!(house.latest_invoice(&made).await["status"], "draft");
     let before = house.event_types(0).await.len();
     house.advance(&clock, "2027-01-01T01:00:00Z").await;
-    let open = invoice(&house, &made).await;
+    let open = house.latest_invoice(&made).await;
     has(&open, &json!({"status": "open", "due_date": due, "attempted": false, "attempt_count": 0}));
     assert_eq!(
         (&intent(&open)["status"], &open["next_payment_attempt"]),
@@ -211,13 +196,13 @@ async fn an_invoice_that_is_sent() {
     house.post(&format!("/v1/invoices/{}/pay", id(&open)), &[("paid_out_of_band", "true")]).await.ok();
     house.advance(&clock, "2027-02-01T02:00:00Z").await;
     let made = house.get(&format!("/v1/subscriptions/{}", id(&made))).await.ok();
-    let renewal = invoice(&house, &made).await;
+    let renewal = house.latest_invoice(&made).await;
     has(&renewal, &json!({"status": "open", "due_date": at("2027-03-03T00:00:00Z"), "attempted": false}));
     // No behaviour and no card matters, and nothing due is paid at its time.
     for behavior in ["allow_incomplete", "default_incomplete", "error_if_incomplete"] {
         let more = [sent[0], sent[1], ("payment_behavior", behavior)];
         let customer = house.customer("pm_card_chargeCustomerFail", None).await;
-        let made = create(&house, &customer, &price, &more).await.ok();
+        let made = house.subscribe_with(&customer, &price, &more).await.ok();
         assert_eq!(statuses(&house, &made).await, "active draft -");
     }
 }
@@ -234,7 +219,7 @@ async fn days_until_due_belong_to_sent_invoices_only() {
         (&customer, &[("collection_method", "send_invoice"), ("days_until_due", "-1")], "days_until_due"),
         (&nameless, &[("collection_method", "send_invoice"), ("days_until_due", "3")], "customer"),
     ] {
-        assert_eq!(create(&house, customer, &price, more).await.error(400)["param"], param, "{more:?}");
+        assert_eq!(house.subscribe_with(customer, &price, more).await.error(400)["param"], param, "{more:?}");
     }
     assert!(house.list("/v1/subscriptions?status=all").await.is_empty());
 }
@@ -257,7 +242,7 @@ async fn the_levels_of_payment_methods() {
             named = id(&house.post(&attach, &[("customer", &customer)]).await.ok());
             more.push(("default_payment_method", &named));
         }
-        let made = create(&house, &customer, &price, &more).await.ok();
+        let made = house.subscribe_with(&customer, &price, &more).await.ok();
         assert_eq!(statuses(&house, &made).await, outcome, "{of_subscription:?} over {of_customer}");
         // What paid becomes its default; what failed was so already.
         let default = house.get(&format!("/v1/customers/{customer}")).await.ok();
@@ -268,7 +253,7 @@ async fn the_levels_of_payment_methods() {
     let customer = house.customer("pm_card_visa", None).await;
     let method = id(&house.list(&format!("/v1/customers/{customer}/payment_methods")).await[0]);
     house.post(&format!("/v1/payment_methods/{method}/detach"), &[]).await.ok();
-    assert_eq!(create(&house, &customer, &price, &[]).await.error(400)["code"], "resource_missing");
+    assert_eq!(house.subscribe_with(&customer, &price, &[]).await.error(400)["code"], "resource_missing");
 }
 
 /// The types of methods that may pay are kept, and stand on the invoices too; here there are cards.
@@ -277,12 +262,12 @@ async fn types_of_payment_methods() {
     let house = House::open().await;
     let (price, customer) = (house.monthly_price(2000).await, house.customer("pm_card_visa", None).await);
     let types = "payment_settings[payment_method_types]";
-    let made = create(&house, &customer, &price, &[(&format!("{types}[0]"), "card")]).await.ok();
+    let made = house.subscribe_with(&customer, &price, &[(&format!("{types}[0]"), "card")]).await.ok();
     assert_eq!(made["payment_settings"]["payment_method_types"], json!(["card"]));
-    assert_eq!(invoice(&house, &made).await["payment_settings"]["payment_method_types"], json!(["card"]));
+    assert_eq!(house.latest_invoice(&made).await["payment_settings"]["payment_method_types"], json!(["card"]));
     let open = house.post(&format!("/v1/subscriptions/{}", id(&made)), &[(types, "")]).await.ok();
     assert_eq!(open["payment_settings"]["payment_method_types"], json!(null));
-    create(&house, &customer, &price, &[(&format!("{types}[0]"), "sepa_debit")]).await.error(400);
+    house.subscribe_with(&customer, &price, &[(&format!("{types}[0]"), "sepa_debit")]).await.error(400);
 }
 
 /// Off session a card that was set up works without its owner; on session they must authenticate.
@@ -292,7 +277,7 @@ async fn off_session_is_what_the_caller_says() {
     let price = house.monthly_price(2000).await;
     for (off_session, outcome) in [("true", "active paid succeeded"), ("false", "incomplete open requires_action")] {
         let customer = house.customer("pm_card_authenticationRequiredSetupForOffSession", None).await;
-        let made = create(&house, &customer, &price, &[("off_session", off_session)]).await.ok();
+        let made = house.subscribe_with(&customer, &price, &[("off_session", off_session)]).await.ok();
         assert_eq!(statuses(&house, &made).await, outcome, "off_session={off_session}");
     }
 }
@@ -313,8 +298,8 @@ async fn one_off_items_come_with_the_first_invoice() {
         ("add_invoice_items[1][period][end][type]", "timestamp"),
         ("add_invoice_items[1][period][end][timestamp]", "1900000000"),
     ];
-    let made = create(&house, &customer, &price, &more).await.ok();
-    let first = invoice(&house, &made).await;
+    let made = house.subscribe_with(&customer, &price, &more).await.ok();
+    let first = house.latest_invoice(&made).await;
     has(&first, &json!({"status": "paid", "total": 7300, "amount_paid": 7300}));
     let lines = first["lines"]["data"].as_array().unwrap();
     let amounts: Vec<&Value> = lines.iter().map(|line| &line["amount"]).collect();
@@ -328,14 +313,14 @@ async fn one_off_items_come_with_the_first_invoice() {
     assert_eq!(house.list("/v1/events?type=invoiceitem.created").await.len(), 2);
     house.advance(&clock, "2027-02-01T02:00:00Z").await;
     let made = house.get(&format!("/v1/subscriptions/{}", id(&made))).await.ok();
-    assert_eq!(invoice(&house, &made).await["total"], 2000);
+    assert_eq!(house.latest_invoice(&made).await["total"], 2000);
     for (param, value) in [
         ("add_invoice_items[0][price]", &*price),
         ("add_invoice_items[0][price]", "price_none"),
         ("add_invoice_items[0][quantity]", "2"),
         ("add_invoice_items[0][discounts][0][coupon]", "x"),
     ] {
-        create(&house, &customer, &price, &[(param, value)]).await.error(400);
+        house.subscribe_with(&customer, &price, &[(param, value)]).await.error(400);
     }
 }
 
@@ -347,7 +332,7 @@ async fn the_incomplete_window() {
     for (behavior, card) in [("default_incomplete", "visa"), ("allow_incomplete", "chargeCustomerFail")] {
         let clock = house.test_clock("2026-11-01T00:00:00Z").await;
         let customer = house.customer(&format!("pm_card_{card}"), Some(&clock)).await;
-        let made = create(&house, &customer, &price, &[("payment_behavior", behavior)]).await.ok();
+        let made = house.subscribe_with(&customer, &price, &[("payment_behavior", behavior)]).await.ok();
         house.advance(&clock, "2026-11-01T22:59:59Z").await;
         let path = format!("/v1/subscriptions/{}", id(&made));
         assert_eq!(house.get(&path).await.ok()["status"], "incomplete");
@@ -356,7 +341,7 @@ async fn the_incomplete_window() {
         let expired = house.get(&path).await.ok();
         let end = at("2026-11-01T23:00:00Z");
         has(&expired, &json!({"status": "incomplete_expired", "ended_at": end}));
-        let void = invoice(&house, &expired).await;
+        let void = house.latest_invoice(&expired).await;
         has(&void, &json!({"status": "void", "auto_advance": false}));
         assert_eq!(void["status_transitions"]["voided_at"], end);
         has(intent(&void), &json!({"status": "canceled", "cancellation_reason": "void_invoice"}));
@@ -382,9 +367,9 @@ async fn paid_inside_the_window() {
     for way in ["confirm", "pay", "out_of_band"] {
         let clock = house.test_clock("2026-11-01T00:00:00Z").await;
         let customer = house.customer("pm_card_visa", Some(&clock)).await;
-        let made = create(&house, &customer, &price, &[("payment_behavior", "default_incomplete")]).await.ok();
+        let made = house.subscribe_with(&customer, &price, &[("payment_behavior", "default_incomplete")]).await.ok();
         house.advance(&clock, "2026-11-01T10:00:00Z").await;
-        let open = invoice(&house, &made).await;
+        let open = house.latest_invoice(&made).await;
         let pay = format!("/v1/invoices/{}/pay", id(&open));
         match way {
             "confirm" => house.post(&format!("/v1/payment_intents/{}/confirm", id(intent(&open))), &[]).await.ok(),

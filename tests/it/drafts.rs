@@ -20,10 +20,6 @@ async fn invoice(house: &House, customer: &str, form: &[(&str, &str)]) -> Value 
     house.post("/v1/invoices", &[&[("customer", customer)], form].concat()).await.ok()
 }
 
-async fn read(house: &House, invoice: &Value) -> Value {
-    house.get(&format!("/v1/invoices/{}", id(invoice))).await.ok()
-}
-
 /// The types of events about invoices since a mark.
 async fn of_invoices(house: &House, since: Mark) -> Vec<String> {
     let told = house.told(since).await;
@@ -203,12 +199,12 @@ async fn an_older_draft_that_is_let_go_is_finalised_at_once() {
     let draft = invoice(&house, &customer, &[]).await;
     add_item(&house, &customer, "900", &[("invoice", &id(&draft))]).await;
     house.advance(&clock, "2027-03-05T12:00:00Z").await;
-    assert_eq!(read(&house, &draft).await["status"], "draft");
+    assert_eq!(house.fresh(&draft).await["status"], "draft");
     let path = format!("/v1/invoices/{}", id(&draft));
     let let_go = house.post(&path, &[("auto_advance", "true")]).await.ok();
     has(&let_go, &json!({"status": "draft", "automatically_finalizes_at": at("2027-03-05T12:00:00Z")}));
     house.app.engine.settle_down().await.unwrap();
-    has(&read(&house, &draft).await, &json!({"status": "paid", "amount_paid": 900}));
+    has(&house.fresh(&draft).await, &json!({"status": "paid", "amount_paid": 900}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +224,7 @@ async fn an_invoice_that_is_sent_waits_for_its_due_date() {
     assert_eq!(of_invoices(&house, before).await, ["invoice.finalized", "invoice.sent"]);
     // The due date makes the customer delinquent, and charges nobody.
     house.advance(&clock, "2027-03-15T12:00:00Z").await;
-    has(&read(&house, &draft).await, &json!({"status": "open", "attempt_count": 0}));
+    has(&house.fresh(&draft).await, &json!({"status": "open", "attempt_count": 0}));
     assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["delinquent"], true);
     let paid = house.post(&format!("{path}/pay"), &[]).await.ok();
     has(&paid, &json!({"status": "paid", "amount_paid": 900}));
@@ -250,12 +246,12 @@ async fn a_draft_that_advances_is_sent_when_it_is_finalised() {
     assert_eq!(of_invoices(&house, before).await, expected, "nothing is due: there is nothing to send");
     let before = house.mark().await;
     house.advance(&clock, "2027-03-01T13:00:00Z").await;
-    has(&read(&house, &by_itself).await, &json!({"status": "open", "auto_advance": true}));
+    has(&house.fresh(&by_itself).await, &json!({"status": "open", "auto_advance": true}));
     assert_eq!(of_invoices(&house, before).await, ["invoice.finalized", "invoice.sent"]);
     let charged = invoice(&house, &customer, &[]).await;
     let refused = house.post(&format!("/v1/invoices/{}/send", id(&charged)), &[]).await.error(400);
     assert_eq!(refused["message"], "You can only manually send an invoice if its collection method is 'send_invoice'.");
-    assert_eq!(read(&house, &charged).await["status"], "draft", "a refused call has changed nothing");
+    assert_eq!(house.fresh(&charged).await["status"], "draft", "a refused call has changed nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,7 +273,7 @@ async fn what_cannot_be_finalised_stays_a_draft_and_says_why() {
     let before = house.mark().await;
     let error = house.post(&format!("{path}/finalize"), &[]).await.error(400);
     assert_eq!(error["code"], "invalid_charge_amount");
-    let failed = read(&house, &draft).await;
+    let failed = house.fresh(&draft).await;
     has(&failed, &json!({"status": "draft", "number": null, "total": 3704, "automatically_finalizes_at": null}));
     has(&failed["last_finalization_error"], &json!({"code": "invalid_charge_amount", "message": error["message"]}));
     assert_eq!(failed["last_finalization_error"]["type"], "invalid_request_error");
@@ -288,7 +284,7 @@ async fn what_cannot_be_finalised_stays_a_draft_and_says_why() {
     // Changed, it is tried again by itself; the error is gone with the first success.
     house.post(&format!("/v1/invoiceitems/{item}"), &[("unit_amount_decimal", "1230")]).await.ok();
     house.app.engine.settle_down().await.unwrap();
-    let paid = read(&house, &draft).await;
+    let paid = house.fresh(&draft).await;
     has(&paid, &json!({"status": "paid", "last_finalization_error": null, "total": 3690, "amount_paid": 3690}));
     assert!(paid["number"].as_str().unwrap().ends_with("-0001"), "a failure takes no number: {paid:#}");
 }
@@ -300,12 +296,12 @@ async fn drafts_of_a_deleted_customer_are_never_finalised() {
     let draft = invoice(&house, &customer, &[("auto_advance", "true")]).await;
     add_item(&house, &customer, "900", &[("invoice", &id(&draft))]).await;
     house.delete(&format!("/v1/customers/{customer}")).await.ok();
-    has(&read(&house, &draft).await, &json!({"status": "draft", "auto_advance": false}));
+    has(&house.fresh(&draft).await, &json!({"status": "draft", "auto_advance": false}));
     house.advance_wall("2027-01-02T00:00:00Z").await;
     let path = format!("/v1/invoices/{}", id(&draft));
     let error = house.post(&format!("{path}/pay"), &[]).await.error(400);
     has(&error, &json!({"code": "resource_missing", "param": "customer"}));
-    let failed = read(&house, &draft).await;
+    let failed = house.fresh(&draft).await;
     has(&failed["last_finalization_error"], &json!({"code": "resource_missing", "type": "invalid_request_error"}));
     assert_eq!(house.list("/v1/events?type=invoice.finalization_failed").await.len(), 1);
     assert_eq!(house.count("select count(*) from invoices where due_at is not null").await, 0);

@@ -23,11 +23,7 @@ async fn item(house: &House, customer: &str, cents: i64, more: &[(&str, &str)]) 
 async fn draft(house: &House, customer: &str, cents: i64) -> Value {
     let draft = house.post("/v1/invoices", &[("customer", customer)]).await.ok();
     item(house, customer, cents, &[("invoice", &id(&draft))]).await;
-    read(house, &draft).await
-}
-
-async fn read(house: &House, invoice: &Value) -> Value {
-    house.get(&format!("/v1/invoices/{}", id(invoice))).await.ok()
+    house.fresh(&draft).await
 }
 
 /// Calls an action of an invoice.
@@ -78,7 +74,7 @@ async fn an_item_waits_until_an_invoice_asks_for_it() {
     let stub = house.delete(&format!("/v1/invoiceitems/{credit}")).await.ok();
     assert_eq!(stub, json!({"id": credit, "object": "invoiceitem", "deleted": true}));
     house.get(&format!("/v1/invoiceitems/{credit}")).await.error(404);
-    has(&read(&house, &full).await, &json!({"total": 900, "amount_due": 900}));
+    has(&house.fresh(&full).await, &json!({"total": 900, "amount_due": 900}));
     act(&house, &full, "finalize", &[]).await.ok();
     house.delete(&format!("/v1/invoiceitems/{}", id(&priced))).await.error(400);
     assert!(told(&house, 0).await.contains("invoiceitem.created invoiceitem.created invoiceitem.deleted"));
@@ -179,7 +175,7 @@ async fn the_intent_of_an_invoice_is_moved_by_the_invoice_only() {
     assert_eq!(house.get(&path).await.ok(), before);
     // Confirming it is the customer's way of paying (10.2).
     house.post(&format!("{path}/confirm"), &[("payment_method", "pm_card_visa")]).await.ok();
-    has(&read(&house, &invoice).await, &json!({"status": "paid", "amount_remaining": 0}));
+    has(&house.fresh(&invoice).await, &json!({"status": "paid", "amount_remaining": 0}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +192,7 @@ async fn a_failed_payment_leaves_the_invoice_open() {
     let left = json!({"status": "open", "attempted": true, "attempt_count": 1, "amount_remaining": 2500});
     // The first attempt counts, whoever started it; later ones by hand do not (4.2).
     act(&house, &invoice, "pay", &[]).await.error(402);
-    has(&read(&house, &invoice).await, &left);
+    has(&house.fresh(&invoice).await, &left);
     house.default_card(&customer, "pm_card_authenticationRequired").await;
     let code = &act(&house, &invoice, "pay", &[]).await.error(402)["code"];
     assert_eq!(code, "invoice_payment_intent_requires_action");
@@ -324,13 +320,13 @@ async fn what_is_finalised_is_frozen() {
     let invoice = open(&house, &customer, 2500).await;
     has(&invoice, &json!({"customer_name": "Ada", "customer_email": "ada@example.com"}));
     house.post(&format!("/v1/customers/{customer}"), &[("name", "Eve"), ("email", "eve@example.com")]).await.ok();
-    has(&read(&house, &invoice).await, &json!({"customer_name": "Ada", "customer_email": "ada@example.com"}));
+    has(&house.fresh(&invoice).await, &json!({"customer_name": "Ada", "customer_email": "ada@example.com"}));
     let path = format!("/v1/invoices/{}", id(&invoice));
     let labelled = house.post(&path, &[("metadata[k]", "v"), ("auto_advance", "false")]).await.ok();
     has(&labelled, &json!({"metadata": {"k": "v"}, "total": 2500, "status": "open"}));
     house.post(&path, &[("collection_method", "send_invoice")]).await.error(400);
     house.post(&path, &[("metadata[k]", ""), ("total", "1")]).await.error(400);
-    assert_eq!(read(&house, &invoice).await["metadata"], json!({"k": "v"}), "a refused update changes nothing");
+    assert_eq!(house.fresh(&invoice).await["metadata"], json!({"k": "v"}), "a refused update changes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,12 +340,12 @@ async fn a_draft_that_advances_by_itself_is_paid_after_an_hour() {
     item(&house, &customer, 800, &[("invoice", &id(&draft))]).await;
     let still = open(&house, &customer, 900).await;
     house.advance(&clock, "2027-03-01T12:59:59Z").await;
-    assert_eq!(read(&house, &draft).await["status"], "draft");
+    assert_eq!(house.fresh(&draft).await["status"], "draft");
     house.advance(&clock, "2027-03-01T13:00:00Z").await;
-    let paid = read(&house, &draft).await;
+    let paid = house.fresh(&draft).await;
     has(&paid, &json!({"status": "paid", "amount_paid": 800, "attempt_count": 1, "auto_advance": false}));
     has(&paid["status_transitions"], &json!({"finalized_at": finalizes_at, "paid_at": finalizes_at}));
-    assert_eq!(read(&house, &still).await["status"], "open", "without auto_advance nothing happens by itself (5.4)");
+    assert_eq!(house.fresh(&still).await["status"], "open", "without auto_advance nothing happens by itself (5.4)");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,10 +16,6 @@ async fn act(house: &House, intent: &Value, action: &str, form: &[(&str, &str)])
     house.post(&format!("/v1/payment_intents/{}/{action}", id(intent)), form).await
 }
 
-async fn read(house: &House, intent: &Value) -> Value {
-    house.get(&format!("/v1/payment_intents/{}", id(intent))).await.ok()
-}
-
 async fn card(house: &House, number: &str, cvc: &str) -> Answer {
     let valid = [("type", "card"), ("card[exp_month]", "12"), ("card[exp_year]", "2034")];
     house.post("/v1/payment_methods", &[&valid[..], &[("card[number]", number), ("card[cvc]", cvc)]].concat()).await
@@ -198,7 +194,7 @@ async fn a_declined_confirmation_is_kept_and_can_be_tried_again() {
     has(last, &json!({"code": "card_declined", "decline_code": "generic_decline"}));
     assert_eq!((&last["type"], &last["payment_method"]["id"]), (&json!("card_error"), &json!(method)));
     assert_eq!((&last["charge"], &last["message"]), (&error["charge"], &error["message"]));
-    assert_eq!(read(&house, &intent).await["last_payment_error"]["code"], "card_declined", "it is persisted");
+    assert_eq!(house.fresh(&intent).await["last_payment_error"]["code"], "card_declined", "it is persisted");
     let charge = house.get(&format!("/v1/charges/{}", error["charge"].as_str().unwrap())).await.ok();
     has(&charge, &json!({"status": "failed", "paid": false, "failure_code": "card_declined"}));
     assert_eq!(charge["failure_message"], error["message"]);
@@ -224,7 +220,7 @@ async fn authentication_waits_for_the_customer_or_fails_without_one() {
     let form = [("customer", &*customer), ("payment_method", &*method), ("confirm", "true"), ("off_session", "true")];
     let error = intend(&house, "1000", &form).await.error(402);
     has(&error, &json!({"type": "card_error", "code": "authentication_required"}));
-    let intent = read(&house, &error["payment_intent"]).await;
+    let intent = house.fresh(&error["payment_intent"]).await;
     assert_eq!(intent["status"], "requires_payment_method");
     assert_eq!(intent["last_payment_error"]["payment_method"]["id"], json!(method));
 }
@@ -276,10 +272,10 @@ async fn what_was_reserved_is_let_go() {
     let before = house.event_types(0).await.len();
     house.advance_wall("2027-01-08T00:00:00Z").await;
     assert_eq!(house.event_types(before).await, ["payment_intent.canceled", "charge.expired"]);
-    let expired = read(&house, &left).await;
+    let expired = house.fresh(&left).await;
     has(&expired, &json!({"status": "canceled", "cancellation_reason": "expired", "amount_capturable": 0}));
     assert_eq!(charge(&left).await["refunded"], true);
-    assert_eq!(read(&house, &taken).await["status"], "succeeded");
+    assert_eq!(house.fresh(&taken).await["status"], "succeeded");
     assert_eq!(house.count("select count(*) from payment_intents where due_at is not null").await, 0);
 }
 
@@ -360,7 +356,7 @@ async fn a_publishable_key_and_the_secret_of_an_intent_open_that_intent_only() {
         assert!([401, 403].contains(&status), "{path}: {status}");
     }
     // The secret key needs no client secret.
-    assert_eq!(read(&house, &intent).await["metadata"], json!({"k": "v"}));
+    assert_eq!(house.fresh(&intent).await["metadata"], json!({"k": "v"}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

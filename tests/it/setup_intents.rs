@@ -29,8 +29,7 @@ async fn free_price(house: &House) -> String {
 }
 
 async fn subscribe(house: &House, customer: &str, price: &str, form: &[(&str, &str)]) -> Value {
-    let form = [&[("customer", customer), ("items[0][price]", price)], form].concat();
-    house.post("/v1/subscriptions", &form).await.ok()
+    house.subscribe_with(customer, price, form).await.ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]

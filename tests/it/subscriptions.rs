@@ -4,32 +4,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::catalogue::{finds, has};
-use crate::support::{Answer, House, at, id};
+use crate::support::{House, at, id, intent};
 
 /// A house with a monthly price of 20 dollars and a customer with this card.
 async fn start(card: &str) -> (House, String, String) {
     let house = House::open().await;
     let (price, customer) = (house.monthly_price(2000).await, house.customer(card, None).await);
     (house, price, customer)
-}
-
-async fn subscribe(house: &House, customer: &str, price: &str, more: &[(&str, &str)]) -> Answer {
-    let form = [&[("customer", customer), ("items[0][price]", price)], more].concat();
-    house.post("/v1/subscriptions", &form).await
-}
-
-/// The latest invoice of a subscription, with its payments and their intents.
-async fn invoice(house: &House, subscription: &Value) -> Value {
-    let path = format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap());
-    house.get(&format!("{path}?expand[]=payments.data.payment.payment_intent")).await.ok()
-}
-
-fn intent(invoice: &Value) -> &Value {
-    &invoice["payments"]["data"][0]["payment"]["payment_intent"]
-}
-
-async fn read(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/subscriptions/{}", id(subscription))).await.ok()
 }
 
 /// The types told since a number of events; the strict orders hold in all of them (20).
@@ -69,7 +50,7 @@ async fn nothing_is_left(house: &House, customer: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_working_card_makes_it_active() {
     let (house, price, customer) = start("pm_card_visa").await;
-    let made = subscribe(&house, &customer, &price, &[("metadata[k]", "v"), ("description", "Gold")]).await.ok();
+    let made = house.subscribe_with(&customer, &price, &[("metadata[k]", "v"), ("description", "Gold")]).await.ok();
     let (now, end) = (at("2027-01-01T00:00:00Z"), at("2027-02-01T00:00:00Z"));
     has(&made, &json!({"object": "subscription", "status": "active", "customer": customer, "currency": "usd"}));
     has(&made, &json!({"created": now, "start_date": now, "billing_cycle_anchor": now, "ended_at": null}));
@@ -77,7 +58,7 @@ async fn a_working_card_makes_it_active() {
     has(&made, &json!({"cancel_at_period_end": false, "default_payment_method": null, "description": "Gold"}));
     assert_eq!(made["billing_mode"]["type"], "flexible", "the default of this dialect (0.1)");
     has(&made["items"]["data"][0], &json!({"quantity": 1, "current_period_start": now, "current_period_end": end}));
-    let invoice = invoice(&house, &made).await;
+    let invoice = house.latest_invoice(&made).await;
     has(&invoice, &json!({"status": "paid", "billing_reason": "subscription_create", "amount_paid": 2000}));
     // The first invoice looks back on nothing (4.1).
     has(&invoice, &json!({"period_start": now, "period_end": now, "attempt_count": 1, "auto_advance": false}));
@@ -106,7 +87,7 @@ async fn a_decline_leaves_it_incomplete_until_it_is_paid() {
     let before = house.event_types(0).await.len();
     let made = house.subscribe(&customer, &price).await;
     assert_eq!(made["status"], "incomplete");
-    let open = invoice(&house, &made).await;
+    let open = house.latest_invoice(&made).await;
     has(&open, &json!({"status": "open", "auto_advance": false, "amount_remaining": 2000, "attempt_count": 1}));
     assert_eq!(open["next_payment_attempt"], json!(null), "nothing is retried by itself (1.5)");
     assert_eq!(intent(&open)["status"], "requires_payment_method");
@@ -123,7 +104,7 @@ async fn a_decline_leaves_it_incomplete_until_it_is_paid() {
     house.post(&path, &[("metadata[k]", "v"), ("description", "x")]).await.ok();
     let method = house.post("/v1/payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await.ok();
     house.post(&format!("/v1/invoices/{}/pay", id(&open)), &[("payment_method", &id(&method))]).await.ok();
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     has(&active, &json!({"status": "active", "default_payment_method": null}));
     assert_eq!(active["items"]["data"][0]["current_period_start"], made["start_date"], "the cycle has not moved");
 }
@@ -134,7 +115,7 @@ async fn authentication_leaves_it_incomplete_with_something_to_do() {
     let before = house.event_types(0).await.len();
     let made = house.subscribe(&customer, &price).await;
     assert_eq!(made["status"], "incomplete");
-    let open = invoice(&house, &made).await;
+    let open = house.latest_invoice(&made).await;
     assert_eq!((&open["status"], &intent(&open)["status"]), (&json!("open"), &json!("requires_action")));
     assert!(intent(&open)["next_action"].is_object());
     let told = told(&house, before).await;
@@ -153,19 +134,19 @@ async fn default_incomplete_waits_for_the_customer_to_confirm() {
         ("payment_settings[save_default_payment_method]", "on_subscription"),
         ("expand[]", "latest_invoice.confirmation_secret"),
     ];
-    let whole = subscribe(&house, &customer, &price, &form).await.ok();
+    let whole = house.subscribe_with(&customer, &price, &form).await.ok();
     assert_eq!((&whole["status"], &whole["latest_invoice"]["status"]), (&json!("incomplete"), &json!("open")));
     let expected = "customer.subscription.created customer.updated invoice.created invoice.finalized \
                     payment_intent.created";
     assert_eq!(told(&house, before).await.join(" "), expected);
-    let made = read(&house, &whole).await;
-    let waiting = intent(&invoice(&house, &made).await).clone();
+    let made = house.fresh(&whole).await;
+    let waiting = intent(&house.latest_invoice(&made).await).clone();
     has(&waiting, &json!({"status": "requires_payment_method", "payment_method": null, "amount": 2000}));
     assert_eq!(whole["latest_invoice"]["confirmation_secret"]["client_secret"], waiting["client_secret"]);
     let before = house.event_types(0).await.len();
     let confirm = format!("/v1/payment_intents/{}/confirm", id(&waiting));
     let paid = house.post(&confirm, &[("payment_method", "pm_card_visa")]).await.ok();
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     // The method that paid was asked to be kept (1.4).
     has(&active, &json!({"status": "active", "default_payment_method": paid["payment_method"]}));
     assert_eq!(house.list(&format!("/v1/customers/{customer}/payment_methods")).await.len(), 1);
@@ -178,8 +159,8 @@ async fn default_incomplete_waits_for_the_customer_to_confirm() {
     assert_eq!(updates.iter().filter(|event| was(event)).count(), 1, "{updates:#?}");
     // With a default method the customer has only to confirm.
     let other = house.customer("pm_card_visa", None).await;
-    let made = subscribe(&house, &other, &price, &form[..1]).await.ok();
-    let ready = invoice(&house, &made).await;
+    let made = house.subscribe_with(&other, &price, &form[..1]).await.ok();
+    let ready = house.latest_invoice(&made).await;
     assert_eq!((&made["status"], &intent(&ready)["status"]), (&json!("incomplete"), &json!("requires_confirmation")));
 }
 
@@ -189,19 +170,19 @@ async fn without_a_payment_method_only_what_costs_nothing_begins() {
     let (free, customer) = (house.monthly_price(0).await, id(&house.post("/v1/customers", &[]).await.ok()));
     // A method that is merely attached is never used (1.4).
     house.post("/v1/payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await.ok();
-    let error = subscribe(&house, &customer, &price, &[]).await.error(400);
+    let error = house.subscribe_with(&customer, &price, &[]).await.error(400);
     let start = "This customer has no attached payment source or default payment method.";
     assert!(error["message"].as_str().unwrap().starts_with(start), "{error}");
     nothing_is_left(&house, &customer).await;
     for more in [vec![], vec![("payment_behavior", "default_incomplete")]] {
-        let made = subscribe(&house, &customer, &free, &more).await.ok();
-        let invoice = invoice(&house, &made).await;
+        let made = house.subscribe_with(&customer, &free, &more).await.ok();
+        let invoice = house.latest_invoice(&made).await;
         assert_eq!((&made["status"], &invoice["status"]), (&json!("active"), &json!("paid")));
         assert_eq!(invoice["payments"]["data"], json!([]), "nothing due, no intent");
     }
     // Credit covers the first period; what is left of it is kept (5.5).
     house.post(&format!("/v1/customers/{customer}"), &[("balance", "-2500")]).await.ok();
-    assert_eq!(subscribe(&house, &customer, &price, &[]).await.ok()["status"], "active");
+    assert_eq!(house.subscribe_with(&customer, &price, &[]).await.ok()["status"], "active");
     assert_eq!(house.get(&format!("/v1/customers/{customer}")).await.ok()["balance"], -500);
     assert!(house.list("/v1/payment_intents").await.is_empty());
 }
@@ -211,17 +192,17 @@ async fn the_method_of_the_subscription_comes_first_and_alone() {
     let (house, price, customer) = start("pm_card_visa").await;
     let attach = "/v1/payment_methods/pm_card_chargeCustomerFail/attach";
     let failing = id(&house.post(attach, &[("customer", &customer)]).await.ok());
-    let made = subscribe(&house, &customer, &price, &[("default_payment_method", &failing)]).await.ok();
+    let made = house.subscribe_with(&customer, &price, &[("default_payment_method", &failing)]).await.ok();
     has(&made, &json!({"status": "incomplete", "default_payment_method": failing}));
     assert!(house.list("/v1/charges").await.iter().all(|charge| charge["status"] == "failed"), "no fall-through");
     let saved = [("payment_settings[save_default_payment_method]", "on_subscription")];
-    let saved = subscribe(&house, &customer, &price, &saved).await.ok();
+    let saved = house.subscribe_with(&customer, &price, &saved).await.ok();
     let default = house.get(&format!("/v1/customers/{customer}")).await.ok();
     let default = &default["invoice_settings"]["default_payment_method"];
-    has(&read(&house, &saved).await, &json!({"status": "active", "default_payment_method": default}));
+    has(&house.fresh(&saved).await, &json!({"status": "active", "default_payment_method": default}));
     let stranger = house.customer("pm_card_visa", None).await;
     let theirs = id(&house.list(&format!("/v1/customers/{stranger}/payment_methods")).await[0]);
-    subscribe(&house, &customer, &price, &[("default_payment_method", &theirs)]).await.error(400);
+    house.subscribe_with(&customer, &price, &[("default_payment_method", &theirs)]).await.error(400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,7 +212,7 @@ async fn several_items_make_one_invoice() {
     // A pending item of the customer comes along, before the items of the subscription (1.1, 5.6).
     house.post("/v1/invoiceitems", &[("customer", &customer), ("amount", "50"), ("currency", "usd")]).await.ok();
     let more = [("items[0][quantity]", "3"), ("items[1][price]", &*base), ("items[1][metadata][k]", "v")];
-    let made = subscribe(&house, &customer, &seat, &more).await.ok();
+    let made = house.subscribe_with(&customer, &seat, &more).await.ok();
     let items = made["items"]["data"].as_array().unwrap();
     let said: Vec<Value> = items.iter().map(|item| json!([item["price"]["id"], item["quantity"]])).collect();
     assert_eq!(said, [json!([seat, 3]), json!([base, 1])], "oldest first");
@@ -240,7 +221,7 @@ async fn several_items_make_one_invoice() {
     assert_eq!(listed, *items);
     assert_eq!(house.get(&format!("/v1/subscription_items/{}", id(&items[0]))).await.ok(), items[0]);
     house.get("/v1/subscription_items").await.error(400);
-    let invoice = invoice(&house, &made).await;
+    let invoice = house.latest_invoice(&made).await;
     has(&invoice, &json!({"status": "paid", "subtotal": 4150, "total": 4150, "amount_paid": 4150}));
     let lines = invoice["lines"]["data"].as_array().unwrap();
     let amounts: Vec<&Value> = lines.iter().map(|line| &line["amount"]).collect();
@@ -263,7 +244,7 @@ async fn items_that_do_not_fit_are_refused() {
     house.post(&format!("/v1/prices/{archived}"), &[("active", "false")]).await.ok();
     house.post(&format!("/v1/products/{product}"), &[("active", "false")]).await.ok();
     for other in [&euro, &once, &archived, &retired] {
-        subscribe(&house, &customer, &price, &[("items[1][price]", other)]).await.error(400);
+        house.subscribe_with(&customer, &price, &[("items[1][price]", other)]).await.error(400);
     }
     for more in [
         ("items[0][quantity]", "-1"),
@@ -274,14 +255,14 @@ async fn items_that_do_not_fit_are_refused() {
         ("default_tax_rates[0]", "txr_1"),
         ("discounts[0][coupon]", "x"),
     ] {
-        assert_eq!(subscribe(&house, &customer, &price, &[more]).await.error(400)["type"], "invalid_request_error");
+        assert_eq!(house.subscribe_with(&customer, &price, &[more]).await.error(400)["type"], "invalid_request_error");
     }
     house.post("/v1/subscriptions", &[("customer", &customer)]).await.error(400);
     nothing_is_left(&house, &customer).await;
     // The first currency of a customer is the only one (1.1).
     house.subscribe(&customer, &price).await;
     house.post(&format!("/v1/products/{product}"), &[("active", "true")]).await.ok();
-    subscribe(&house, &customer, &euro, &[]).await.error(400);
+    house.subscribe_with(&customer, &euro, &[]).await.error(400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,7 +296,7 @@ async fn cancelling_now_ends_it_and_stops_what_would_follow() {
     let customer = house.customer("pm_card_visa", Some(&clock)).await;
     let made = house.subscribe(&customer, &price).await;
     house.advance(&clock, "2027-02-01T00:00:00Z").await;
-    let renewal = format!("/v1/invoices/{}", read(&house, &made).await["latest_invoice"].as_str().unwrap());
+    let renewal = format!("/v1/invoices/{}", house.fresh(&made).await["latest_invoice"].as_str().unwrap());
     has(&house.get(&renewal).await.ok(), &json!({"status": "draft", "auto_advance": true}));
     house.delete(&renewal).await.error(400);
     house.post("/v1/invoiceitems", &[("customer", &customer), ("amount", "100"), ("currency", "usd")]).await.ok();
@@ -357,7 +338,7 @@ async fn the_latest_invoice_decides_the_status() {
         house.default_card(&customer, "pm_card_chargeCustomerFail").await;
         for month in ["2027-02-01T02:00:00Z", "2027-03-01T02:00:00Z"].into_iter().take(months) {
             house.advance(&clock, month).await;
-            assert_eq!(read(&house, &made).await["status"], "past_due");
+            assert_eq!(house.fresh(&made).await["status"], "past_due");
         }
         // Oldest first; settling what is not the latest changes nothing (2.3).
         let open = house.list(&format!("/v1/invoices?customer={customer}&status=open")).await;
@@ -365,7 +346,7 @@ async fn the_latest_invoice_decides_the_status() {
         for (place, invoice) in open.iter().rev().enumerate() {
             house.post(&format!("/v1/invoices/{}/{action}", id(invoice)), &form).await.ok();
             let status = if place + 1 == months { "active" } else { "past_due" };
-            assert_eq!(read(&house, &made).await["status"], status, "{action} of invoice {place}");
+            assert_eq!(house.fresh(&made).await["status"], status, "{action} of invoice {place}");
         }
     }
 }
@@ -376,8 +357,8 @@ async fn voiding_the_first_invoice_expires_it_at_once() {
     let made = house.subscribe(&customer, &price).await;
     let before = house.event_types(0).await.len();
     house.post(&format!("/v1/invoices/{}/void", made["latest_invoice"].as_str().unwrap()), &[]).await.ok();
-    assert_eq!(read(&house, &made).await["status"], "incomplete_expired");
-    assert_eq!(intent(&invoice(&house, &made).await)["cancellation_reason"], "void_invoice");
+    assert_eq!(house.fresh(&made).await["status"], "incomplete_expired");
+    assert_eq!(intent(&house.latest_invoice(&made).await)["cancellation_reason"], "void_invoice");
     let expected = ["customer.subscription.updated", "invoice.voided", "payment_intent.canceled"];
     assert_eq!(told(&house, before).await, expected, "no customer.subscription.deleted (1.5)");
     let event = &house.list("/v1/events?type=customer.subscription.updated").await[0];

@@ -198,7 +198,25 @@ impl House {
     }
 
     pub async fn subscribe(&self, customer: &str, price: &str) -> Value {
-        self.post("/v1/subscriptions", &[("customer", customer), ("items[0][price]", price)]).await.ok()
+        self.subscribe_with(customer, price, &[]).await.ok()
+    }
+
+    /// The same with more parameters.
+    pub async fn subscribe_with(&self, customer: &str, price: &str, more: &[(&str, &str)]) -> Answer {
+        let form = [&[("customer", customer), ("items[0][price]", price)], more].concat();
+        self.post("/v1/subscriptions", &form).await
+    }
+
+    /// A document as it is now.
+    pub async fn fresh(&self, document: &Value) -> Value {
+        let object = document["object"].as_str().expect("an object");
+        self.get(&format!("/v1/{object}s/{}", id(document))).await.ok()
+    }
+
+    /// The latest invoice of a subscription, with its payments and their intents.
+    pub async fn latest_invoice(&self, subscription: &Value) -> Value {
+        let invoice = subscription["latest_invoice"].as_str().expect("an invoice");
+        self.get(&format!("/v1/invoices/{invoice}?expand[]=payments.data.payment.payment_intent")).await.ok()
     }
 
     pub async fn test_clock(&self, time: &str) -> String {
@@ -243,6 +261,11 @@ pub async fn execute(database_url: &str, sql: &str) {
 #[track_caller]
 pub fn id(document: &Value) -> String {
     document["id"].as_str().unwrap_or_else(|| panic!("no id in {document:#}")).to_owned()
+}
+
+/// The intent of an invoice that shows its payments.
+pub fn intent(invoice: &Value) -> &Value {
+    &invoice["payments"]["data"][0]["payment"]["payment_intent"]
 }
 
 /// Form encoding, byte by byte.

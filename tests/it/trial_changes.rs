@@ -20,14 +20,6 @@ async fn change(house: &House, subscription: &Value, form: &[(&str, &str)]) -> A
     house.post(&format!("/v1/subscriptions/{}", id(subscription)), form).await
 }
 
-async fn read(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/subscriptions/{}", id(subscription))).await.ok()
-}
-
-async fn latest_invoice(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap())).await.ok()
-}
-
 async fn invoices(house: &House, subscription: &Value) -> usize {
     house.list(&format!("/v1/invoices?subscription={}", id(subscription))).await.len()
 }
@@ -50,7 +42,7 @@ async fn ending_a_trial_early() {
     has(&over, &json!({"status": "active", "trial_end": now, "trial_start": made["trial_start"]}));
     has(&over, &json!({"billing_cycle_anchor": now, "metadata": {"k": "v"}}));
     has(&over["items"]["data"][0], &json!({"current_period_start": now, "current_period_end": end}));
-    let paid = latest_invoice(&house, &over).await;
+    let paid = house.latest_invoice(&over).await;
     has(&paid, &json!({"status": "paid", "total": 3000, "billing_reason": "subscription_update"}));
     assert_eq!(paid["lines"]["data"].as_array().unwrap().len(), 1, "nothing free is given back");
     let kinds = told(&house, before).await;
@@ -60,7 +52,7 @@ async fn ending_a_trial_early() {
     let update = &house.list("/v1/events?type=customer.subscription.updated").await[0]["data"]["previous_attributes"];
     has(update, &json!({"status": "trialing", "trial_end": made["trial_end"], "metadata": {"k": null}}));
     house.advance(&clock, "2026-12-05T13:00:00Z").await;
-    assert_eq!(latest_invoice(&house, &read(&house, &made).await).await["total"], 3000);
+    assert_eq!(house.latest_invoice(&house.fresh(&made).await).await["total"], 3000);
     assert_eq!(invoices(&house, &made).await, 3);
     // Now without a trial changes nothing.
     let same = change(&house, &made, &[("trial_end", "now")]).await.ok();
@@ -78,12 +70,12 @@ async fn ending_a_trial_early_without_being_paid() {
         house.advance(&clock, "2026-11-05T12:00:00Z").await;
         let over = change(&house, &made, &[("trial_end", "now"), ("payment_behavior", behavior)]).await.ok();
         assert_eq!(
-            (&over["status"], &latest_invoice(&house, &over).await["status"]),
+            (&over["status"], &house.latest_invoice(&over).await["status"]),
             (&json!("past_due"), &json!("open"))
         );
         house.default_card(over["customer"].as_str().unwrap(), "pm_card_visa").await;
         house.post(&format!("/v1/invoices/{}/pay", over["latest_invoice"].as_str().unwrap()), &[]).await.ok();
-        assert_eq!(read(&house, &made).await["status"], "active");
+        assert_eq!(house.fresh(&made).await["status"], "active");
     }
 }
 
@@ -110,9 +102,9 @@ async fn moving_the_end_of_a_trial() {
     assert_eq!(notices().await, 3, "at once: it is near");
     assert_eq!(invoices(&house, &made).await, 1);
     house.advance(&clock, "2027-01-18T01:00:00Z").await;
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     assert_eq!((&active["status"], &active["trial_end"]), (&json!("active"), &json!(end)));
-    assert_eq!(latest_invoice(&house, &active).await["total"], 3000);
+    assert_eq!(house.latest_invoice(&active).await["total"], 3000);
 }
 
 /// The example of a paid month that a trial interrupts: nothing on the old day, a full period after it.
@@ -132,7 +124,7 @@ async fn a_trial_for_who_has_paid() {
             &json!({"status": "trialing", "trial_start": now, "trial_end": end, "billing_cycle_anchor": end}),
         );
         has(&trialing["items"]["data"][0], &json!({"current_period_start": now, "current_period_end": end}));
-        let free = latest_invoice(&house, &trialing).await;
+        let free = house.latest_invoice(&trialing).await;
         // Half of the month is left.
         let total = if behavior == "always_invoice" { -1500 } else { 0 };
         has(&free, &json!({"status": "paid", "total": total, "billing_reason": "subscription_update"}));
@@ -142,7 +134,7 @@ async fn a_trial_for_who_has_paid() {
         house.advance(&clock, "2027-07-24T00:00:00Z").await;
         assert_eq!(invoices(&house, &made).await, 2, "nothing on the 23rd");
         house.advance(&clock, "2027-08-01T01:00:00Z").await;
-        let paid = latest_invoice(&house, &read(&house, &made).await).await;
+        let paid = house.latest_invoice(&house.fresh(&made).await).await;
         let due = if behavior == "none" { 3000 } else { 1500 };
         has(&paid, &json!({"status": "paid", "amount_due": due, "billing_reason": "subscription_cycle"}));
         assert_eq!(paid["lines"]["data"][pending]["period"], json!({"start": end, "end": at("2027-09-01T00:00:00Z")}));
@@ -163,9 +155,9 @@ async fn an_anchor_that_a_trial_leaves_alone() {
     assert_eq!(trialing["billing_cycle_anchor"], at("2027-06-23T00:00:00Z"));
     house.advance(&clock, "2027-08-08T01:00:00Z").await;
     // 15 of the 31 days from 23 July.
-    assert_eq!(latest_invoice(&house, &read(&house, &made).await).await["total"], 1452);
+    assert_eq!(house.latest_invoice(&house.fresh(&made).await).await["total"], 1452);
     house.advance(&clock, "2027-08-23T01:00:00Z").await;
-    assert_eq!(latest_invoice(&house, &read(&house, &made).await).await["total"], 3000);
+    assert_eq!(house.latest_invoice(&house.fresh(&made).await).await["total"], 3000);
 }
 
 /// What cannot be, and what changes later on.
@@ -181,7 +173,7 @@ async fn what_a_trial_refuses() {
     let after = at("2027-01-26T00:00:00Z").to_string();
     let error = change(&house, &made, &[("trial_end", &after)]).await.error(400);
     assert_eq!(error["code"], "subscription_update_trial_after_billing_cycle_anchor");
-    assert_eq!(read(&house, &made).await, made, "a refusal changes nothing");
+    assert_eq!(house.fresh(&made).await, made, "a refusal changes nothing");
     let settings = [("trial_settings[end_behavior][missing_payment_method]", "pause")];
     let set = change(&house, &made, &settings).await.ok();
     assert_eq!(

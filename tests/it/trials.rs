@@ -1,22 +1,9 @@
 //! Trials: how they begin, what is told before they end, and how they end, from the published rules.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::catalogue::has;
-use crate::support::{Answer, House, at, id};
-
-async fn create(house: &House, customer: &str, price: &str, more: &[(&str, &str)]) -> Answer {
-    let form = [&[("customer", customer), ("items[0][price]", price)], more].concat();
-    house.post("/v1/subscriptions", &form).await
-}
-
-async fn read(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/subscriptions/{}", id(subscription))).await.ok()
-}
-
-async fn latest_invoice(house: &House, subscription: &Value) -> Value {
-    house.get(&format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap())).await.ok()
-}
+use crate::support::{House, at, id};
 
 /// What is told from a number of events on, but for test clocks.
 async fn told(house: &House, before: usize) -> Vec<String> {
@@ -33,12 +20,12 @@ async fn a_trial_from_beginning_to_end() {
     let (price, customer) = (house.monthly_price(3000).await, house.customer("pm_card_visa", Some(&clock)).await);
     let before = house.event_types(0).await.len();
     let more = [("trial_period_days", "14"), ("items[0][quantity]", "2")];
-    let made = create(&house, &customer, &price, &more).await.ok();
+    let made = house.subscribe_with(&customer, &price, &more).await.ok();
     let (start, end) = (at("2026-11-01T10:00:00Z"), at("2026-11-15T10:00:00Z"));
     has(&made, &json!({"status": "trialing", "trial_start": start, "trial_end": end, "billing_cycle_anchor": end}));
     has(&made["items"]["data"][0], &json!({"current_period_start": start, "current_period_end": end}));
     assert_eq!(made["pending_setup_intent"], json!(null), "its card needs no authentication");
-    let first = latest_invoice(&house, &made).await;
+    let first = house.latest_invoice(&made).await;
     has(&first, &json!({"status": "paid", "total": 0, "amount_due": 0, "billing_reason": "subscription_create"}));
     let line = &first["lines"]["data"][0];
     has(line, &json!({"amount": 0, "quantity": 2, "description": "Free trial for 2 × Basic"}));
@@ -63,10 +50,10 @@ async fn a_trial_from_beginning_to_end() {
     let before = house.event_types(0).await.len();
     house.advance(&clock, "2026-11-15T10:00:00Z").await;
     let next = at("2026-12-15T10:00:00Z");
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     has(&active, &json!({"status": "active", "trial_start": start, "trial_end": end, "billing_cycle_anchor": end}));
     has(&active["items"]["data"][0], &json!({"current_period_start": end, "current_period_end": next}));
-    let draft = latest_invoice(&house, &active).await;
+    let draft = house.latest_invoice(&active).await;
     has(&draft, &json!({"status": "draft", "billing_reason": "subscription_cycle", "total": 6000}));
     has(&draft, &json!({"period_start": start, "period_end": end, "automatically_finalizes_at": end + 3600}));
     assert_eq!(draft["lines"]["data"][0]["period"], json!({"start": end, "end": next}));
@@ -76,7 +63,7 @@ async fn a_trial_from_beginning_to_end() {
     let update = &house.list("/v1/events?type=customer.subscription.updated").await[0]["data"]["previous_attributes"];
     assert_eq!(update["status"], "trialing");
     house.advance(&clock, "2026-11-15T11:00:00Z").await;
-    has(&latest_invoice(&house, &active).await, &json!({"status": "paid", "amount_paid": 6000}));
+    has(&house.latest_invoice(&active).await, &json!({"status": "paid", "amount_paid": 6000}));
     house.advance(&clock, "2026-12-15T11:00:00Z").await;
     assert_eq!(house.list(&format!("/v1/invoices?customer={customer}&status=paid")).await.len(), 3);
     assert_eq!(house.list("/v1/events?type=customer.subscription.trial_will_end").await.len(), 1, "told once");
@@ -111,7 +98,7 @@ async fn ways_to_ask_for_a_trial() {
         (&promising, &[("trial_from_plan", "true"), ("trial_period_days", "7")], Some(7)),
         (&promising, &[("trial_end", "now")], None),
     ] {
-        let made = create(&house, &customer, price, more).await.ok();
+        let made = house.subscribe_with(&customer, price, more).await.ok();
         let end = trial.map_or(json!(null), |days| json!(now + days * day));
         let status = if trial.is_some() { "trialing" } else { "active" };
         assert_eq!((&made["trial_end"], &made["status"]), (&end, &json!(status)), "{more:?}");
@@ -130,9 +117,9 @@ async fn ways_to_ask_for_a_trial() {
             "trial_settings[end_behavior][missing_payment_method]",
         ),
     ] {
-        assert_eq!(create(&house, &customer, &price, more).await.error(400)["param"], param, "{more:?}");
+        assert_eq!(house.subscribe_with(&customer, &price, more).await.error(400)["param"], param, "{more:?}");
     }
-    create(&house, &customer, &price, &[("trial_end", &two_years.to_string())]).await.ok();
+    house.subscribe_with(&customer, &price, &[("trial_end", &two_years.to_string())]).await.ok();
 }
 
 /// A trial shorter than the notice is told of at its start.
@@ -143,7 +130,7 @@ async fn a_short_trial_is_told_of_at_once() {
         let clock = house.test_clock("2027-03-01T00:00:00Z").await;
         let (price, customer) = (house.monthly_price(2000).await, house.customer("pm_card_visa", Some(&clock)).await);
         let before = house.event_types(0).await.len();
-        create(&house, &customer, &price, &[("trial_period_days", days)]).await.ok();
+        house.subscribe_with(&customer, &price, &[("trial_period_days", days)]).await.ok();
         let kinds = told(&house, before).await;
         assert_eq!(kinds.first().map(String::as_str), Some("customer.subscription.created"));
         let notice =
@@ -168,14 +155,14 @@ async fn a_trial_that_ends_without_a_payment_method() {
         let form = [("test_clock", &*clock), ("email", "ada@example.com")];
         let customer = id(&house.post("/v1/customers", &form).await.ok());
         let more = [("trial_period_days", "7"), ("trial_settings[end_behavior][missing_payment_method]", behavior)];
-        let made = create(&house, &customer, &price, &more).await.ok();
+        let made = house.subscribe_with(&customer, &price, &more).await.ok();
         assert_eq!(made["trial_settings"]["end_behavior"]["missing_payment_method"], behavior);
         assert!(made["pending_setup_intent"].is_string(), "a card is asked for");
         let before = house.event_types(0).await.len();
         house.advance(&clock, "2027-01-08T01:00:00Z").await;
-        let ended = read(&house, &made).await;
+        let ended = house.fresh(&made).await;
         assert_eq!(ended["status"], status, "{behavior}");
-        assert_eq!(latest_invoice(&house, &ended).await["status"], last, "{behavior}");
+        assert_eq!(house.latest_invoice(&ended).await["status"], last, "{behavior}");
         let kinds = told(&house, before).await;
         assert!(kinds.iter().any(|kind| kind == event), "{behavior}: {kinds:?}");
         // Nothing more is made of what has ended or rests.
@@ -188,9 +175,9 @@ async fn a_trial_that_ends_without_a_payment_method() {
         let clock = house.test_clock("2027-01-01T00:00:00Z").await;
         let customer = house.customer("pm_card_visa", Some(&clock)).await;
         let more = [("trial_period_days", "7"), ("trial_settings[end_behavior][missing_payment_method]", behavior)];
-        let made = create(&house, &customer, &price, &more).await.ok();
+        let made = house.subscribe_with(&customer, &price, &more).await.ok();
         house.advance(&clock, "2027-01-08T01:00:00Z").await;
-        assert_eq!(read(&house, &made).await["status"], "active");
+        assert_eq!(house.fresh(&made).await["status"], "active");
     }
 }
 
@@ -201,11 +188,11 @@ async fn a_trial_that_ends_with_a_failing_card() {
     let clock = house.test_clock("2027-01-01T00:00:00Z").await;
     let (price, customer) =
         (house.monthly_price(2000).await, house.customer("pm_card_chargeCustomerFail", Some(&clock)).await);
-    let made = create(&house, &customer, &price, &[("trial_period_days", "7")]).await.ok();
+    let made = house.subscribe_with(&customer, &price, &[("trial_period_days", "7")]).await.ok();
     house.advance(&clock, "2027-01-08T00:59:59Z").await;
-    assert_eq!(read(&house, &made).await["status"], "active");
+    assert_eq!(house.fresh(&made).await["status"], "active");
     house.advance(&clock, "2027-01-08T01:00:00Z").await;
-    assert_eq!(read(&house, &made).await["status"], "past_due");
+    assert_eq!(house.fresh(&made).await["status"], "past_due");
 }
 
 /// What costs money beside a trial is paid at once; until it is, the subscription is incomplete.
@@ -218,15 +205,15 @@ async fn one_off_items_of_a_trial_are_paid_at_once() {
     let setup = id(&house.post("/v1/prices", &form).await.ok());
     let more = [("trial_period_days", "7"), ("add_invoice_items[0][price]", &*setup)];
     let customer = house.customer("pm_card_visa", None).await;
-    let made = create(&house, &customer, &price, &more).await.ok();
+    let made = house.subscribe_with(&customer, &price, &more).await.ok();
     assert_eq!(made["status"], "trialing");
-    has(&latest_invoice(&house, &made).await, &json!({"status": "paid", "total": 700, "amount_paid": 700}));
+    has(&house.latest_invoice(&made).await, &json!({"status": "paid", "total": 700, "amount_paid": 700}));
     let customer = house.customer("pm_card_chargeCustomerFail", None).await;
-    let made = create(&house, &customer, &price, &more).await.ok();
+    let made = house.subscribe_with(&customer, &price, &more).await.ok();
     assert_eq!(made["status"], "incomplete");
     house.default_card(&customer, "pm_card_visa").await;
     house.post(&format!("/v1/invoices/{}/pay", made["latest_invoice"].as_str().unwrap()), &[]).await.ok();
-    assert_eq!(read(&house, &made).await["status"], "trialing", "and not active: its trial goes on");
+    assert_eq!(house.fresh(&made).await["status"], "trialing", "and not active: its trial goes on");
 }
 
 /// A trial of a subscription whose invoices are sent: nothing to pay now, an invoice to pay later.
@@ -243,13 +230,13 @@ async fn a_trial_with_sent_invoices() {
         ("trial_period_days", "7"),
         ("trial_settings[end_behavior][missing_payment_method]", "cancel"),
     ];
-    let made = create(&house, &customer, &price, &more).await.ok();
-    assert_eq!((&made["status"], &latest_invoice(&house, &made).await["status"]), (&json!("trialing"), &json!("paid")));
+    let made = house.subscribe_with(&customer, &price, &more).await.ok();
+    assert_eq!((&made["status"], &house.latest_invoice(&made).await["status"]), (&json!("trialing"), &json!("paid")));
     house.advance(&clock, "2027-01-08T01:00:00Z").await;
-    let active = read(&house, &made).await;
+    let active = house.fresh(&made).await;
     assert_eq!(active["status"], "active", "nobody needs a card to pay an invoice");
     let due = at("2027-01-18T00:00:00Z");
-    has(&latest_invoice(&house, &active).await, &json!({"status": "open", "due_date": due, "total": 2000}));
+    has(&house.latest_invoice(&active).await, &json!({"status": "open", "due_date": due, "total": 2000}));
 }
 
 /// Cancelled during the trial it ends with it, and costs nothing.
@@ -259,10 +246,10 @@ async fn a_trial_that_is_cancelled_at_its_end() {
     let clock = house.test_clock("2027-01-01T00:00:00Z").await;
     let (price, customer) = (house.monthly_price(2000).await, house.customer("pm_card_visa", Some(&clock)).await);
     let more = [("trial_period_days", "7"), ("cancel_at_period_end", "true")];
-    let made = create(&house, &customer, &price, &more).await.ok();
+    let made = house.subscribe_with(&customer, &price, &more).await.ok();
     has(&made, &json!({"status": "trialing", "cancel_at_period_end": true, "cancel_at": made["trial_end"]}));
     house.advance(&clock, "2027-02-08T00:00:00Z").await;
-    has(&read(&house, &made).await, &json!({"status": "canceled", "ended_at": made["trial_end"]}));
+    has(&house.fresh(&made).await, &json!({"status": "canceled", "ended_at": made["trial_end"]}));
     assert_eq!(house.list(&format!("/v1/invoices?customer={customer}")).await.len(), 1);
 }
 
@@ -274,12 +261,12 @@ async fn an_anchor_after_the_trial_makes_a_stub() {
     let (price, customer) = (house.monthly_price(3000).await, house.customer("pm_card_visa", Some(&clock)).await);
     let [end, anchor] = ["2026-11-16T00:00:00Z", "2026-12-01T00:00:00Z"].map(|time| at(time).to_string());
     let more = [("trial_end", &*end), ("billing_cycle_anchor", &anchor)];
-    let made = create(&house, &customer, &price, &more).await.ok();
+    let made = house.subscribe_with(&customer, &price, &more).await.ok();
     assert_eq!(made["billing_cycle_anchor"].to_string(), anchor);
     house.advance(&clock, "2026-11-16T01:00:00Z").await;
-    let stub = latest_invoice(&house, &read(&house, &made).await).await;
+    let stub = house.latest_invoice(&house.fresh(&made).await).await;
     has(&stub, &json!({"total": 1500, "status": "paid"}));
     assert_eq!(stub["lines"]["data"][0]["parent"]["subscription_item_details"]["proration"], true);
     house.advance(&clock, "2026-12-01T01:00:00Z").await;
-    assert_eq!(latest_invoice(&house, &read(&house, &made).await).await["total"], 3000);
+    assert_eq!(house.latest_invoice(&house.fresh(&made).await).await["total"], 3000);
 }
