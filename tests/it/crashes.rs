@@ -375,7 +375,7 @@ async fn a_processor_that_never_answers_leaves_the_attempt_to_the_ticker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_survives_a_crash_between_the_effect_and_its_payment() {
     let database_url = new_database().await;
-    let slow = [("DATABASE_URL", &*database_url), ("DUNLIN_GATEWAY_LATENCY_MS", "60000")];
+    let slow = [("DATABASE_URL", &*database_url), ("DUNLIN_GATEWAY_LATENCY_MS", "600000")];
     let process = Process::start(&slow).await;
     let client = Client::new();
     let price = "currency=usd&unit_amount=2000&recurring[interval]=month&product_data[name]=A";
@@ -393,9 +393,11 @@ async fn a_key_survives_a_crash_between_the_effect_and_its_payment() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     process.kill();
-    assert!(lost.await.unwrap().is_err(), "nobody was answered");
-    // While the lease of the dead server lasts, a repetition is told to wait; then it does the rest.
-    let process = Process::start(&[("DATABASE_URL", &database_url)]).await;
+    // On a machine that is busy enough the request may have run out of its own time before.
+    assert!(lost.await.unwrap().map_or(true, |answer| answer.status() == 504), "nobody was answered");
+    // While the lease of the dead server lasts, a repetition is told to wait; then it does the rest. The
+    // clocks say which it is, however long the machine takes to start a server.
+    let process = Process::start(&[("DATABASE_URL", &database_url), ("DUNLIN_CLOCK_OFFSET", "-3600")]).await;
     assert_eq!(subscribe(process.url.clone()).await.unwrap().status(), 409);
     process.kill();
     let process = Process::start(&[("DATABASE_URL", &database_url), ("DUNLIN_CLOCK_OFFSET", "120")]).await;
