@@ -3,16 +3,20 @@
 use dunlin::billing::{
     Books, Id, MetadataPatch, Moment, Timestamp, advance,
     change::{self, Act, Change, ItemChange},
+    end_date::CancelAt,
+    extra::{ExtraEnd, ExtraStart, NewExtra},
     invoice::Invoice,
     preview::{self, Ahead},
     prorate::ProrationBehavior,
+    shape::Patch,
     subscribe::{self, NewItem, NewSubscription},
-    subscription::{BillingMode, Subscription},
+    subscription::{BillingMode, Status, Subscription},
+    trial::TrialEnd,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{CUSTOMER, at, lines, open, settle_all};
+use crate::{CUSTOMER, at, lines, open, price, settle_all};
 
 /// Something that a customer does after some days.
 #[derive(Clone, Debug)]
@@ -28,6 +32,12 @@ enum Wish {
     Quantity(i64),
     Price(&'static str),
     Another,
+    /// A one-off item.
+    Extra,
+    /// An end after so many seconds, or none.
+    End(Option<i64>),
+    /// A trial for so many seconds from now.
+    Trial(i64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -36,6 +46,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0_i64..6).prop_map(|quantity| Some(Wish::Quantity(quantity))),
         prop_oneof![Just("price_1"), Just("price_2")].prop_map(|price| Some(Wish::Price(price))),
         Just(Some(Wish::Another)),
+        Just(Some(Wish::Extra)),
+        prop::option::of(1_i64..60 * 86_400).prop_map(|seconds| Some(Wish::End(seconds))),
+        (1_i64..20 * 86_400).prop_map(|seconds| Some(Wish::Trial(seconds))),
     ];
     let prorations = prop_oneof![
         Just(ProrationBehavior::CreateProrations),
@@ -48,7 +61,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// The change that a step wishes for, if it makes a difference.
-fn change_of(subscription: &Subscription, step: &Step) -> Option<Change> {
+fn change_of(subscription: &Subscription, step: &Step, now: Timestamp) -> Option<Change> {
     let item = &subscription.items.data[0];
     let edit =
         |price, quantity| Some(Act::Edit { id: item.id.clone(), price, quantity, metadata: MetadataPatch::Keep });
@@ -59,15 +72,31 @@ fn change_of(subscription: &Subscription, step: &Step) -> Option<Change> {
         Some(Wish::Another) if !has("price_2") => {
             Some(Act::Add { price: Id::given("price_2"), quantity: Some(1), metadata: [].into() })
         }
-        Some(Wish::Price(_) | Wish::Another) | None => None,
+        Some(Wish::Price(_) | Wish::Another | Wish::Extra | Wish::End(_) | Wish::Trial(_)) | None => None,
     };
+    let mut change = Change { proration_behavior: step.prorations, restart: step.restart, ..Change::default() };
+    match &step.act {
+        Some(Wish::Extra) => change.extras.push(NewExtra {
+            item: NewItem { metadata: [].into(), price: Id::given("once"), quantity: 1 },
+            discountable: true,
+            start: ExtraStart::Now,
+            end: ExtraEnd::MinItemPeriodEnd,
+        }),
+        Some(Wish::End(Some(seconds))) => change.end = Patch::Set(CancelAt::Time(now.plus_seconds(*seconds))),
+        Some(Wish::End(None)) => change.end = Patch::Clear,
+        Some(Wish::Trial(seconds)) => change.trial.end = Some(TrialEnd::At(now.plus_seconds(*seconds))),
+        Some(Wish::Quantity(_) | Wish::Price(_) | Wish::Another) | None => {}
+    }
+    // Inside a trial the cycle cannot begin anew, nor beside another.
+    change.restart &= subscription.status == Status::Active && change.trial.end.is_none();
     let items: Vec<ItemChange> = act.into_iter().map(|act| ItemChange { param: "items[0]".into(), act }).collect();
-    (step.restart || !items.is_empty()).then(|| Change {
-        items,
-        restart: step.restart,
-        proration_behavior: step.prorations,
-        ..Change::default()
-    })
+    change.items = items;
+    let differs = change.restart
+        || !change.items.is_empty()
+        || !change.extras.is_empty()
+        || change.end != Patch::Keep
+        || change.trial.end.is_some();
+    differs.then_some(change)
 }
 
 fn known(books: &Books) -> Vec<Id<Invoice>> {
@@ -90,11 +119,10 @@ fn bill(invoice: &Invoice) -> Value {
 }
 
 /// The first invoice that is new, in a future in which nothing else is done.
-fn first_new(books: &Books, before: &[Id<Invoice>], now: Timestamp) -> Value {
+fn first_new(books: &Books, before: &[Id<Invoice>], now: Timestamp) -> Option<Value> {
     let (mut books, mut at) = (books.clone(), at(now.unix_seconds()));
-    go_on(&mut books, now.plus_seconds(32 * 86_400), &mut at);
-    let new = books.all::<Invoice>().find(|invoice| !before.contains(&invoice.id));
-    bill(new.expect("a period ends within 32 days"))
+    go_on(&mut books, now.plus_seconds(61 * 86_400), &mut at);
+    books.all::<Invoice>().find(|invoice| !before.contains(&invoice.id)).map(bill)
 }
 
 proptest! {
@@ -108,6 +136,9 @@ proptest! {
         steps in steps(),
     ) {
         let (mut books, mut now) = (open("month", 1, cents), at(start));
+        let mut once = price("once", "month", 1, 700);
+        (once["type"], once["recurring"]) = (json!("one_time"), Value::Null);
+        books.load("price", &once.to_string(), 0).unwrap();
         let items = vec![NewItem { metadata: [].into(), price: Id::given("price_1"), quantity: 2 }];
         let billing_mode = if classic {
             BillingMode::classic()
@@ -120,12 +151,25 @@ proptest! {
         for step in &steps {
             let time = now.now.plus_seconds(step.seconds);
             go_on(&mut books, time, &mut now);
-            let change = change_of(books.get(&id).unwrap(), step);
+            let subscription = books.get(&id).unwrap();
+            if subscription.status.is_terminal() {
+                break;
+            }
+            let change = change_of(subscription, step, time);
             let before = known(&books);
             let mut looking = books.clone();
             let ahead = Ahead { change: change.clone(), ..Ahead::of(id.clone()) };
-            let preview = preview::ahead(&mut looking, &ahead, &mut at(time.unix_seconds())).unwrap();
-            let previewed = bill(looking.get(&preview).unwrap());
+            let previewed = match preview::ahead(&mut looking, &ahead, &mut at(time.unix_seconds())) {
+                Ok(preview) => Some(bill(looking.get(&preview).unwrap())),
+                Err(refusal) if refusal.status == 404 => None,
+                // What cannot be looked at cannot be done.
+                Err(refused) => {
+                    let was = change::open(&mut looking, &id, &mut now).unwrap();
+                    let again = change::change(&mut books.clone(), &id, &was, change.as_ref().unwrap(), &mut now);
+                    prop_assert_eq!(again.unwrap_err(), refused);
+                    continue;
+                }
+            };
             if let Some(change) = &change {
                 let was = change::open(&mut books, &id, &mut now).unwrap();
                 change::change(&mut books, &id, &was, change, &mut now).unwrap();
