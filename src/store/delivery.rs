@@ -67,7 +67,8 @@ pub async fn lease(
              cross join lateral (
                  select d.object, d.event, d.endpoint, d.bucket, d.sequence, d.waits_until from deliveries d
                  where d.endpoint = room.endpoint and d.due_at <= $4
-                 order by d.due_at, d.event limit room.deliveries for update skip locked
+                 -- as the index has them: within a second in the order of writing, near enough
+                 order by d.due_at limit room.deliveries for update skip locked
              ) d
              limit $5
          ), placed as (
