@@ -7,49 +7,47 @@ use crate::billing::wire::INTERNAL;
 /// the document itself is left out; it never is the first.
 pub fn indent(compact: &str, depth: usize, into: &mut String) {
     let hidden = format!(",\"{INTERNAL}\":");
+    let bytes = compact.as_bytes();
     let mut level = depth;
-    let mut rest = compact;
-    // Everything between two of these bytes is copied as it is.
-    while let Some(place) = rest.bytes().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':'))
-    {
-        into.push_str(&rest[..place]);
-        let (sign, after) = (rest.as_bytes()[place], &rest[place + 1..]);
-        rest = after;
-        match sign {
-            b'"' => {
-                let length = string_length(after);
-                into.push('"');
-                into.push_str(&after[..length]);
-                rest = &after[length..];
-            }
+    // What lies between `copied` and `place` goes over as it is.
+    let (mut copied, mut place) = (0, 0);
+    while let Some(byte) = bytes.get(place) {
+        match byte {
+            b'"' => place += string_length(&bytes[place + 1..]),
+            b'{' | b'[' if matches!(bytes.get(place + 1), Some(b'}' | b']')) => place += 1,
             b'{' | b'[' => {
-                into.push(char::from(sign));
-                if let Some(after) = after.strip_prefix(['}', ']']) {
-                    into.push(if sign == b'{' { '}' } else { ']' });
-                    rest = after;
-                } else {
-                    level += 1;
-                    new_line(level, into);
-                }
+                level += 1;
+                into.push_str(&compact[copied..=place]);
+                new_line(level, into);
+                copied = place + 1;
             }
             b'}' | b']' => {
                 level = level.saturating_sub(1);
+                into.push_str(&compact[copied..place]);
                 new_line(level, into);
-                into.push(char::from(sign));
+                copied = place;
             }
-            b':' => into.push_str(": "),
-            _ => {
-                let whole = &compact[compact.len() - after.len() - 1..];
-                if level == depth + 1 && whole.starts_with(&hidden) {
-                    rest = &whole[hidden.len() + value_length(&whole[hidden.len()..])..];
-                } else {
-                    into.push(',');
-                    new_line(level, into);
-                }
+            b':' => {
+                into.push_str(&compact[copied..=place]);
+                into.push(' ');
+                copied = place + 1;
             }
+            b',' if level == depth + 1 && compact[place..].starts_with(&hidden) => {
+                into.push_str(&compact[copied..place]);
+                copied = place + hidden.len() + value_length(&bytes[place + hidden.len()..]);
+                place = copied;
+                continue;
+            }
+            b',' => {
+                into.push_str(&compact[copied..=place]);
+                new_line(level, into);
+                copied = place + 1;
+            }
+            _ => {}
         }
+        place += 1;
     }
-    into.push_str(rest);
+    into.push_str(&compact[copied..]);
 }
 
 fn new_line(level: usize, into: &mut String) {
@@ -63,23 +61,22 @@ fn new_line(level: usize, into: &mut String) {
 }
 
 /// The length of what is left of a string, with the quote that ends it.
-fn string_length(text: &str) -> usize {
-    let mut length = 0;
-    while let Some(quote) = text[length..].find('"') {
-        let before = &text.as_bytes()[..length + quote];
-        length += quote + 1;
-        let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
-        if backslashes % 2 == 0 {
-            return length;
+fn string_length(text: &[u8]) -> usize {
+    let mut place = 0;
+    while let Some(byte) = text.get(place) {
+        match byte {
+            b'"' => return place + 1,
+            b'\\' => place += 2,
+            _ => place += 1,
         }
     }
     text.len()
 }
 
 /// The length of the value that a text begins with.
-fn value_length(text: &str) -> usize {
+fn value_length(text: &[u8]) -> usize {
     let (mut level, mut place) = (0_usize, 0);
-    while let Some(byte) = text.as_bytes().get(place) {
+    while let Some(byte) = text.get(place) {
         match byte {
             b'"' => place += string_length(&text[place + 1..]),
             b'{' | b'[' => level += 1,
