@@ -385,6 +385,7 @@ async fn a_retry_survives_a_silent_processor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_fails_late_is_retried() {
     let story = Story::begin().await;
+    story.settings(&custom(&["1", "2"])).await;
     story.card("pm_card_processingFails").await;
     story.advance("2027-02-01T01:00:00Z").await;
     assert_eq!(story.plan().await, (1, None), "its outcome is awaited");
@@ -393,13 +394,14 @@ async fn a_payment_that_fails_late_is_retried() {
     story.advance("2027-02-02T01:01:00Z").await;
     assert_eq!(story.plan().await, (2, None));
     story.advance("2027-02-02T02:00:00Z").await;
-    assert_eq!(story.plan().await, (2, Some(at("2027-02-04T01:01:00Z"))));
+    assert_eq!(story.plan().await, (2, Some(at("2027-02-04T01:02:00Z"))));
 }
 
 /// The first attempt counts and begins the plan whoever made it, where the invoice advances by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_attempt_by_hand_begins_the_plan() {
     let story = Story::begin().await;
+    story.settings(&custom(&["1", "2"])).await;
     story.card("pm_card_chargeCustomerFail").await;
     story.advance("2027-02-01T00:10:00Z").await;
     let draft = story.latest().await;
