@@ -49,7 +49,7 @@ pub enum Simulate {
         #[arg(long)]
         population: Option<String>,
         /// How many payers of each whose renewal was declined.
-        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
         payers: u32,
         /// Other numbers, other people.
         #[arg(long, default_value_t = 1)]
