@@ -23,7 +23,7 @@ impl Invoice {
         }
     }
 
-    /// An attempt to collect it has failed, or is not decided yet.
+    /// An attempt to collect it was made, whatever came of it.
     #[must_use]
     pub fn count_attempt(self, automatic: bool) -> Invoice {
         // The first attempt counts whoever made it; later on only the automatic ones do.

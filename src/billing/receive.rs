@@ -13,8 +13,14 @@ use super::{
 };
 
 /// An intent has brought money for an invoice. What is left must still be paid; what is too much
-/// becomes credit of the customer.
-pub fn receive(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
+/// becomes credit of the customer. `automatic` says whether the plan has brought it.
+pub fn receive(
+    books: &mut Books,
+    id: &Id<Invoice>,
+    intent: &PaymentIntent,
+    automatic: bool,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
     let mut invoice = books.find(id, "invoice")?.clone();
     if matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void) {
         return Ok(());
@@ -22,7 +28,7 @@ pub fn receive(books: &mut Books, id: &Id<Invoice>, intent: &PaymentIntent, at: 
     let own = intent.internal.invoice.is_some();
     if own {
         // It was asked for; what is attached may have been paid before.
-        invoice.attempt_count = invoice.attempt_count.max(1);
+        invoice = invoice.count_attempt(automatic);
     }
     let (invoice, excess) = invoice.receive(intent.amount_received, at.now)?;
     let settled = invoice.status == InvoiceStatus::Paid;
@@ -108,7 +114,7 @@ pub fn attach(books: &mut Books, id: &Id<Invoice>, intent: &Id<PaymentIntent>, a
     };
     books.put(intent.clone());
     books.put(InvoicePayment::new(&invoice, &intent, at));
-    if intent.status == IntentStatus::Succeeded { receive(books, id, &intent, at) } else { Ok(()) }
+    if intent.status == IntentStatus::Succeeded { receive(books, id, &intent, false, at) } else { Ok(()) }
 }
 
 /// An attached intent was canceled: the invoice expects nothing from it any longer.

@@ -103,14 +103,21 @@ fn approved(
     if let Some(invoice) = &intent.internal.invoice {
         attempts::succeeded(books, invoice, attempt, at);
     }
-    received(books, &intent, at)
+    received(books, &intent, counts(attempt), at)
+}
+
+/// Whether it is an attempt by the plan. What is inquired about was counted when it was first asked.
+fn counts(attempt: &Attempt) -> bool {
+    attempt.automatic && attempt.action != Action::Inquire
 }
 
 /// The money that has come pays an invoice: the intent's own, or one that it was attached to.
-fn received(books: &mut Books, intent: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
+fn received(books: &mut Books, intent: &PaymentIntent, automatic: bool, at: &mut Moment) -> Result<(), Refusal> {
     match (&intent.internal.invoice, &intent.internal.attached_to) {
-        (Some(invoice), _) => receive::receive(books, invoice, intent, at),
-        (None, Some(invoice)) if intent.status == Status::Succeeded => receive::receive(books, invoice, intent, at),
+        (Some(invoice), _) => receive::receive(books, invoice, intent, automatic, at),
+        (None, Some(invoice)) if intent.status == Status::Succeeded => {
+            receive::receive(books, invoice, intent, automatic, at)
+        }
         (None, _) => Ok(()),
     }
 }
@@ -152,7 +159,7 @@ fn captured(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mu
         ..intent
     };
     books.put(intent.clone()).tell("payment_intent.succeeded", at);
-    received(books, &intent, at)
+    received(books, &intent, false, at)
 }
 
 /// What was reserved is free again: the charge counts as given back.
@@ -184,11 +191,7 @@ fn declined(
     if let Some(charge) = charge {
         books.put(charge).tell("charge.failed", at);
     }
-    let tried = Tried {
-        // What is inquired about was counted when it was first asked.
-        automatic: attempt.automatic && attempt.action != Action::Inquire,
-        spent: decline.is_hard().then_some(method.id),
-    };
+    let tried = Tried { automatic: counts(attempt), spent: decline.is_hard().then_some(method.id) };
     failed(books, intent, error, tried, at)
 }
 

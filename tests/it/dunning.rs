@@ -201,7 +201,7 @@ async fn retries_wait_for_a_new_card() {
         let mark = story.house.mark().await;
         story.advance("2027-02-06T02:00:00Z").await;
         story.house.told(mark).await.are(PAID);
-        has(&story.owed().await, &json!({"status": "paid", "attempt_count": 3, "next_payment_attempt": null}));
+        has(&story.owed().await, &json!({"status": "paid", "attempt_count": 4, "next_payment_attempt": null}));
         assert_eq!(story.status().await, "active");
     }
 }
@@ -219,7 +219,7 @@ async fn a_card_that_wants_authentication_is_not_charged_again() {
     // It can still be finished by the customer.
     let path = format!("/v1/test_helpers/payment_intents/{intent}/authenticate");
     story.house.post(&path, &[("outcome", "succeed")]).await.ok();
-    has(&story.owed().await, &json!({"status": "paid", "next_payment_attempt": null}));
+    has(&story.owed().await, &json!({"status": "paid", "attempt_count": 2, "next_payment_attempt": null}));
     assert_eq!(story.status().await, "active");
 }
 
