@@ -11,6 +11,7 @@ mod changes;
 mod clocks;
 mod clocks_ahead;
 mod collection;
+mod collection_facts;
 mod crashes;
 mod creation;
 mod credit_notes;
