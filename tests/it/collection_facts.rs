@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
+use crate::dunning::custom;
 use crate::states::Story;
 use crate::support::{House, at, id};
 
@@ -55,7 +56,7 @@ async fn what_ends_the_debt_ends_its_retries() {
             "invoice.updated invoice.paid payment_intent.canceled customer.subscription.updated customer.updated",
         ),
     ] {
-        let story = Story::failing(FAILING, &[]).await;
+        let story = Story::failing(FAILING, &custom(&["1", "2", "10"])).await;
         story.advance("2027-02-02T02:00:00Z").await;
         let owed = id(&story.owed().await);
         let mark = story.house.mark().await;
@@ -75,7 +76,7 @@ async fn what_ends_the_debt_ends_its_retries() {
 /// A credit note for all of it is the end of a debt, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credit_note_for_all_of_it_ends_the_retries() {
-    let story = Story::failing(FAILING, &[]).await;
+    let story = Story::failing(FAILING, &custom(&["1", "2", "10"])).await;
     let owed = id(&story.owed().await);
     story.house.post("/v1/credit_notes", &[("invoice", &owed), ("amount", "500")]).await.ok();
     let mark = story.house.mark().await;
@@ -93,7 +94,7 @@ async fn a_credit_note_for_all_of_it_ends_the_retries() {
 /// A subscription that is cancelled by hand, or ends with its period, is not dunned any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_in_the_middle() {
-    let story = Story::failing(FAILING, &[]).await;
+    let story = Story::failing(FAILING, &custom(&["1", "2", "10"])).await;
     let mark = story.house.mark().await;
     let ended = story.house.delete(&story.path()).await.ok();
     assert_eq!(ended["cancellation_details"]["reason"], "cancellation_requested");
@@ -101,8 +102,7 @@ async fn cancelled_in_the_middle() {
     has(&story.owed().await, &json!({"status": "open", "auto_advance": false, "next_payment_attempt": null}));
     assert_eq!(story.until("2027-02-28T23:00:00Z").await, "");
 
-    let settings = [("collection[retries][window]", "2_months"), ("collection[retries][max_attempts]", "2")];
-    let story = Story::failing(FAILING, &settings).await;
+    let story = Story::failing(FAILING, &custom(&["1", "59"])).await;
     story.update(&[("cancel_at_period_end", "true")]).await;
     story.advance("2027-02-28T23:00:00Z").await;
     assert_eq!(story.plans().await[1], (2, Some(at("2027-04-02T01:00:00Z"))));
@@ -127,7 +127,7 @@ async fn cancelled_while_the_invoice_is_a_draft() {
 /// Who is deleted is asked for nothing any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_customer_is_deleted_in_the_middle() {
-    let story = Story::failing(FAILING, &[]).await;
+    let story = Story::failing(FAILING, &custom(&["1", "2", "10"])).await;
     let mark = story.house.mark().await;
     story.house.delete(&format!("/v1/customers/{}", story.customer)).await.ok();
     story.house.told(mark).await.are(
@@ -202,7 +202,7 @@ async fn voiding_the_latest_leaves_the_older_one_in_its_plan() {
 /// Collection paused in the middle: what is open is still retried, what comes is void.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_in_the_middle_leaves_the_open_one_in_its_plan() {
-    let story = Story::failing(FAILING, &[("collection[retries][window]", "2_months")]).await;
+    let story = Story::failing(FAILING, &custom(&["1", "59"])).await;
     let planned = story.plans().await;
     story.update(&[("pause_collection[behavior]", "void")]).await;
     assert_eq!(story.plans().await, planned);
@@ -221,7 +221,7 @@ async fn a_pause_in_the_middle_leaves_the_open_one_in_its_plan() {
 /// A price that changes in the middle: the debt stays what it was, the change is billed and dunned by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_in_the_middle_has_an_invoice_and_a_plan_of_its_own() {
-    let story = Story::failing(FAILING, &[]).await;
+    let story = Story::failing(FAILING, &custom(&["1", "2", "10"])).await;
     story.advance("2027-02-03T12:00:00Z").await;
     let item = story.read().await["items"]["data"][0]["id"].as_str().unwrap().to_owned();
     let planned = story.plans().await[1];
@@ -282,7 +282,7 @@ async fn a_trial_that_ends_with_a_failing_card() {
 /// only attached does not.
 #[tokio::test(flavor = "multi_thread")]
 async fn whose_new_card_is_charged() {
-    let story = Story::failing("pm_card_visa_chargeCustomerFailLostCard", &[]).await;
+    let story = Story::failing("pm_card_visa_chargeCustomerFailLostCard", &custom(&["1", "2", "10"])).await;
     let charged = story.charges().await;
     let visa = story.house.post("/v1/payment_methods/pm_card_visa/attach", &[("customer", &story.customer)]).await.ok();
     assert_eq!(story.until("2027-02-02T02:00:00Z").await, "invoice.updated invoice.payment_failed");
@@ -301,7 +301,7 @@ async fn whose_new_card_is_charged() {
 /// The new card that a retry finds may fail as well, or want its holder.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_new_card_may_be_no_better() {
-    let story = Story::failing("pm_card_visa_chargeCustomerFailLostCard", &[]).await;
+    let story = Story::failing("pm_card_visa_chargeCustomerFailLostCard", &custom(&["1", "2", "2"])).await;
     story.card(FAILING).await;
     assert_eq!(story.until("2027-02-02T02:00:00Z").await, FAILED);
     story.card("pm_card_authenticationRequired").await;
@@ -320,7 +320,7 @@ async fn the_new_card_may_be_no_better() {
 /// What is owed stays to be charged although the subscription sends its invoices from now on.
 #[tokio::test(flavor = "multi_thread")]
 async fn switching_to_sent_invoices_in_the_middle() {
-    let story = Story::failing(FAILING, &[]).await;
+    let story = Story::failing(FAILING, &custom(&["1", "2", "10"])).await;
     let planned = story.plans().await;
     story.update(&[("collection_method", "send_invoice"), ("days_until_due", "5")]).await;
     assert_eq!(story.plans().await, planned);
@@ -334,7 +334,7 @@ async fn switching_to_sent_invoices_in_the_middle() {
 /// A payment by hand is made once, however often its request comes; the plan knows of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_by_hand_that_is_repeated() {
-    let story = Story::failing(FAILING, &[]).await;
+    let story = Story::failing(FAILING, &custom(&["1", "2", "10"])).await;
     story.card("pm_card_visa").await;
     let path = format!("/v1/invoices/{}/pay", id(&story.owed().await));
     let charged = story.charges().await;
