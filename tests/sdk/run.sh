@@ -72,7 +72,7 @@ run "Node suite" bash -c 'cd "$1" && node --test --test-reporter=spec' - "$folde
 run "Python suite" "$folder/venv/bin/python" -m unittest discover -s "$here/python"
 
 if [ -x "$checker" ]; then
-    # Two codes that the fact sheets give are missing from the published list (an open one): these few error
+    # Two codes that Stripe documents are missing from the published list (an open one): these few error
     # bodies are checked too, but not against that list.
     unlisted='"code": "(payment_method_types_no_longer_supported|property_expansion_max_depth)"'
     cd "$folder/records"
