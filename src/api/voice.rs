@@ -9,7 +9,7 @@ use crate::{
     billing::{Noun, Refusal, payment_intent, setup_intent},
     dialect::{error, expand, speak},
     engine::{Answered, Closed, Failure, Render, Subject},
-    store::{Connection, Fault, read},
+    store::{Connection, Fault},
 };
 
 /// How subjects are put into words for one caller.
@@ -47,10 +47,11 @@ impl Voice {
         &self,
         connection: &mut Connection,
         subject: &Subject,
+        closed: &Closed,
         noun: &'static Noun,
         id: &str,
     ) -> Result<Answered, Failure> {
-        let body = read::find(connection, subject.noun, &subject.id, self.livemode).await?;
+        let body = closed.find(connection, subject.noun, &subject.id, self.livemode).await?;
         let whole: Value = serde_json::from_str(&body.unwrap_or_default()).map_err(Fault::from)?;
         let places = ["/lines/data", "/items/data", "/pending_update/subscription_items"];
         let parts = places.into_iter().filter_map(|path| whole.pointer(path)?.as_array());
@@ -61,10 +62,15 @@ impl Voice {
     }
 
     /// The error of a payment that was declined meanwhile.
-    async fn declined(&self, connection: &mut Connection, subject: &Subject) -> Result<Option<Answered>, Failure> {
+    async fn declined(
+        &self,
+        connection: &mut Connection,
+        subject: &Subject,
+        closed: &Closed,
+    ) -> Result<Option<Answered>, Failure> {
         let Some(intent) = &subject.unless_declined else { return Ok(None) };
         let noun = &payment_intent::NOUN;
-        let Some(body) = read::find(connection, noun, intent.as_str(), self.livemode).await? else { return Ok(None) };
+        let Some(body) = closed.find(connection, noun, intent.as_str(), self.livemode).await? else { return Ok(None) };
         let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
         let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
         let of = |key: &str| {
@@ -103,20 +109,17 @@ impl Render for Voice {
                 let body = speak::text(&error::body(refusal))?;
                 return Ok(Answered { status: refusal.status, body, repeats: None });
             }
-            if let Some(declined) = self.declined(connection, subject).await? {
+            if let Some(declined) = self.declined(connection, subject, closed).await? {
                 return Ok(declined);
             }
             if let Some((noun, id)) = &subject.part {
-                return self.part(connection, subject, noun, id).await;
+                return self.part(connection, subject, closed, noun, id).await;
             }
             if subject.deleted {
                 let stub = json!({"id": subject.id, "object": subject.noun.object, "deleted": true});
                 return Ok(Answered { status: 200, body: speak::text(&stub)?, repeats: None });
             }
-            let body = match closed.body_of(subject.noun, &subject.id) {
-                Some(written) => Some(written.to_owned()),
-                None => read::find(connection, subject.noun, &subject.id, self.livemode).await?,
-            };
+            let body = closed.find(connection, subject.noun, &subject.id, self.livemode).await?;
             let body = body.ok_or_else(|| not_found(subject.noun, &subject.id))?;
             let Some((name, once)) = &subject.shown_once else {
                 let body = self.text(connection, subject.noun, body).await?;

@@ -59,7 +59,6 @@ words!(
 pub const NO_PAYMENT_METHOD: &str = "no_payment_method";
 /// No more are kept than this: callers may try as often as they like.
 const KEPT: usize = 40;
-const DAY_SECONDS: i64 = 86_400;
 
 impl Made {
     pub fn declined(error: &PaymentError, automatic: bool, at: &Moment) -> Made {
@@ -135,16 +134,13 @@ impl Attempts {
 }
 
 /// Keeps an attempt with its invoice. What followed a plan is learned from.
-pub fn note(books: &mut Books, invoice: Invoice, made: Made) -> Invoice {
+pub fn note(books: &mut Books, mut invoice: Invoice, made: Made) -> Invoice {
     if let Some(learned) = learned(books, &invoice, &made) {
         books.learn(learned);
     }
-    let mut noted = invoice.internal.attempts.clone().unwrap_or_default();
-    noted.made.push(made);
-    let surplus = noted.made.len().saturating_sub(KEPT);
-    noted.made.drain(..surplus);
-    let mut invoice = invoice;
-    invoice.internal.attempts = Some(noted);
+    let kept = &mut invoice.internal.attempts.get_or_insert_default().made;
+    kept.push(made);
+    kept.drain(..kept.len().saturating_sub(KEPT));
     invoice
 }
 
@@ -184,7 +180,7 @@ pub fn plan(books: &Books, invoice: &Invoice, progress: &Progress, now: Timestam
     let task = Task {
         failure: failure(books, before, method),
         now,
-        until: progress.since.plus_seconds(retries.window.days() * DAY_SECONDS),
+        until: progress.since.plus_days(retries.window.days()),
         retry,
         remaining: usize::try_from(retries.max_attempts - progress.made).unwrap_or(0),
         charged: &charged,

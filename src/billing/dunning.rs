@@ -4,7 +4,7 @@ use super::{
     Books, Id, Moment, Refusal, Resource as _, cancel,
     collect::{self, Collection, intent_of, resolve_payment_method},
     invoice::{Invoice, Status as InvoiceStatus, UncollectibleReason},
-    payment_intent::{PaymentIntent, Status as IntentStatus},
+    payment_intent::PaymentIntent,
     remind,
     settings::{Final, LaterInvoices},
     settle,
@@ -56,7 +56,7 @@ pub fn due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), R
 /// The time of the next attempt has come. Where there is nothing to charge but what was refused for good,
 /// it counts without being made (when a retry does not charge).
 fn retry(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
-    if intent_of(books, id).is_some_and(is_under_way) {
+    if intent_of(books, id).is_some_and(PaymentIntent::is_under_way) {
         return collect::await_payment(books, id);
     }
     let invoice = books.find(id, "invoice")?.clone();
@@ -64,11 +64,6 @@ fn retry(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Ref
         return settle::nothing_to_charge(books, invoice, at);
     }
     collect::collect(books, id, &Collection { automatic: true, off_session: true, payment_method: None }, at)
-}
-
-/// Whether the processor has it.
-pub fn is_under_way(intent: &PaymentIntent) -> bool {
-    intent.internal.attempt.is_some() || intent.status == IntentStatus::Processing
 }
 
 /// Tries the latest invoice of each subscription that is past due once, outside the plan: the customer
@@ -88,7 +83,7 @@ pub fn try_latest(books: &mut Books, at: &mut Moment) -> Result<(), Refusal> {
     };
     let wanted: Vec<Id<Invoice>> = books.all::<Subscription>().filter(behind).filter_map(latest).collect();
     for id in wanted {
-        if !intent_of(books, &id).is_some_and(is_under_way) {
+        if !intent_of(books, &id).is_some_and(PaymentIntent::is_under_way) {
             let by_hand = Collection { automatic: false, off_session: true, payment_method: None };
             collect::collect(books, &id, &by_hand, at)?;
         }

@@ -312,6 +312,11 @@ impl PaymentIntent {
         self.internal.waits.iter().min_by_key(|wait| wait.ask_at)
     }
 
+    /// Whether the processor has it.
+    pub fn is_under_way(&self) -> bool {
+        self.internal.attempt.is_some() || self.status == Status::Processing
+    }
+
     /// The key under which the processor knows the open question. Never reused for another.
     pub fn attempt_key(&self, attempt: &Attempt) -> String {
         format!("{}-{}", self.id, attempt.number)

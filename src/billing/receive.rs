@@ -81,7 +81,7 @@ pub fn follow_remaining(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) ->
         return Ok(());
     };
     // Its answer is on the way: it may bring too much, which then becomes credit.
-    if intent.internal.attempt.is_some() || intent.status == IntentStatus::Processing {
+    if intent.is_under_way() {
         return Ok(());
     }
     if remaining.is_zero() {

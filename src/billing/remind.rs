@@ -14,7 +14,6 @@ use super::{
     subscription::CollectionMethod,
 };
 
-const DAY_SECONDS: i64 = 86_400;
 /// How long an action waits for the answer to a payment under way.
 const PATIENCE_SECONDS: i64 = 3600;
 
@@ -49,13 +48,13 @@ impl Invoice {
 
 /// The first of these days, counted from a time, that is still to come. They are in order.
 fn next(days: &[i64], from: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    days.iter().map(|day| from.plus_seconds(day * DAY_SECONDS)).find(|time| *time > now)
+    days.iter().map(|day| from.plus_days(*day)).find(|time| *time > now)
 }
 
 /// What follows from asking a customer to authenticate now.
 pub fn of_authentication(settings: &Authentication, now: Timestamp) -> Option<Agenda> {
     let reminder = next(&settings.reminder_days, now, now);
-    let at = settings.days_until_action.map(|days| now.plus_seconds(days * DAY_SECONDS));
+    let at = settings.days_until_action.map(|days| now.plus_days(days));
     let deadline = at.map(|at| Deadline { at, action: settings.action });
     (reminder.is_some() || deadline.is_some()).then_some(Agenda { from: now, reminder, deadline })
 }
@@ -85,7 +84,7 @@ pub fn overdue(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     let mut invoice = books.find(id, "invoice")?.clone();
     let settings = &books.settings(invoice.livemode).collection.manual_collection;
     let Some(from) = invoice.due_date.filter(|_| settings.action != FinalAction::PastDue) else { return Ok(()) };
-    let deadline = Deadline { at: from.plus_seconds(settings.days_past_due * DAY_SECONDS), action: settings.action };
+    let deadline = Deadline { at: from.plus_days(settings.days_past_due), action: settings.action };
     let reminder = invoice.internal.agenda.take().and_then(|agenda| agenda.reminder);
     invoice.internal.agenda = Some(Agenda { from, reminder, deadline: Some(deadline) });
     books.put(invoice);
@@ -123,7 +122,7 @@ pub fn give_up(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
     let (Some(deadline), Some(agenda)) = (invoice.deadline(), &mut invoice.internal.agenda) else { return Ok(()) };
     let intent = intent_of(books, id);
     let charged = invoice.collection_method == CollectionMethod::ChargeAutomatically;
-    if intent.is_some_and(dunning::is_under_way) {
+    if intent.is_some_and(PaymentIntent::is_under_way) {
         agenda.deadline = Some(Deadline { at: at.now.plus_seconds(PATIENCE_SECONDS), ..deadline });
         books.put(invoice);
         return Ok(());
@@ -137,6 +136,8 @@ pub fn give_up(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DAY_SECONDS: i64 = 86_400;
 
     /// Reminders around the due date, and after authentication was asked for.
     #[test]

@@ -57,7 +57,7 @@ pub fn next(retries: &Retries, progress: &Progress, now: Timestamp) -> Option<Ti
     match retries.mode {
         RetryMode::Custom => {
             let gap = retries.days.get(usize::try_from(progress.made).ok()?)?;
-            Some(now.plus_seconds(gap * DAY_SECONDS))
+            Some(now.plus_days(*gap))
         }
         RetryMode::Off => None,
         RetryMode::Smart => Some(slot(retries, progress, now)?.even),

@@ -9,7 +9,6 @@ use super::{
     subscription::{CollectionMethod, Status, Subscription},
 };
 
-const DAY_SECONDS: i64 = 86_400;
 const EVENT: &str = "invoice.upcoming";
 /// How many days ahead it is told to an endpoint that names the event, if nothing else is set.
 const USUAL_DAYS: i64 = 7;
@@ -40,7 +39,7 @@ impl Subscription {
             && self.collection_method == CollectionMethod::ChargeAutomatically
             && self.pause_collection.is_none()
             && self.cancel_at.is_none_or(|end| end > period.end);
-        let time = period.end.plus_seconds(-upcoming.days * DAY_SECONDS);
+        let time = period.end.plus_days(-upcoming.days);
         (charged && upcoming.told != Some(period.end) && time > period.start).then_some(time)
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     store::{
         Connection, Fault,
         close::{self, DeliveryRow, EventRow},
+        read,
     },
 };
 
@@ -26,8 +27,21 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// A document as it was written: nobody has to read it again in order to show it.
-    pub fn body_of(&self, noun: &Noun, id: &str) -> Option<&str> {
+    /// A document as it is now. What was just written is not read again in order to show it.
+    pub async fn find(
+        &self,
+        connection: &mut Connection,
+        noun: &Noun,
+        id: &str,
+        livemode: bool,
+    ) -> Result<Option<String>, Fault> {
+        match self.written(noun, id) {
+            Some(body) => Ok(Some(body.to_owned())),
+            None => read::find(connection, noun, id, livemode).await,
+        }
+    }
+
+    fn written(&self, noun: &Noun, id: &str) -> Option<&str> {
         let rows = self.changes.iter().filter(|change| change.noun.object == noun.object);
         let row = rows.flat_map(|change| change.inserted.iter().chain(&change.updated)).find(|row| row.id == id)?;
         Some(&row.body)

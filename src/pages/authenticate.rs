@@ -245,10 +245,10 @@ impl Render for AsItRests {
         &'a self,
         connection: &'a mut Connection,
         subject: &'a Subject,
-        _closed: &'a Closed,
+        closed: &'a Closed,
     ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async move {
-            let body = read::find(connection, subject.noun, &subject.id, false).await?.unwrap_or_default();
+            let body = closed.find(connection, subject.noun, &subject.id, false).await?.unwrap_or_default();
             Ok(Answered { status: 200, body, repeats: None })
         })
     }

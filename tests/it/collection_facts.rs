@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::catalogue::has;
 use crate::dunning::custom;
 use crate::states::Story;
-use crate::support::{House, at, id};
+use crate::support::{at, id};
 
 const FAILING: &str = "pm_card_chargeCustomerFail";
 /// What is told of an attempt that fails.
@@ -20,13 +20,6 @@ impl Story {
     async fn plans(&self) -> Vec<(i64, Option<i64>)> {
         let plan = |one: &Value| (one["attempt_count"].as_i64().unwrap(), one["next_payment_attempt"].as_i64());
         self.invoices().await.iter().map(plan).collect()
-    }
-
-    /// What is told until then.
-    async fn until(&self, time: &str) -> String {
-        let mark = self.house.mark().await;
-        self.advance(time).await;
-        self.house.told(mark).await.types().join(" ")
     }
 
     async fn delinquent(&self) -> Value {
@@ -371,20 +364,9 @@ async fn left_past_due_each_renewal_is_tried_in_full() {
 /// `invoice.upcoming` is of what will be charged: not of what is sent, not of what is unpaid.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_or_unpaid_is_not_upcoming() {
-    let house = House::open().await;
-    house.post("/v1/dunlin/settings", &[("invoice[upcoming_days]", "3")]).await.ok();
-    let price = house.monthly_price(2000).await;
-    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
-    let customer = house.customer("pm_card_visa", Some(&clock)).await;
-    let form = [
-        ("customer", &*customer),
-        ("items[0][price]", &price),
-        ("collection_method", "send_invoice"),
-        ("days_until_due", "10"),
-    ];
-    house.post("/v1/subscriptions", &form).await.ok();
-    house.advance(&clock, "2027-01-31T23:00:00Z").await;
-    assert!(house.list("/v1/events?type=invoice.upcoming").await.is_empty());
+    let story = Story::sent(&[("invoice[upcoming_days]", "3")]).await;
+    story.advance("2027-01-31T23:00:00Z").await;
+    assert!(story.house.list("/v1/events?type=invoice.upcoming").await.is_empty());
 
     for (action, expected) in [("unpaid", ""), ("past_due", "invoice.upcoming")] {
         let settings = [
@@ -402,21 +384,9 @@ async fn what_is_sent_or_unpaid_is_not_upcoming() {
 /// An older sent invoice that stays unpaid while a later one is paid.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_sent_invoice_does_not_decide() {
-    let house = House::open().await;
     let settings =
         [("collection[manual_collection][action]", "cancel"), ("collection[manual_collection][days_past_due]", "30")];
-    house.post("/v1/dunlin/settings", &settings).await.ok();
-    let price = house.monthly_price(2000).await;
-    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
-    let customer = house.customer("pm_card_visa", Some(&clock)).await;
-    let form = [
-        ("customer", &*customer),
-        ("items[0][price]", &price),
-        ("collection_method", "send_invoice"),
-        ("days_until_due", "10"),
-    ];
-    let subscription = id(&house.post("/v1/subscriptions", &form).await.ok());
-    let story = Story { house, clock, customer, price, subscription };
+    let story = Story::sent(&settings).await;
     story.advance("2027-02-01T02:00:00Z").await;
     assert_eq!(story.status().await, "past_due");
     story.act(&story.latest().await, "pay", &[("paid_out_of_band", "true")]).await;

@@ -1,7 +1,7 @@
 //! Invoices that are sent, payments that wait for their customer, and invoices that are told of before
 //! they are made: what happens around their days.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::catalogue::has;
 use crate::dunning::custom;
@@ -11,16 +11,9 @@ use crate::webhooks::endpoint;
 
 const SETTINGS: &str = "/v1/dunlin/settings";
 
-/// A monthly subscription whose invoices are sent and due after ten days, since 1 January.
-struct Sent {
-    house: House,
-    clock: String,
-    customer: String,
-    subscription: String,
-}
-
-impl Sent {
-    async fn begin(settings: &[(&str, &str)]) -> Sent {
+impl Story {
+    /// A monthly subscription whose invoices are sent and due after ten days, since 1 January.
+    pub async fn sent(settings: &[(&str, &str)]) -> Story {
         let house = House::open().await;
         house.post(SETTINGS, settings).await.ok();
         let price = house.monthly_price(2000).await;
@@ -33,25 +26,7 @@ impl Sent {
             ("days_until_due", "10"),
         ];
         let subscription = id(&house.post("/v1/subscriptions", &form).await.ok());
-        Sent { house, clock, customer, subscription }
-    }
-
-    async fn read(&self) -> Value {
-        self.house.get(&format!("/v1/subscriptions/{}", self.subscription)).await.ok()
-    }
-
-    /// Its invoices, oldest first.
-    async fn invoices(&self) -> Vec<Value> {
-        let mut invoices = self.house.list(&format!("/v1/invoices?subscription={}", self.subscription)).await;
-        invoices.reverse();
-        invoices
-    }
-
-    /// What is told until then.
-    async fn until(&self, time: &str) -> String {
-        let mark = self.house.mark().await;
-        self.house.advance(&self.clock, time).await;
-        self.house.told(mark).await.types().join(" ")
+        Story { house, clock, customer, price, subscription }
     }
 }
 
@@ -63,7 +38,7 @@ async fn reminders_around_the_due_date() {
         ("collection[manual_collection][reminder_days][1]", "0"),
         ("collection[manual_collection][reminder_days][2]", "7"),
     ];
-    let story = Sent::begin(&days).await;
+    let story = Story::sent(&days).await;
     assert_eq!(story.until("2027-01-01T01:00:00Z").await, "invoice.finalized payment_intent.created invoice.sent");
     assert_eq!(story.until("2027-01-07T23:59:59Z").await, "");
     assert_eq!(story.until("2027-01-08T00:00:00Z").await, "invoice.will_be_due");
@@ -87,7 +62,7 @@ async fn reminders_around_the_due_date() {
 /// An invoice that does not advance by itself is not reminded of, until it may again.
 #[tokio::test(flavor = "multi_thread")]
 async fn reminders_stop_and_go_with_auto_advance() {
-    let story = Sent::begin(&[
+    let story = Story::sent(&[
         ("collection[manual_collection][reminder_days][0]", "-3"),
         ("collection[manual_collection][reminder_days][1]", "5"),
         ("collection[manual_collection][action]", "cancel"),
@@ -105,7 +80,7 @@ async fn reminders_stop_and_go_with_auto_advance() {
 /// Nothing is set: no reminders, and it stays past due.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_reminded_unless_that_is_wanted() {
-    let story = Sent::begin(&[]).await;
+    let story = Story::sent(&[]).await;
     story.until("2027-01-01T01:00:00Z").await;
     assert_eq!(story.until("2027-01-31T00:00:00Z").await, "customer.subscription.updated customer.updated");
     story
@@ -126,7 +101,7 @@ async fn the_action_after_30_60_or_90_days() {
         ("90", "unpaid", "open", "2027-04-11", "unpaid", "customer.subscription.updated"),
         ("30", "past_due", "draft", "2027-02-10", "past_due", ""),
     ] {
-        let story = Sent::begin(&[
+        let story = Story::sent(&[
             ("collection[manual_collection][action]", action),
             ("collection[manual_collection][days_past_due]", days),
             ("collection[manual_collection][later_invoices]", later),
@@ -164,7 +139,7 @@ async fn the_action_after_30_60_or_90_days() {
 /// The whole way of a sent invoice, from the draft to its action, as one sequence.
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_draft_to_the_action() {
-    let story = Sent::begin(&[
+    let story = Story::sent(&[
         ("collection[manual_collection][action]", "cancel"),
         ("collection[manual_collection][reminder_days][0]", "-3"),
         ("collection[manual_collection][reminder_days][1]", "3"),

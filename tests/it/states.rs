@@ -45,6 +45,13 @@ impl Story {
         self.house.advance(&self.clock, time).await;
     }
 
+    /// What is told until then.
+    pub async fn until(&self, time: &str) -> String {
+        let mark = self.house.mark().await;
+        self.advance(time).await;
+        self.house.told(mark).await.types().join(" ")
+    }
+
     pub async fn card(&self, card: &str) {
         self.house.default_card(&self.customer, card).await;
     }
