@@ -63,6 +63,12 @@ const BANS: &[Ban] = &[
         within: "",
         instead: "durations are measured at the edge only",
     },
+    Ban {
+        word: "routing",
+        except: &["api/route.rs", "api/health.rs", "api/mod.rs"],
+        within: "api/",
+        instead: "declare it as a `Route`",
+    },
     Ban { word: ".unwrap()", except: &[], within: "", instead: "answer a Fault or a Refusal" },
     Ban { word: ".expect(", except: &[], within: "", instead: "answer a Fault or a Refusal" },
     Ban { word: ".unwrap_err(", except: &[], within: "", instead: "answer a Fault or a Refusal" },
@@ -375,6 +381,7 @@ fn every_rule_bites() {
         ("api/a.rs", "let x = y.unwrap();"),
         ("api/a.rs", "let x = y.expect(\"z\");"),
         ("api/a.rs", "panic!();"),
+        ("api/a.rs", "use axum::{Router, routing::get};"),
         ("api/a.rs", "let c = '\"'; todo!(); let d = '\"';"),
         ("api/a.rs", "unsafe { x() }"),
     ] {

@@ -1,12 +1,11 @@
 //! `/v1/account` and `/v1/balance`: the one account that this server is.
 
-use axum::{Router, routing::get};
 use serde_json::{Value, json};
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     reply::Reply,
+    route::{At, Route},
 };
 use crate::{billing::Refusal, store::read};
 
@@ -18,11 +17,12 @@ pub struct Account {
     pub created: i64,
 }
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/account", get(own))
-        .route("/v1/accounts/{id}", get(by_id))
-        .route("/v1/balance", get(balance))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/account", own, "account"),
+        Route::get("/v1/accounts/{id}", by_id, "account"),
+        Route::get("/v1/balance", balance, "balance"),
+    ]
 }
 
 fn document(account: &Account) -> Value {
@@ -44,12 +44,10 @@ fn document(account: &Account) -> Value {
 }
 
 async fn own(call: Call) -> Reply {
-    call.no_params()?;
     call.say(&document(&call.house.account))
 }
 
 async fn by_id(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     if id != call.house.account.id {
         let message =
             format!("The provided key does not have access to account '{id}' (or that account does not exist).");
@@ -60,7 +58,6 @@ async fn by_id(At(id): At<String>, call: Call) -> Reply {
 
 /// What was captured and not given back, by currency. Nothing pends: payouts are the processor's matter.
 async fn balance(call: Call) -> Reply {
-    call.no_params()?;
     let mut reader = call.house.engine.store.reader().await?;
     let captured = read::balance(&mut reader, call.livemode()).await?;
     drop(reader);

@@ -1,13 +1,12 @@
 //! `/v1/customers/{id}/balance_transactions`
 
-use axum::{Router, routing::get};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call, not_found},
+    call::{Call, not_found},
     customers::narrowed,
     reply::{Problem, Reply},
+    route::{At, Route, list_of},
 };
 use crate::{
     billing::{
@@ -21,10 +20,13 @@ use crate::{
     store::{Fault, books::Needs, read},
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/customers/{id}/balance_transactions", get(list).post(create))
-        .route("/v1/customers/{id}/balance_transactions/{transaction}", get(retrieve).post(update))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/customers/{id}/balance_transactions", list, list_of(&NOUN)),
+        Route::post("/v1/customers/{id}/balance_transactions", create, &NOUN),
+        Route::get("/v1/customers/{id}/balance_transactions/{transaction}", retrieve, &NOUN),
+        Route::post("/v1/customers/{id}/balance_transactions/{transaction}", update, &NOUN),
+    ]
 }
 
 async fn list(At(id): At<String>, call: Call) -> Reply {
@@ -40,8 +42,7 @@ struct Create {
     metadata: MetadataPatch,
 }
 
-async fn create(At(id): At<String>, call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(At(id): At<String>, call: Call, params: Create) -> Reply {
     let id: Id<Customer> = Id::given(id);
     let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
         books.at_path(&id)?;
@@ -81,8 +82,7 @@ struct Update {
 }
 
 /// Entries are what happened; only what is said of them can change.
-async fn update(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At((customer, id)): At<(String, String)>, call: Call, params: Update) -> Reply {
     check_owner(&call, &customer, &id).await?;
     let id: Id<BalanceTransaction> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, _| {

@@ -2,10 +2,9 @@
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, Method, request::Parts},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +28,7 @@ use crate::{
 /// The largest body that is read.
 const MAXIMUM_BODY: usize = 1024 * 1024;
 
-/// An authenticated call with its parameters, made with a secret key.
+/// An authenticated call with its parameters.
 pub struct Call {
     pub house: House,
     pub caller: Caller,
@@ -37,81 +36,6 @@ pub struct Call {
     path: String,
     form: Form,
     expand: Vec<String>,
-}
-
-/// The same for the few calls that a publishable key may make, too.
-pub struct ClientCall(pub Call);
-
-impl FromRequest<House> for Call {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, house: &House) -> Result<Self, Problem> {
-        let ClientCall(call) = ClientCall::from_request(request, house).await?;
-        call.secret_only()?;
-        Ok(call)
-    }
-}
-
-impl FromRequest<House> for ClientCall {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, house: &House) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        let body = body_of(&parts.headers, body).await;
-        // Authentication comes before everything else; old browser code sends its key as a parameter.
-        let form = body.and_then(|body| Form::parse(&[query.as_bytes(), &body]));
-        let key = match auth::key_in(&parts.headers)? {
-            Some(key) => key,
-            None => match form.as_ref().ok().and_then(|form| form.get("key")) {
-                Some(Form::Text(key)) if key.starts_with("pk_") => key.clone(),
-                _ => return Err(auth::no_key().into()),
-            },
-        };
-        let caller = house.keys.caller(&house.engine.store, &key).await?;
-        let mut form = form?;
-        if auth::key_in(&parts.headers)?.is_none() {
-            form.take("key");
-        }
-        version::check(parts.headers.get("stripe-version").and_then(|value| value.to_str().ok()))?;
-        let path = parts.uri.path().to_owned();
-        let idempotency = idempotency(&parts.headers, &parts.method, &path, &form)?;
-        let expand = paths(form.take("expand"))?;
-        let request = request::Request { id, livemode: caller.livemode, idempotency };
-        Ok(ClientCall(Call { house: house.clone(), caller, request, path, form, expand }))
-    }
-}
-
-/// What stands in the path. What cannot be an id names nothing.
-pub struct At<T>(pub T);
-
-impl FromRequestParts<House> for At<String> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, house: &House) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, house).await;
-        path.ok().map(|Path(id)| id).filter(|id| is_plausible(id)).map(At).ok_or_else(|| unreadable_path().into())
-    }
-}
-
-impl FromRequestParts<House> for At<(String, String)> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, house: &House) -> Result<Self, Problem> {
-        let path = Path::<(String, String)>::from_request_parts(parts, house).await;
-        let both = path.ok().map(|Path(ids)| ids).filter(|(one, other)| is_plausible(one) && is_plausible(other));
-        both.map(At).ok_or_else(|| unreadable_path().into())
-    }
-}
-
-/// The database takes no NUL, and no id is that long.
-fn is_plausible(id: &str) -> bool {
-    !id.contains('\0') && id.len() <= 5000
-}
-
-fn unreadable_path() -> Refusal {
-    Refusal::invalid("The identifier in the request's path could not be read.").code("resource_missing").status(404)
 }
 
 async fn body_of(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
@@ -159,9 +83,45 @@ fn paths(expand: Option<Form>) -> Result<Vec<String>, Refusal> {
 }
 
 impl Call {
+    /// Who calls, and what they ask for.
+    pub async fn hear(house: &House, parts: &Parts, body: Body) -> Result<Call, Problem> {
+        let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let query = parts.uri.query().unwrap_or_default();
+        let body = body_of(&parts.headers, body).await;
+        // Authentication comes before everything else; old browser code sends its key as a parameter.
+        let form = body.and_then(|body| Form::parse(&[query.as_bytes(), &body]));
+        let key = match auth::key_in(&parts.headers)? {
+            Some(key) => key,
+            None => match form.as_ref().ok().and_then(|form| form.get("key")) {
+                Some(Form::Text(key)) if key.starts_with("pk_") => key.clone(),
+                _ => return Err(auth::no_key().into()),
+            },
+        };
+        let caller = house.keys.caller(&house.engine.store, &key).await?;
+        let mut form = form?;
+        if auth::key_in(&parts.headers)?.is_none() {
+            form.take("key");
+        }
+        version::check(parts.headers.get("stripe-version").and_then(|value| value.to_str().ok()))?;
+        let path = parts.uri.path().to_owned();
+        let idempotency = idempotency(&parts.headers, &parts.method, &path, &form)?;
+        let expand = paths(form.take("expand"))?;
+        let request = request::Request { id, livemode: caller.livemode, idempotency };
+        Ok(Call { house: house.clone(), caller, request, path, form, expand })
+    }
+
     /// The parameters, read into their struct.
     pub fn params<'de, T: Deserialize<'de>>(&'de self) -> Result<T, Refusal> {
         params::read(&self.form)
+    }
+
+    /// The parameters of a list that is not filtered as its noun declares: all but those of paging, which stay.
+    pub fn params_of_list<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
+        let Form::Map(members) = &mut self.form else { return self.params() };
+        let paging = |(name, _): &(String, Form)| matches!(&**name, "limit" | "starting_after" | "ending_before");
+        let (paging, others) = std::mem::take(members).into_iter().partition(paging);
+        *members = paging;
+        params::read(&Form::Map(others))
     }
 
     /// For calls without parameters: any is unknown.
@@ -169,11 +129,6 @@ impl Call {
         #[derive(Deserialize)]
         struct Nothing {}
         self.params::<Nothing>().map(|_| ())
-    }
-
-    /// What a [`ClientCall`] must not go on to do with a publishable key.
-    pub fn secret_only(&self) -> Result<(), Refusal> {
-        if self.caller.publishable { Err(auth::publishable_not_allowed()) } else { Ok(()) }
     }
 
     pub const fn livemode(&self) -> bool {
@@ -197,7 +152,6 @@ impl Call {
 
     /// Answers with one document.
     pub async fn retrieve(&self, noun: &'static Noun, id: &str) -> Reply {
-        self.no_params()?;
         let paths = expand::check(noun, &self.expand, false)?;
         let mut reader = self.house.engine.store.reader().await?;
         let Some(body) = read::find(&mut reader, noun, id, self.livemode()).await? else {
@@ -301,20 +255,6 @@ impl Call {
         expand::expand(&mut reader, noun, &mut values, &[String::from("{}")], &paths, self.livemode()).await?;
         let [value] = values;
         Ok(Said(Answered { status: 200, body: speak::text(&value)?, repeats: None }))
-    }
-
-    /// A parameter that the handler reads itself, taken out of the form.
-    pub fn take(&mut self, name: &str) -> Option<Form> {
-        self.form.take(name)
-    }
-
-    /// All parameters but those of paging, for a list of what they describe. Paging stays.
-    pub fn split_paging(&mut self) -> Form {
-        let Form::Map(members) = &mut self.form else { return Form::Map(Vec::new()) };
-        let paging = |(name, _): &(String, Form)| matches!(&**name, "limit" | "starting_after" | "ending_before");
-        let (paging, others) = std::mem::take(members).into_iter().partition(paging);
-        *members = paging;
-        Form::Map(others)
     }
 
     /// Answers with a value that is no stored document.

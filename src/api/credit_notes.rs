@@ -1,17 +1,13 @@
 //! `/v1/credit_notes`
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    House,
-    call::{At, Call, not_found},
+    call::{Call, not_found},
     invoices::around,
     reply::{Problem, Reply},
+    route::{At, Route, list_of},
 };
 use crate::{
     billing::{
@@ -25,7 +21,6 @@ use crate::{
         refund::Refund,
         shape::{Patch, Text, Unsupported},
     },
-    dialect::params,
     engine::{Owner, Subject, verb::Decision},
     store::{
         Fault,
@@ -35,14 +30,17 @@ use crate::{
     words,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/credit_notes", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/credit_notes/preview", get(preview))
-        .route("/v1/credit_notes/preview/lines", get(preview_lines))
-        .route("/v1/credit_notes/{id}", get(retrieve).post(update))
-        .route("/v1/credit_notes/{id}/lines", get(lines))
-        .route("/v1/credit_notes/{id}/void", post(void))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/credit_notes", &NOUN),
+        Route::post("/v1/credit_notes", create, &NOUN),
+        Route::get("/v1/credit_notes/preview", preview, &NOUN),
+        Route::get("/v1/credit_notes/preview/lines", preview_lines, list_of(&LINE_NOUN)),
+        Route::retrieve("/v1/credit_notes/{id}", &NOUN),
+        Route::post("/v1/credit_notes/{id}", update, &NOUN),
+        Route::get("/v1/credit_notes/{id}/lines", lines, list_of(&LINE_NOUN)),
+        Route::post("/v1/credit_notes/{id}/void", void, &NOUN),
+    ]
 }
 
 words!(EmailType { CreditNote = "credit_note", None = "none" });
@@ -178,8 +176,8 @@ async fn needs_of(call: &Call, new: &NewCreditNote) -> Result<Needs, Fault> {
     Ok(needs)
 }
 
-async fn create(call: Call) -> Reply {
-    let new = call.params::<Params>()?.note()?;
+async fn create(call: Call, params: Params) -> Reply {
+    let new = params.note()?;
     let needs = needs_of(&call, &new).await?;
     let verb = Decision::new(Owner::of(&new.invoice), needs, move |books, at| {
         let id = credit::issue(books, new, at)?;
@@ -204,20 +202,15 @@ async fn previewed(call: &Call, new: NewCreditNote) -> Result<CreditNote, Proble
     Ok(note)
 }
 
-async fn preview(call: Call) -> Reply {
-    let note = previewed(&call, call.params::<Params>()?.note()?).await?;
+async fn preview(call: Call, params: Params) -> Reply {
+    let note = previewed(&call, params.note()?).await?;
     call.show_value(&NOUN, serde_json::to_value(note).map_err(Fault::from)?).await
 }
 
-async fn preview_lines(mut call: Call) -> Reply {
-    let described = call.split_paging();
-    let note = previewed(&call, params::read::<Params>(&described)?.note()?).await?;
+async fn preview_lines(call: Call, params: Params) -> Reply {
+    let note = previewed(&call, params.note()?).await?;
     let lines = note.lines.data.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(Fault::from)?;
     call.list_of(&LINE_NOUN, lines).await
-}
-
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
 }
 
 async fn lines(At(id): At<String>, call: Call) -> Reply {
@@ -237,8 +230,7 @@ struct Update {
     metadata: MetadataPatch,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let id: Id<CreditNote> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         credit::update(books, &id, params.memo.map(String::from), params.metadata, at)?;
@@ -248,7 +240,6 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn void(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &NOUN, &id, call.livemode()).await?;
     drop(reader);

@@ -1,12 +1,11 @@
 //! `/v1/customers`
 
-use axum::{Router, routing::get};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     reply::Reply,
+    route::{At, Route, deleted, list_of},
     sources,
 };
 use crate::{
@@ -26,13 +25,17 @@ use crate::{
     store::{books::Needs, list::Condition, read},
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/customers", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/customers/{id}", get(retrieve).post(update).delete(delete))
-        .route("/v1/customers/{id}/payment_methods", get(payment_methods))
-        .route("/v1/customers/{id}/payment_methods/{method}", get(payment_method))
-        .route("/v1/customers/{id}/subscriptions", get(subscriptions))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/customers", &NOUN),
+        Route::post("/v1/customers", create, &NOUN),
+        Route::retrieve("/v1/customers/{id}", &NOUN),
+        Route::post("/v1/customers/{id}", update, &NOUN),
+        Route::delete("/v1/customers/{id}", delete, deleted(&NOUN)),
+        Route::get("/v1/customers/{id}/payment_methods", payment_methods, list_of(&payment_method::NOUN)),
+        Route::get("/v1/customers/{id}/payment_methods/{method}", payment_method, &payment_method::NOUN),
+        Route::get("/v1/customers/{id}/subscriptions", subscriptions, list_of(&subscription::NOUN)),
+    ]
 }
 
 /// What can be said of a customer, at creation and later.
@@ -139,8 +142,7 @@ impl Params {
     }
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Params = call.params()?;
+async fn create(call: Call, params: Params) -> Reply {
     params.check()?;
     let livemode = call.livemode();
     let mut needs = Needs::default();
@@ -218,12 +220,7 @@ fn blank(id: Id<Customer>, invoice_prefix: String, livemode: bool, now: crate::b
     }
 }
 
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
-}
-
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Params = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     params.check()?;
     let source = match &params.source {
         Some(token) => Some(sources::legacy(&call, token).await?),
@@ -263,7 +260,6 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn delete(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<Customer> = Id::given(id);
     let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
         books.at_path(&id)?;

@@ -1,15 +1,11 @@
 //! `/v1/dunlin/deliveries`: what was sent to whom, what came back, and when it is tried again.
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde_json::{Value, json};
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     reply::{Problem, Reply},
+    route::{At, Route, list_of},
 };
 use crate::{
     billing::{
@@ -24,11 +20,12 @@ use crate::{
     },
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/dunlin/deliveries", get(list))
-        .route("/v1/dunlin/deliveries/{id}", get(retrieve))
-        .route("/v1/dunlin/deliveries/{id}/resend", post(resend))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/dunlin/deliveries", list, list_of(&NOUN)),
+        Route::get("/v1/dunlin/deliveries/{id}", retrieve, &NOUN),
+        Route::post("/v1/dunlin/deliveries/{id}/resend", resend, &NOUN),
+    ]
 }
 
 async fn list(call: Call) -> Reply {
@@ -58,7 +55,6 @@ async fn list(call: Call) -> Reply {
 }
 
 async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     show(&call, &id).await
 }
 
@@ -81,7 +77,6 @@ async fn find(call: &Call, id: &str) -> Result<Delivery, Problem> {
 }
 
 async fn resend(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let found = find(&call, &id).await?;
     let mut reader = call.house.engine.store.reader().await?;
     if read::find(&mut reader, &webhook_endpoint::NOUN, &found.endpoint, call.livemode()).await?.is_none() {

@@ -1,16 +1,12 @@
 //! `/v1/dunlin/webhook_endpoints`: what can be done with an endpoint beyond what Stripe's API offers.
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    House,
-    call::{At, Call, not_found},
+    call::{Call, not_found},
     reply::{Problem, Reply},
+    route::{At, Route},
 };
 use crate::{
     billing::{
@@ -27,11 +23,13 @@ use crate::{
     },
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/dunlin/webhook_endpoints/{id}", get(retrieve).post(update))
-        .route("/v1/dunlin/webhook_endpoints/{id}/roll_secret", post(roll_secret))
-        .route("/v1/dunlin/webhook_endpoints/{id}/resend", post(resend))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/dunlin/webhook_endpoints/{id}", retrieve, "dunlin.webhook_endpoint").reads("webhook_endpoints"),
+        Route::post("/v1/dunlin/webhook_endpoints/{id}", update, "dunlin.webhook_endpoint").writes("webhook_endpoints"),
+        Route::post("/v1/dunlin/webhook_endpoints/{id}/roll_secret", roll_secret, &NOUN),
+        Route::post("/v1/dunlin/webhook_endpoints/{id}/resend", resend, "dunlin.resend").writes("webhook_endpoints"),
+    ]
 }
 
 /// The secret that is replaced signs on for a day, and for a week at most.
@@ -49,7 +47,6 @@ async fn find(call: &Call, id: &str) -> Result<WebhookEndpoint, Problem> {
 }
 
 async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     show(&call, &id).await
 }
 
@@ -75,8 +72,7 @@ struct Update {
     ordered: Option<bool>,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let (id, mut needs) = (Id::<WebhookEndpoint>::given(id), Needs::default());
     needs.document(&id);
     let path = id.to_string();
@@ -117,8 +113,7 @@ fn expiry(params: &Roll, now: Timestamp) -> Result<Timestamp, Refusal> {
 }
 
 /// A new secret, shown once. Until the old one expires, what is sent is signed with both.
-async fn roll_secret(At(id): At<String>, call: Call) -> Reply {
-    let params: Roll = call.params()?;
+async fn roll_secret(At(id): At<String>, call: Call, params: Roll) -> Reply {
     let (id, mut needs) = (Id::<WebhookEndpoint>::given(id), Needs::default());
     needs.document(&id);
     let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
@@ -137,8 +132,7 @@ struct Resend {
 }
 
 /// Sends again all events since a time that the endpoint wants to hear, delivered or not.
-async fn resend(At(id): At<String>, call: Call) -> Reply {
-    let params: Resend = call.params()?;
+async fn resend(At(id): At<String>, call: Call, params: Resend) -> Reply {
     let since = params.since.ok_or_else(|| Refusal::missing("since"))?;
     let endpoint = find(&call, &id).await?;
     if endpoint.status == Status::Disabled {

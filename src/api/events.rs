@@ -1,20 +1,8 @@
 //! `/v1/events`
 
-use axum::{Router, routing::get};
-
-use super::{
-    House,
-    call::{At, Call},
-    reply::Reply,
-};
+use super::route::Route;
 use crate::billing::event::NOUN;
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/events", get(|call: Call| async move { call.list(&NOUN).await }))
-        .route("/v1/events/{id}", get(retrieve))
-}
-
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
+pub fn routes() -> Vec<Route> {
+    vec![Route::list("/v1/events", &NOUN), Route::retrieve("/v1/events/{id}", &NOUN)]
 }

@@ -4,8 +4,9 @@
 use serde::Deserialize;
 
 use super::{
-    call::{At, Call, ClientCall, not_found},
+    call::{Call, not_found},
     reply::{Problem, Reply},
+    route::At,
     sources::{self, MethodData, Source},
 };
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
         payment_intent::{AllowRedirects, AutomaticPaymentMethods, PaymentIntent},
         setup_intent::SetupIntent,
     },
-    dialect::form::Form,
     store::{Fault, read},
 };
 
@@ -43,14 +43,14 @@ impl Intent for SetupIntent {
     }
 }
 
+#[derive(Debug, Deserialize)]
+pub struct Retrieve {
+    client_secret: Option<String>,
+}
+
 /// Answers with an intent; with a publishable key only where its secret is shown.
-pub async fn retrieve<I: Intent>(At(id): At<String>, ClientCall(mut call): ClientCall) -> Reply {
-    let secret = match call.take("client_secret") {
-        Some(Form::Text(secret)) => Some(secret),
-        Some(_) => return Err(Refusal::invalid("Invalid string").param("client_secret").into()),
-        None => None,
-    };
-    check_secret::<I>(&call, &id, secret.as_deref()).await?;
+pub async fn retrieve<I: Intent>(At(id): At<String>, call: Call, params: Retrieve) -> Reply {
+    check_secret::<I>(&call, &id, params.client_secret.as_deref()).await?;
     call.retrieve(I::NOUN, &id).await
 }
 

@@ -1,13 +1,12 @@
 //! `/v1/invoiceitems`
 
-use axum::{Router, routing::get};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     prices::InlinePrice,
     reply::Reply,
+    route::{At, Route, deleted},
 };
 use crate::{
     billing::{
@@ -27,10 +26,14 @@ use crate::{
     store::books::Needs,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/invoiceitems", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/invoiceitems/{id}", get(retrieve).post(update).delete(delete))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/invoiceitems", &NOUN),
+        Route::post("/v1/invoiceitems", create, &NOUN),
+        Route::retrieve("/v1/invoiceitems/{id}", &NOUN),
+        Route::post("/v1/invoiceitems/{id}", update, &NOUN),
+        Route::delete("/v1/invoiceitems/{id}", delete, deleted(&NOUN)),
+    ]
 }
 
 /// What can be said of an item, at creation and later.
@@ -122,8 +125,7 @@ impl Params {
     }
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Params = call.params()?;
+async fn create(call: Call, params: Params) -> Reply {
     let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
     let mut needs = Needs::default();
     need_price(params.pricing.as_ref(), params.price_data.as_ref(), &mut needs);
@@ -138,12 +140,7 @@ async fn create(call: Call) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
-}
-
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Params = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     Refusal::if_any_sent(&[
         ("currency", params.currency.is_some()),
         ("customer", params.customer.is_some()),
@@ -162,7 +159,6 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn delete(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<InvoiceItem> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         itemize::delete(books, &id, at)?;

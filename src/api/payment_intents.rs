@@ -1,16 +1,12 @@
 //! `/v1/payment_intents`
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call, ClientCall},
+    call::Call,
     intents::{AutomaticMethods, check_secret, check_types, given, redirect_to, retrieve},
     reply::Reply,
+    route::{At, Route},
     sources::MethodData,
 };
 use crate::{
@@ -28,13 +24,16 @@ use crate::{
     store::books::Needs,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/payment_intents", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/payment_intents/{id}", get(retrieve::<PaymentIntent>).post(update))
-        .route("/v1/payment_intents/{id}/confirm", post(confirm_intent))
-        .route("/v1/payment_intents/{id}/capture", post(capture))
-        .route("/v1/payment_intents/{id}/cancel", post(cancel))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/payment_intents", &NOUN),
+        Route::post("/v1/payment_intents", create, &NOUN),
+        Route::get("/v1/payment_intents/{id}", retrieve::<PaymentIntent>, &NOUN).publishable(),
+        Route::post("/v1/payment_intents/{id}", update, &NOUN),
+        Route::post("/v1/payment_intents/{id}/confirm", confirm_intent, &NOUN).publishable(),
+        Route::post("/v1/payment_intents/{id}/capture", capture, &NOUN),
+        Route::post("/v1/payment_intents/{id}/cancel", cancel, &NOUN),
+    ]
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,8 +79,7 @@ struct Create {
     transfer_group: Option<Unsupported>,
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     check_types(params.payment_method_types.as_ref())?;
     let confirmed = params.confirm.unwrap_or(false);
     let off_session = params.off_session.unwrap_or(false);
@@ -218,8 +216,7 @@ impl Changes {
     }
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     check_types(params.payment_method_types.as_ref())?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();
@@ -284,8 +281,7 @@ struct Confirm {
     shipping: Option<Unsupported>,
 }
 
-async fn confirm_intent(At(id): At<String>, ClientCall(call): ClientCall) -> Reply {
-    let params: Confirm = call.params()?;
+async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Reply {
     check_types(params.payment_method_types.as_ref())?;
     check_secret::<PaymentIntent>(&call, &id, params.client_secret.as_deref()).await?;
     let for_servers = [
@@ -336,8 +332,7 @@ struct Capture {
     transfer_data: Option<Unsupported>,
 }
 
-async fn capture(At(id): At<String>, call: Call) -> Reply {
-    let params: Capture = call.params()?;
+async fn capture(At(id): At<String>, call: Call, params: Capture) -> Reply {
     if params.final_capture == Some(false) {
         return Err(Refusal::not_supported_yet("final_capture").into());
     }
@@ -366,8 +361,7 @@ struct Cancel {
     cancellation_reason: Option<CancellationReason>,
 }
 
-async fn cancel(At(id): At<String>, call: Call) -> Reply {
-    let params: Cancel = call.params()?;
+async fn cancel(At(id): At<String>, call: Call, params: Cancel) -> Reply {
     let by_callers = [
         CancellationReason::Abandoned,
         CancellationReason::Duplicate,

@@ -1,15 +1,11 @@
 //! `/v1/payment_methods`
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call, ClientCall},
+    call::Call,
     reply::Reply,
+    route::{At, Route},
     sources::{self, BillingDetailsData, CardData, MethodData, Source},
 };
 use crate::{
@@ -23,12 +19,15 @@ use crate::{
     store::books::Needs,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/payment_methods", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/payment_methods/{id}", get(retrieve).post(update))
-        .route("/v1/payment_methods/{id}/attach", post(attach_to_customer))
-        .route("/v1/payment_methods/{id}/detach", post(detach))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/payment_methods", &NOUN),
+        Route::post("/v1/payment_methods", create, &NOUN).publishable(),
+        Route::retrieve("/v1/payment_methods/{id}", &NOUN),
+        Route::post("/v1/payment_methods/{id}", update, &NOUN),
+        Route::post("/v1/payment_methods/{id}/attach", attach_to_customer, &NOUN),
+        Route::post("/v1/payment_methods/{id}/detach", detach, &NOUN),
+    ]
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,8 +46,7 @@ struct Create {
 }
 
 /// Also for publishable keys: the browser turns the card into a payment method.
-async fn create(ClientCall(call): ClientCall) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     let kind = params.kind.ok_or_else(|| Refusal::missing("type"))?;
     let data = MethodData {
         kind,
@@ -62,10 +60,6 @@ async fn create(ClientCall(call): ClientCall) -> Reply {
         Ok(Subject::document(&source.place(books, bucket, at)))
     });
     call.run(&NOUN, verb).await
-}
-
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -91,8 +85,7 @@ struct CardUpdate {
     exp_year: Option<i64>,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let id: Id<PaymentMethod> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         let method = books.at_path(&id)?.clone();
@@ -137,8 +130,7 @@ struct Attach {
     customer_account: Option<Unsupported>,
 }
 
-async fn attach_to_customer(At(id): At<String>, call: Call) -> Reply {
-    let params: Attach = call.params()?;
+async fn attach_to_customer(At(id): At<String>, call: Call, params: Attach) -> Reply {
     let customer = params.customer.ok_or_else(|| Refusal::missing("customer"))?;
     let source = sources::named(&call, &id).await?;
     sources::verify(&call, &source).await?;
@@ -157,7 +149,6 @@ async fn attach_to_customer(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn detach(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<PaymentMethod> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         books.at_path(&id)?;

@@ -1,13 +1,12 @@
 //! `/v1/prices`
 
-use axum::{Router, routing::get};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     products,
     reply::Reply,
+    route::{At, Route},
 };
 use crate::{
     billing::{
@@ -23,10 +22,13 @@ use crate::{
     store::books::Needs,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/prices", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/prices/{id}", get(retrieve).post(update))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/prices", &NOUN),
+        Route::post("/v1/prices", create, &NOUN),
+        Route::retrieve("/v1/prices/{id}", &NOUN),
+        Route::post("/v1/prices/{id}", update, &NOUN),
+    ]
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -227,8 +229,7 @@ impl InlinePrice {
     }
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     let livemode = call.livemode();
     let decimal = unit_amount(params.unit_amount, params.unit_amount_decimal)?;
     let recurring = params.recurring.clone().map(|recurring| recurring.check("recurring")).transpose()?;
@@ -296,10 +297,6 @@ fn new_product(data: ProductData, livemode: bool, at: &mut Moment) -> Result<Pro
     })
 }
 
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Update {
@@ -312,8 +309,7 @@ struct Update {
     transfer_lookup_key: Option<Unsupported>,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let id: Id<Price> = Id::given(id);
     let mut needs = Needs::default();
     needs.document(&id);

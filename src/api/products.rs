@@ -1,13 +1,12 @@
 //! `/v1/products`
 
-use axum::{Router, routing::get};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     prices,
     reply::Reply,
+    route::{At, Route, deleted},
 };
 use crate::{
     billing::{
@@ -21,10 +20,14 @@ use crate::{
     store::books::Needs,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/products", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/products/{id}", get(retrieve).post(update).delete(delete))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/products", &NOUN),
+        Route::post("/v1/products", create, &NOUN),
+        Route::retrieve("/v1/products/{id}", &NOUN),
+        Route::post("/v1/products/{id}", update, &NOUN),
+        Route::delete("/v1/products/{id}", delete, deleted(&NOUN)),
+    ]
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -82,8 +85,7 @@ impl Params {
     }
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Params = call.params()?;
+async fn create(call: Call, params: Params) -> Reply {
     let livemode = call.livemode();
     if params.default_price != Patch::Keep {
         return Err(unknown("default_price").into());
@@ -143,12 +145,7 @@ pub fn blank(id: Id<Product>, name: String, kind: Kind, livemode: bool, now: cra
     }
 }
 
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
-}
-
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Params = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     let created_only = [
         ("id", params.id.is_some()),
         ("type", params.kind.is_some()),
@@ -181,7 +178,6 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn delete(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<Product> = Id::given(id);
     let mut needs = Needs::default();
     needs.document(&id);

@@ -1,15 +1,11 @@
 //! `/v1/refunds`, also below `/v1/charges/{id}`.
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call, not_found},
+    call::{Call, not_found},
     reply::{Problem, Reply},
+    route::{At, Route, list_of},
 };
 use crate::{
     billing::{
@@ -27,13 +23,17 @@ use crate::{
     },
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/refunds", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/refunds/{id}", get(retrieve).post(update))
-        .route("/v1/refunds/{id}/cancel", post(cancel))
-        .route("/v1/charges/{id}/refund", post(create_of_charge))
-        .route("/v1/charges/{id}/refunds", get(list_of_charge).post(create_of_charge))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/refunds", &NOUN),
+        Route::post("/v1/refunds", create, &NOUN),
+        Route::retrieve("/v1/refunds/{id}", &NOUN),
+        Route::post("/v1/refunds/{id}", update, &NOUN),
+        Route::post("/v1/refunds/{id}/cancel", cancel, &NOUN),
+        Route::post("/v1/charges/{id}/refund", create_of_charge, &NOUN),
+        Route::get("/v1/charges/{id}/refunds", list_of_charge, list_of(&NOUN)),
+        Route::post("/v1/charges/{id}/refunds", create_of_charge, &NOUN),
+    ]
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -53,15 +53,13 @@ struct Create {
     reverse_transfer: Option<Unsupported>,
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     let charge = params.charge.clone();
     make(&call, params, charge).await
 }
 
 /// The charge stands in the path.
-async fn create_of_charge(At(id): At<String>, call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create_of_charge(At(id): At<String>, call: Call, params: Create) -> Reply {
     let id: Id<Charge> = Id::given(id);
     if params.charge.as_ref().is_some_and(|named| *named != id) {
         return Err(Refusal::invalid("The charge is named by the path.").param("charge").into());
@@ -114,18 +112,13 @@ async fn intent_of(
     Ok(charge.payment_intent)
 }
 
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Update {
     metadata: MetadataPatch,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let id: Id<Refund> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         let refund = books.at_path(&id)?.clone();
@@ -137,7 +130,6 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn cancel(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<Refund> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, _| Err(repay::cancel(books.at_path(&id)?)));
     call.run(&NOUN, verb).await

@@ -1,10 +1,9 @@
 //! `/v1/dunlin/settings`, and the same from the command line.
 
-use axum::{Router, routing::get};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{House, call::Call, reply::Reply};
+use super::{call::Call, reply::Reply, route::Route};
 use crate::{
     billing::{
         Refusal,
@@ -15,25 +14,26 @@ use crate::{
     store::{Connection, Fault, books::Needs, read},
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/dunlin/settings", get(retrieve).post(update))
-        .route("/v1/dunlin/settings/history", get(|call: Call| async move { call.list(&VERSION_NOUN).await }))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/dunlin/settings", retrieve, &NOUN),
+        Route::post("/v1/dunlin/settings", update, &NOUN),
+        Route::list("/v1/dunlin/settings/history", &VERSION_NOUN),
+    ]
 }
 
 async fn retrieve(call: Call) -> Reply {
-    call.no_params()?;
     let mut reader = call.house.engine.store.reader().await?;
     call.say(&current(&mut reader, call.livemode()).await?)
 }
 
-async fn update(call: Call) -> Reply {
+async fn update(call: Call, params: Change) -> Reply {
     let author = Author {
         hint: Some(call.caller.hint.to_string()),
         id: Some(call.caller.key.to_string()),
         kind: AuthorType::ApiKey,
     };
-    let verb = change(call.livemode(), call.params()?, author);
+    let verb = change(call.livemode(), params, author);
     call.run(&NOUN, verb).await
 }
 

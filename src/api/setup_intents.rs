@@ -1,16 +1,12 @@
 //! `/v1/setup_intents`
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call, ClientCall},
+    call::Call,
     intents::{AutomaticMethods, check_types, given, redirect_to, retrieve, seen},
     reply::Reply,
+    route::{At, Route},
     sources::{self, MethodData, Source},
     voice::redacted,
 };
@@ -27,13 +23,16 @@ use crate::{
     store::books::Needs,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/setup_intents", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/setup_intents/{id}", get(retrieve::<SetupIntent>).post(update))
-        .route("/v1/setup_intents/{id}/confirm", post(confirm))
-        .route("/v1/setup_intents/{id}/cancel", post(cancel))
-        .route("/v1/setup_intents/{id}/verify_microdeposits", post(verify_microdeposits))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/setup_intents", &NOUN),
+        Route::post("/v1/setup_intents", create, &NOUN),
+        Route::get("/v1/setup_intents/{id}", retrieve::<SetupIntent>, &NOUN).publishable(),
+        Route::post("/v1/setup_intents/{id}", update, &NOUN),
+        Route::post("/v1/setup_intents/{id}/confirm", confirm, &NOUN).publishable(),
+        Route::post("/v1/setup_intents/{id}/cancel", cancel, &NOUN),
+        Route::post("/v1/setup_intents/{id}/verify_microdeposits", verify_microdeposits, &NOUN).publishable(),
+    ]
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,8 +64,7 @@ struct Create {
     single_use: Option<Unsupported>,
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     check_types(params.payment_method_types.as_ref())?;
     let confirmed = params.confirm.unwrap_or(false);
     if params.return_url.is_some() && !confirmed {
@@ -146,8 +144,7 @@ struct Update {
     payment_method_options: Option<Unsupported>,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     check_types(params.payment_method_types.as_ref())?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();
@@ -189,8 +186,7 @@ struct Confirm {
     payment_method_options: Option<Unsupported>,
 }
 
-async fn confirm(At(id): At<String>, ClientCall(call): ClientCall) -> Reply {
-    let params: Confirm = call.params()?;
+async fn confirm(At(id): At<String>, call: Call, params: Confirm) -> Reply {
     check_types(params.payment_method_types.as_ref())?;
     let intent: SetupIntent = seen(&call, &id, params.client_secret.as_deref()).await?;
     let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
@@ -218,8 +214,7 @@ struct Cancel {
     cancellation_reason: Option<CancellationReason>,
 }
 
-async fn cancel(At(id): At<String>, call: Call) -> Reply {
-    let params: Cancel = call.params()?;
+async fn cancel(At(id): At<String>, call: Call, params: Cancel) -> Reply {
     let id: Id<SetupIntent> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         books.at_path(&id)?;
@@ -239,8 +234,7 @@ struct Microdeposits {
 }
 
 /// Cards are not verified by small deposits, and there are only cards.
-async fn verify_microdeposits(At(id): At<String>, ClientCall(call): ClientCall) -> Reply {
-    let params: Microdeposits = call.params()?;
+async fn verify_microdeposits(At(id): At<String>, call: Call, params: Microdeposits) -> Reply {
     seen::<SetupIntent>(&call, &id, params.client_secret.as_deref()).await?;
     let message = "This SetupIntent cannot be verified with microdeposits: its payment method does not require them.";
     Err(SetupIntent::unexpected_state(message).into())

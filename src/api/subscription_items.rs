@@ -1,14 +1,13 @@
 //! `/v1/subscription_items`
 
-use axum::{Router, routing::get};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    House,
-    call::{At, Call, not_found},
+    call::{Call, not_found},
     prices::InlinePrice,
     reply::{Problem, Reply},
+    route::{At, Route, deleted, list_of},
     subscriptions::{
         extras::priced,
         items::{self, refuse_clear_usage},
@@ -24,15 +23,19 @@ use crate::{
         subscribe::PaymentBehavior,
         subscription::{ITEM_NOUN, Item, NOUN, Subscription},
     },
-    dialect::{form::Form, speak},
+    dialect::speak,
     engine::{Owner, Subject, verb::Decision},
     store::{Fault, books::Needs, read},
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/subscription_items", get(list).post(create))
-        .route("/v1/subscription_items/{id}", get(retrieve).post(update).delete(delete))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/subscription_items", list, list_of(&ITEM_NOUN)),
+        Route::post("/v1/subscription_items", create, &ITEM_NOUN),
+        Route::get("/v1/subscription_items/{id}", retrieve, &ITEM_NOUN),
+        Route::post("/v1/subscription_items/{id}", update, &ITEM_NOUN),
+        Route::delete("/v1/subscription_items/{id}", delete, deleted(&ITEM_NOUN)),
+    ]
 }
 
 /// The items of a subscription as a client sees them: whole prices, and plans.
@@ -43,12 +46,12 @@ async fn spoken_items(call: &Call, body: String) -> Result<Vec<Value>, Problem> 
     Ok(items.cloned().unwrap_or_default())
 }
 
-async fn list(mut call: Call) -> Reply {
-    let id = match call.take("subscription") {
-        Some(Form::Text(id)) => id,
-        Some(_) => return Err(Refusal::invalid("Invalid string").param("subscription").into()),
-        None => return Err(Refusal::missing("subscription").into()),
-    };
+#[derive(Debug, Deserialize)]
+struct Listed {
+    subscription: String,
+}
+
+async fn list(call: Call, Listed { subscription: id }: Listed) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &NOUN, &id, call.livemode()).await?;
     drop(reader);
@@ -58,7 +61,6 @@ async fn list(mut call: Call) -> Reply {
 }
 
 async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::subscription_of_item(&mut reader, &id, call.livemode()).await?;
     drop(reader);
@@ -87,8 +89,7 @@ struct Create {
     tax_rates: Option<Unsupported>,
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     let subscription = params.subscription.ok_or_else(|| Refusal::missing("subscription"))?;
     let mut reader = call.house.engine.store.reader().await?;
     let known = read::find(&mut reader, &NOUN, subscription.as_str(), call.livemode()).await?;
@@ -131,8 +132,7 @@ struct Update {
     tax_rates: Option<Unsupported>,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let id: Id<Item> = Id::given(id);
     let subscription = subscription_of(&call, &id).await?;
     let wanted = Wanted {
@@ -158,8 +158,7 @@ struct Delete {
     proration_date: Option<Timestamp>,
 }
 
-async fn delete(At(id): At<String>, call: Call) -> Reply {
-    let params: Delete = call.params()?;
+async fn delete(At(id): At<String>, call: Call, params: Delete) -> Reply {
     refuse_clear_usage(params.clear_usage, "clear_usage".to_owned())?;
     let id: Id<Item> = Id::given(id);
     let mut change = change_of(params.payment_behavior, params.proration_behavior, params.proration_date, None);

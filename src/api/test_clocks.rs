@@ -1,15 +1,11 @@
 //! `/v1/test_helpers/test_clocks`
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     reply::Reply,
+    route::{At, Route, deleted},
 };
 use crate::{
     billing::{
@@ -23,11 +19,14 @@ use crate::{
     store::{books::Needs, read},
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/test_helpers/test_clocks", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/test_helpers/test_clocks/{id}", get(retrieve).delete(delete))
-        .route("/v1/test_helpers/test_clocks/{id}/advance", post(advance))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/test_helpers/test_clocks", &NOUN),
+        Route::post("/v1/test_helpers/test_clocks", create, &NOUN),
+        Route::retrieve("/v1/test_helpers/test_clocks/{id}", &NOUN),
+        Route::delete("/v1/test_helpers/test_clocks/{id}", delete, deleted(&NOUN)),
+        Route::post("/v1/test_helpers/test_clocks/{id}/advance", advance, &NOUN),
+    ]
 }
 
 /// Clocks run from 1970 to the end of 9999: where every calendar agrees.
@@ -49,8 +48,7 @@ fn check_time(time: Timestamp) -> Result<(), Refusal> {
     Err(Refusal::invalid("Invalid timestamp: it must lie between the years 1970 and 9999.").param("frozen_time"))
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     if call.livemode() {
         return Err(Refusal::invalid("Test clocks exist in test mode only.").into());
     }
@@ -76,18 +74,13 @@ async fn create(call: Call) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
-}
-
 #[derive(Clone, Debug, Deserialize)]
 struct Advance {
     frozen_time: Option<Timestamp>,
 }
 
 /// Starts the advance; the engine's clocks do the rest.
-async fn advance(At(id): At<String>, call: Call) -> Reply {
-    let params: Advance = call.params()?;
+async fn advance(At(id): At<String>, call: Call, params: Advance) -> Reply {
     let target = params.frozen_time.ok_or_else(|| Refusal::missing("frozen_time"))?;
     check_time(target)?;
     let id: Id<TestClock> = Id::given(id);
@@ -118,7 +111,6 @@ async fn advance(At(id): At<String>, call: Call) -> Reply {
 
 /// Deletes a clock and the customers on it. Repeated after a crash it goes on where it stopped.
 async fn delete(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let mut reader = call.house.engine.store.reader().await?;
     let customers = read::customers_on_clock(&mut reader, &id).await?;
     drop(reader);

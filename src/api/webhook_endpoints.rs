@@ -1,13 +1,12 @@
 //! `/v1/webhook_endpoints`
 
-use axum::{Router, routing::get};
 use reqwest::Url;
 use serde::Deserialize;
 
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     reply::Reply,
+    route::{At, Route, deleted},
 };
 use crate::{
     address,
@@ -22,10 +21,14 @@ use crate::{
     store::{books::Needs, delivery},
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/webhook_endpoints", get(|call: Call| async move { call.list(&NOUN).await }).post(create))
-        .route("/v1/webhook_endpoints/{id}", get(retrieve).post(update).delete(delete))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/webhook_endpoints", &NOUN),
+        Route::post("/v1/webhook_endpoints", create, &NOUN),
+        Route::retrieve("/v1/webhook_endpoints/{id}", &NOUN),
+        Route::post("/v1/webhook_endpoints/{id}", update, &NOUN),
+        Route::delete("/v1/webhook_endpoints/{id}", delete, deleted(&NOUN)),
+    ]
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -74,8 +77,7 @@ fn check_events(events: &[String]) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+async fn create(call: Call, params: Create) -> Reply {
     let livemode = call.livemode();
     let url = params.url.ok_or_else(|| Refusal::missing("url"))?;
     let events = params.enabled_events.ok_or_else(|| Refusal::missing("enabled_events"))?;
@@ -106,10 +108,6 @@ async fn create(call: Call) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Update {
@@ -120,8 +118,7 @@ struct Update {
     url: Option<String>,
 }
 
-async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Update = call.params()?;
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     params.url.iter().try_for_each(|url| check_url(&call, url))?;
     params.enabled_events.iter().try_for_each(|events| check_events(events))?;
     let id: Id<WebhookEndpoint> = Id::given(id);
@@ -148,7 +145,6 @@ async fn update(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn delete(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<WebhookEndpoint> = Id::given(id);
     let mut needs = Needs::default();
     needs.document(&id);

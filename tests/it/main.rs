@@ -28,6 +28,7 @@ mod invoice_lines;
 mod invoice_payments;
 mod invoices;
 mod lost_deliveries;
+mod operations;
 mod ordering;
 mod pausing;
 mod payments;

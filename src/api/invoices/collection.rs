@@ -3,11 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{
-    call::{At, Call},
-    reply::Reply,
-    settings,
-};
+use super::super::{call::Call, reply::Reply, route::At, settings};
 use crate::{
     billing::{
         attempts::Attempts,
@@ -19,8 +15,6 @@ use crate::{
 };
 
 pub async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
-    call.secret_only()?;
     let mut reader = call.house.engine.store.reader().await?;
     let Some(body) = read::find(&mut reader, &NOUN, &id, call.livemode()).await? else {
         drop(reader);

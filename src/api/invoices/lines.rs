@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use super::{
     super::{
-        call::{At, Call, not_found},
+        call::{Call, not_found},
         invoice_items::{PeriodParams, PricingParams, need_price, price_of},
         prices::InlinePrice,
         reply::{Problem, Reply},
+        route::At,
     },
     items_of,
 };
@@ -29,7 +30,7 @@ use crate::{
 /// What can be said of a line.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct LineParams {
+pub struct LineParams {
     amount: Option<Amount>,
     description: Patch<String>,
     discountable: Option<bool>,
@@ -68,7 +69,7 @@ impl LineParams {
 
 /// `add_lines` and `update_lines`.
 #[derive(Clone, Debug, Deserialize)]
-struct Lines {
+pub struct Lines {
     lines: Vec<LineParams>,
     #[serde(default)]
     invoice_metadata: MetadataPatch,
@@ -95,8 +96,7 @@ pub async fn list(At(id): At<String>, call: Call) -> Reply {
     call.list_of(&invoice_line::NOUN, lines).await
 }
 
-pub async fn add(At(id): At<String>, call: Call) -> Reply {
-    let params: Lines = call.params()?;
+pub async fn add(At(id): At<String>, call: Call, params: Lines) -> Reply {
     let mut needs = Needs::default();
     params.prices(&mut needs);
     for (place, line) in params.lines.iter().enumerate() {
@@ -117,8 +117,7 @@ pub async fn add(At(id): At<String>, call: Call) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-pub async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Lines = call.params()?;
+pub async fn update(At(id): At<String>, call: Call, params: Lines) -> Reply {
     let id: Id<Invoice> = Id::given(id);
     let mut needs = items_of(&call, &id).await?;
     params.prices(&mut needs);
@@ -143,8 +142,7 @@ pub async fn update(At(id): At<String>, call: Call) -> Reply {
 }
 
 /// Changes one line, and answers with it.
-pub async fn update_one(At((id, line)): At<(String, String)>, call: Call) -> Reply {
-    let params: LineParams = call.params()?;
+pub async fn update_one(At((id, line)): At<(String, String)>, call: Call, params: LineParams) -> Reply {
     Refusal::if_any_sent(&[("id", params.id.is_some()), ("invoice_item", params.invoice_item.is_some())])?;
     let id: Id<Invoice> = Id::given(id);
     let mut needs = items_of(&call, &id).await?;
@@ -159,7 +157,7 @@ pub async fn update_one(At((id, line)): At<(String, String)>, call: Call) -> Rep
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct RemoveLines {
+pub struct RemoveLines {
     lines: Vec<RemoveLine>,
     #[serde(default)]
     invoice_metadata: MetadataPatch,
@@ -171,8 +169,7 @@ struct RemoveLine {
     id: Id<Line>,
 }
 
-pub async fn remove(At(id): At<String>, call: Call) -> Reply {
-    let params: RemoveLines = call.params()?;
+pub async fn remove(At(id): At<String>, call: Call, params: RemoveLines) -> Reply {
     let id: Id<Invoice> = Id::given(id);
     let needs = items_of(&call, &id).await?;
     let removed: Vec<(Id<Line>, Behavior)> = params.lines.into_iter().map(|line| (line.id, line.behavior)).collect();

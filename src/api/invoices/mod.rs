@@ -6,57 +6,47 @@ mod pay;
 mod preview;
 pub mod write;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
-
 use super::{
-    House,
-    call::{At, Call},
+    call::Call,
     reply::Reply,
-    unrecognized,
+    route::{At, Route, deleted, list_of},
 };
 use crate::{
     billing::{
         Id, cancel,
         invoice::{Invoice, NOUN},
-        invoice_payment,
+        invoice_line, invoice_payment,
     },
     engine::{Owner, Subject, verb::Decision},
     store::{Fault, books::Needs, read},
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/invoices", get(|call: Call| async move { call.list(&NOUN).await }).post(write::create))
-        .route("/v1/invoices/create_preview", post(preview::create))
-        // Previews were here once: neither is the id of an invoice.
-        .route("/v1/invoices/upcoming", get(unrecognized))
-        .route("/v1/invoices/upcoming/lines", get(unrecognized))
-        .route("/v1/invoices/{id}", get(retrieve).post(write::update).delete(delete))
-        .route("/v1/invoices/{id}/lines", get(lines::list))
-        .route("/v1/invoices/{id}/lines/{line}", post(lines::update_one))
-        .route("/v1/invoices/{id}/add_lines", post(lines::add))
-        .route("/v1/invoices/{id}/update_lines", post(lines::update))
-        .route("/v1/invoices/{id}/remove_lines", post(lines::remove))
-        .route("/v1/invoices/{id}/finalize", post(pay::finalize))
-        .route("/v1/invoices/{id}/send", post(pay::send))
-        .route("/v1/invoices/{id}/pay", post(pay::pay))
-        .route("/v1/invoices/{id}/attach_payment", post(pay::attach_payment))
-        .route("/v1/invoices/{id}/void", post(void))
-        .route("/v1/invoices/{id}/mark_uncollectible", post(mark_uncollectible))
-        .route("/v1/dunlin/invoices/{id}/collection", get(collection::retrieve))
-        .route("/v1/invoice_payments", get(|call: Call| async move { call.list(&invoice_payment::NOUN).await }))
-        .route("/v1/invoice_payments/{id}", get(payment))
-}
-
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/invoices", &NOUN),
+        Route::post("/v1/invoices", write::create, &NOUN),
+        Route::post("/v1/invoices/create_preview", preview::create, &NOUN).reads("invoices"),
+        Route::retrieve("/v1/invoices/{id}", &NOUN),
+        Route::post("/v1/invoices/{id}", write::update, &NOUN),
+        Route::delete("/v1/invoices/{id}", delete, deleted(&NOUN)),
+        Route::get("/v1/invoices/{id}/lines", lines::list, list_of(&invoice_line::NOUN)),
+        Route::post("/v1/invoices/{id}/lines/{line}", lines::update_one, &invoice_line::NOUN),
+        Route::post("/v1/invoices/{id}/add_lines", lines::add, &NOUN),
+        Route::post("/v1/invoices/{id}/update_lines", lines::update, &NOUN),
+        Route::post("/v1/invoices/{id}/remove_lines", lines::remove, &NOUN),
+        Route::post("/v1/invoices/{id}/finalize", pay::finalize, &NOUN),
+        Route::post("/v1/invoices/{id}/send", pay::send, &NOUN),
+        Route::post("/v1/invoices/{id}/pay", pay::pay, &NOUN),
+        Route::post("/v1/invoices/{id}/attach_payment", pay::attach_payment, &NOUN),
+        Route::post("/v1/invoices/{id}/void", void, &NOUN),
+        Route::post("/v1/invoices/{id}/mark_uncollectible", mark_uncollectible, &NOUN),
+        Route::get("/v1/dunlin/invoices/{id}/collection", collection::retrieve, "dunlin.collection").reads("invoices"),
+        Route::list("/v1/invoice_payments", &invoice_payment::NOUN),
+        Route::retrieve("/v1/invoice_payments/{id}", &invoice_payment::NOUN),
+    ]
 }
 
 async fn delete(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<Invoice> = Id::given(id);
     // They wait again when the draft is deleted.
     let needs = items_of(&call, &id).await?;
@@ -92,7 +82,6 @@ pub async fn around(call: &Call, id: &Id<Invoice>) -> Result<Needs, Fault> {
 }
 
 async fn void(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<Invoice> = Id::given(id);
     let mut needs = around(&call, &id).await?;
     // The walk from the newest to the oldest invoice decides the subscription's status.
@@ -106,7 +95,6 @@ async fn void(At(id): At<String>, call: Call) -> Reply {
 }
 
 async fn mark_uncollectible(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<Invoice> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         books.at_path(&id)?;
@@ -114,8 +102,4 @@ async fn mark_uncollectible(At(id): At<String>, call: Call) -> Reply {
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
-}
-
-async fn payment(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&invoice_payment::NOUN, &id).await
 }

@@ -3,11 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    super::{
-        call::{At, Call},
-        reply::Reply,
-        sources,
-    },
+    super::{call::Call, reply::Reply, route::At, sources},
     around,
 };
 use crate::{
@@ -26,12 +22,11 @@ use crate::{
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Finalize {
+pub struct Finalize {
     auto_advance: Option<bool>,
 }
 
-pub async fn finalize(At(id): At<String>, call: Call) -> Reply {
-    let params: Finalize = call.params()?;
+pub async fn finalize(At(id): At<String>, call: Call, params: Finalize) -> Reply {
     let id: Id<Invoice> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         let invoice = books.at_path(&id)?.clone();
@@ -57,7 +52,6 @@ fn finalize_draft(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Resul
 }
 
 pub async fn send(At(id): At<String>, call: Call) -> Reply {
-    call.no_params()?;
     let id: Id<Invoice> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         send::check_collection(books.at_path(&id)?)?;
@@ -76,7 +70,7 @@ pub async fn send(At(id): At<String>, call: Call) -> Reply {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Pay {
+pub struct Pay {
     /// Only sources that hold a sum can fall short of it; a card is charged whole or not at all.
     #[serde(rename = "forgive")]
     _forgive: Option<bool>,
@@ -87,8 +81,7 @@ struct Pay {
     source: Option<Unsupported>,
 }
 
-pub async fn pay(At(id): At<String>, call: Call) -> Reply {
-    let params: Pay = call.params()?;
+pub async fn pay(At(id): At<String>, call: Call, params: Pay) -> Reply {
     if params.paid_out_of_band == Some(true) && params.payment_method.is_some() {
         let message = "You may only specify one of these parameters: paid_out_of_band, payment_method.";
         return Err(Refusal::invalid(message).code("parameters_exclusive").param("paid_out_of_band").into());
@@ -124,14 +117,13 @@ pub async fn pay(At(id): At<String>, call: Call) -> Reply {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct AttachPayment {
+pub struct AttachPayment {
     payment_intent: Option<Id<PaymentIntent>>,
     payment_record: Option<Unsupported>,
 }
 
 /// Another payment for the invoice, beside its own.
-pub async fn attach_payment(At(id): At<String>, call: Call) -> Reply {
-    let params: AttachPayment = call.params()?;
+pub async fn attach_payment(At(id): At<String>, call: Call, params: AttachPayment) -> Reply {
     let intent = params.payment_intent.ok_or_else(|| Refusal::missing("payment_intent"))?;
     let id: Id<Invoice> = Id::given(id);
     let mut needs = around(&call, &id).await?;

@@ -264,8 +264,7 @@ impl Details {
     }
 }
 
-pub(super) async fn create(call: Call) -> Reply {
-    let params: CreatePreview = call.params()?;
+pub(super) async fn create(call: Call, params: CreatePreview) -> Reply {
     let mut needs = Needs::default();
     items::need_prices(&params.subscription_details.items, &mut needs);
     for item in &params.invoice_items {

@@ -2,10 +2,7 @@
 
 use serde::Deserialize;
 
-use super::super::{
-    call::{At, Call},
-    reply::Reply,
-};
+use super::super::{call::Call, reply::Reply, route::At};
 use crate::{
     billing::{
         Currency, Id, MetadataPatch, Refusal, Timestamp,
@@ -26,7 +23,7 @@ words!(PendingItems { Exclude = "exclude", Include = "include" });
 /// What can be said of an invoice, at creation and later.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Params {
+pub struct Params {
     auto_advance: Option<bool>,
     automatically_finalizes_at: Option<Timestamp>,
     collection_method: Option<CollectionMethod>,
@@ -96,8 +93,7 @@ impl Params {
 }
 
 /// A one-off invoice, as a draft.
-pub async fn create(call: Call) -> Reply {
-    let params: Params = call.params()?;
+pub async fn create(call: Call, params: Params) -> Reply {
     let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
     let mut needs = Needs::default();
     // One that has ended is not in the standing set; what waits for it can be billed all the same.
@@ -117,8 +113,7 @@ pub async fn create(call: Call) -> Reply {
 }
 
 /// Drafts take all of it; what is finalised only what its freeze leaves open.
-pub async fn update(At(id): At<String>, call: Call) -> Reply {
-    let params: Params = call.params()?;
+pub async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     Refusal::if_any_sent(&[
         ("currency", params.currency.is_some()),
         ("customer", params.customer.is_some()),

@@ -4,10 +4,7 @@ use serde::Deserialize;
 
 use super::CancellationDetailsParams;
 use crate::{
-    api::{
-        call::{At, Call},
-        reply::Reply,
-    },
+    api::{call::Call, reply::Reply, route::At},
     billing::{
         Id,
         cancel::{self, LastInvoice},
@@ -20,14 +17,13 @@ use crate::{
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Cancel {
+pub(super) struct Cancel {
     cancellation_details: Option<CancellationDetailsParams>,
     invoice_now: Option<bool>,
     prorate: Option<bool>,
 }
 
-pub(super) async fn cancel(At(id): At<String>, call: Call) -> Reply {
-    let params: Cancel = call.params()?;
+pub(super) async fn cancel(At(id): At<String>, call: Call, params: Cancel) -> Reply {
     let id: Id<Subscription> = Id::given(id);
     // A credit refers to the line that billed what it gives back.
     let invoices_of = params.prorate.unwrap_or(false).then(|| id.clone());

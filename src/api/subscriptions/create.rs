@@ -31,7 +31,7 @@ use crate::{
 
 #[derive(Clone, Debug, Deserialize)]
 #[expect(dead_code, reason = "some are named so that they are refused, not ignored")]
-struct Create {
+pub(super) struct Create {
     customer: Option<Id<Customer>>,
     #[serde(default)]
     items: Vec<ItemParams>,
@@ -192,8 +192,7 @@ fn needs(params: &Create) -> Needs {
     needs
 }
 
-pub(super) async fn create(call: Call) -> Reply {
-    let params: Create = call.params()?;
+pub(super) async fn create(call: Call, params: Create) -> Reply {
     let livemode = call.livemode();
     let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
     let verb = Decision::new(Owner::Customer(customer.clone()), needs(&params), move |books, at| {

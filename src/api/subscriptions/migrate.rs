@@ -4,10 +4,7 @@ use serde::Deserialize;
 
 use super::BillingModeParams;
 use crate::{
-    api::{
-        call::{At, Call},
-        reply::Reply,
-    },
+    api::{call::Call, reply::Reply, route::At},
     billing::{
         Id, Refusal, change, migrate,
         subscription::{NOUN, Subscription},
@@ -17,12 +14,11 @@ use crate::{
 };
 
 #[derive(Clone, Debug, Deserialize)]
-struct Migrate {
+pub(super) struct Migrate {
     billing_mode: Option<BillingModeParams>,
 }
 
-pub(super) async fn migrate(At(id): At<String>, call: Call) -> Reply {
-    let params: Migrate = call.params()?;
+pub(super) async fn migrate(At(id): At<String>, call: Call, params: Migrate) -> Reply {
     let wanted = params.billing_mode.ok_or_else(|| Refusal::missing("billing_mode"))?.mode();
     let id: Id<Subscription> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {

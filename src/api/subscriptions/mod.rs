@@ -9,18 +9,9 @@ pub mod pause;
 mod resume;
 mod update;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
 use serde::Deserialize;
 
-use super::{
-    House,
-    call::{At, Call},
-    invoices::write::CustomFieldParams,
-    reply::Reply,
-};
+use super::{invoices::write::CustomFieldParams, route::Route};
 use crate::{
     billing::{
         Refusal,
@@ -39,17 +30,17 @@ use crate::{
     words,
 };
 
-pub fn routes() -> Router<House> {
-    Router::new()
-        .route("/v1/subscriptions", get(|call: Call| async move { call.list(&NOUN).await }).post(create::create))
-        .route("/v1/subscriptions/{id}", get(retrieve).post(update::update).delete(cancel::cancel))
-        .route("/v1/subscriptions/{id}/migrate", post(migrate::migrate))
-        .route("/v1/subscriptions/{id}/pause", post(pause::pause))
-        .route("/v1/subscriptions/{id}/resume", post(resume::resume))
-}
-
-async fn retrieve(At(id): At<String>, call: Call) -> Reply {
-    call.retrieve(&NOUN, &id).await
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::list("/v1/subscriptions", &NOUN),
+        Route::post("/v1/subscriptions", create::create, &NOUN),
+        Route::retrieve("/v1/subscriptions/{id}", &NOUN),
+        Route::post("/v1/subscriptions/{id}", update::update, &NOUN),
+        Route::delete("/v1/subscriptions/{id}", cancel::cancel, &NOUN),
+        Route::post("/v1/subscriptions/{id}/migrate", migrate::migrate, &NOUN),
+        Route::post("/v1/subscriptions/{id}/pause", pause::pause, &NOUN),
+        Route::post("/v1/subscriptions/{id}/resume", resume::resume, &NOUN),
+    ]
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -3,10 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    api::{
-        call::{At, Call},
-        reply::Reply,
-    },
+    api::{call::Call, reply::Reply, route::At},
     billing::{
         Id, change,
         pause::{self, PauseType, Pausing, UnusedTimeFrom},
@@ -58,8 +55,7 @@ impl Pause {
     }
 }
 
-pub(super) async fn pause(At(id): At<String>, call: Call) -> Reply {
-    let params: Pause = call.params()?;
+pub(super) async fn pause(At(id): At<String>, call: Call, params: Pause) -> Reply {
     let id: Id<Subscription> = Id::given(id);
     let wanted = params.wanted();
     // A credit refers to the line that billed what it gives back.

@@ -3,10 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    api::{
-        call::{At, Call},
-        reply::Reply,
-    },
+    api::{call::Call, reply::Reply, route::At},
     billing::{
         Id, Timestamp, change,
         prorate::ProrationBehavior,
@@ -19,7 +16,7 @@ use crate::{
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Resume {
+pub(super) struct Resume {
     billing_cycle_anchor: Option<AnchorParams>,
     payment_behavior: Option<ResumeBehavior>,
     proration_behavior: Option<ProrationBehavior>,
@@ -32,8 +29,7 @@ struct AnchorParams {
     kind: ResumeAnchor,
 }
 
-pub(super) async fn resume(At(id): At<String>, call: Call) -> Reply {
-    let params: Resume = call.params()?;
+pub(super) async fn resume(At(id): At<String>, call: Call, params: Resume) -> Reply {
     let id: Id<Subscription> = Id::given(id);
     let wanted = Resumption {
         anchor: params.billing_cycle_anchor.map_or(ResumeAnchor::Now, |anchor| anchor.kind),

@@ -10,10 +10,7 @@ use super::{
     one_end, trial_end,
 };
 use crate::{
-    api::{
-        call::{At, Call},
-        reply::Reply,
-    },
+    api::{call::Call, reply::Reply, route::At},
     billing::{
         Books, Id, MetadataPatch, Moment, Refusal, Timestamp,
         change::{self, Change},
@@ -34,7 +31,7 @@ use crate::{
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Update {
+pub(super) struct Update {
     add_invoice_items: Vec<ExtraParams>,
     billing_cycle_anchor: Option<AnchorParams>,
     cancel_at: Patch<TimeOr<CancelAtWord>>,
@@ -201,8 +198,7 @@ const WAITS: &[&str] = &["add_invoice_items", "billing_cycle_anchor", "items", "
 /// What moves no money, and so can change before the first payment (the incomplete window).
 const INCOMPLETE: &[&str] = &["default_payment_method", "description", "invoice_settings", "payment_settings"];
 
-pub(super) async fn update(At(id): At<String>, call: Call) -> Reply {
-    let mut params: Update = call.params()?;
+pub(super) async fn update(At(id): At<String>, call: Call, mut params: Update) -> Reply {
     if params.may_wait() {
         params.check_may_wait()?;
     }

@@ -1,0 +1,324 @@
+//! One declaration per call. What is served, what `/openapi.json` says of it and which keys may make it all
+//! come from the same line in a table of [`Route`]s.
+//!
+//! A handler takes, in this order and as far as it needs them: what stands in the path ([`At`]), the [`Call`],
+//! and its parameters, a struct that the form is read into before the handler runs. A handler without
+//! parameters refuses any.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{FromRequestParts as _, RawPathParams, Request, State},
+    http::Method,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    House, auth,
+    call::Call,
+    reply::{Problem, Reply},
+};
+use crate::billing::{Noun, Refusal};
+
+/// What a call answers when all is well.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    One(&'static Noun),
+    List(&'static Noun),
+    Search(&'static Noun),
+    /// The stub that is left of a thing.
+    Deleted(&'static Noun),
+    /// What is no noun, by its `object`.
+    Other(&'static str),
+}
+
+/// A page of a noun.
+pub const fn list_of(noun: &'static Noun) -> Answer {
+    Answer::List(noun)
+}
+
+/// The stub of a thing that is gone.
+pub const fn deleted(noun: &'static Noun) -> Answer {
+    Answer::Deleted(noun)
+}
+
+/// What a restricted key must be allowed to do with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    Read,
+    Write,
+}
+
+/// A call, described.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub method: Method,
+    /// With parameters in braces: `/v1/customers/{id}`.
+    pub path: &'static str,
+    pub answer: Answer,
+    /// A publishable key may make it, too.
+    pub publishable: bool,
+    /// What a restricted key needs this permission for: `customers`.
+    pub resource: &'static str,
+    pub permission: Permission,
+}
+
+/// A call as it is declared: its description, and who hears it.
+pub struct Route {
+    pub operation: Operation,
+    hear: Box<dyn FnOnce(Arc<Operation>) -> MethodRouter<House> + Send>,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.operation.fmt(f)
+    }
+}
+
+impl Route {
+    pub fn get<A: 'static>(path: &'static str, handler: impl Handler<A>, answer: impl Into<Answer>) -> Route {
+        Route::new(Method::GET, path, handler, answer.into())
+    }
+
+    pub fn post<A: 'static>(path: &'static str, handler: impl Handler<A>, answer: impl Into<Answer>) -> Route {
+        Route::new(Method::POST, path, handler, answer.into())
+    }
+
+    pub fn delete<A: 'static>(path: &'static str, handler: impl Handler<A>, answer: impl Into<Answer>) -> Route {
+        Route::new(Method::DELETE, path, handler, answer.into())
+    }
+
+    /// All of a noun, by its filters.
+    pub fn list(path: &'static str, noun: &'static Noun) -> Route {
+        Route::get(path, move |call: Call| async move { call.list(noun).await }, Answer::List(noun))
+    }
+
+    /// One of a noun.
+    pub fn retrieve(path: &'static str, noun: &'static Noun) -> Route {
+        let handler = move |At(id): At<String>, call: Call| async move { call.retrieve(noun, &id).await };
+        Route::get(path, handler, noun)
+    }
+
+    fn new<A: 'static>(method: Method, path: &'static str, handler: impl Handler<A>, answer: Answer) -> Route {
+        let reads = method == Method::GET;
+        let operation = Operation {
+            method,
+            path,
+            answer,
+            publishable: false,
+            resource: answer.resource(),
+            permission: if reads { Permission::Read } else { Permission::Write },
+        };
+        let hear = |operation: Arc<Operation>| {
+            let methods = MethodFilter::try_from(operation.method.clone()).unwrap_or(MethodFilter::GET);
+            on(methods, move |State(house): State<House>, request: Request| {
+                hear(operation.clone(), handler.clone(), house, request)
+            })
+        };
+        Route { operation, hear: Box::new(hear) }
+    }
+
+    /// May be made with a publishable key, too.
+    pub fn publishable(mut self) -> Route {
+        self.operation.publishable = true;
+        self
+    }
+
+    /// A restricted key needs to read this, where the noun and the method say something else.
+    pub fn reads(mut self, resource: &'static str) -> Route {
+        (self.operation.permission, self.operation.resource) = (Permission::Read, resource);
+        self
+    }
+
+    /// A restricted key needs to write this, where the noun and the method say something else.
+    pub fn writes(mut self, resource: &'static str) -> Route {
+        (self.operation.permission, self.operation.resource) = (Permission::Write, resource);
+        self
+    }
+}
+
+/// Serves what is declared, and nothing else.
+pub fn serve(routes: Vec<Route>) -> Router<House> {
+    routes.into_iter().fold(Router::new(), |router, Route { operation, hear }| {
+        router.route(operation.path, hear(Arc::new(operation)))
+    })
+}
+
+async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: House, request: Request) -> Reply {
+    let (mut parts, body) = request.into_parts();
+    let place = RawPathParams::from_request_parts(&mut parts, &house).await;
+    let mut call = Call::hear(&house, &parts, body).await?;
+    operation.check(&call)?;
+    let place: Option<Vec<String>> =
+        place.ok().map(|params| params.iter().map(|(_, value)| value.to_owned()).collect());
+    let place = place.and_then(Place::read).ok_or_else(unreadable_path)?;
+    let params = Params::read(&mut call, matches!(operation.answer, Answer::List(_) | Answer::Search(_)))?;
+    handler.answer(place, call, params).await
+}
+
+impl Operation {
+    /// Whether the caller's key may make this call.
+    fn check(&self, call: &Call) -> Result<(), Refusal> {
+        if call.caller.publishable && !self.publishable {
+            return Err(auth::publishable_not_allowed());
+        }
+        Ok(())
+    }
+}
+
+impl Answer {
+    /// The first word of a noun's URL, whether it is ours, for tests only, or Stripe's.
+    fn resource(self) -> &'static str {
+        match self {
+            Answer::One(noun) | Answer::List(noun) | Answer::Search(noun) | Answer::Deleted(noun) => {
+                let words = noun.url.split('/').filter(|word| !["", "v1", "dunlin", "test_helpers"].contains(word));
+                words.take(1).last().unwrap_or(noun.object)
+            }
+            Answer::Other(object) => object,
+        }
+    }
+}
+
+impl From<&'static Noun> for Answer {
+    fn from(noun: &'static Noun) -> Answer {
+        Answer::One(noun)
+    }
+}
+
+impl From<&'static str> for Answer {
+    fn from(object: &'static str) -> Answer {
+        Answer::Other(object)
+    }
+}
+
+/// Who answers a call.
+pub trait Handler<Arguments>: Clone + Send + Sync + 'static {
+    type Place: Place;
+    type Params: Params;
+
+    fn answer(
+        self,
+        place: Self::Place,
+        call: Call,
+        params: Self::Params,
+    ) -> impl Future<Output = Result<super::reply::Said, Problem>> + Send;
+}
+
+impl<F, R> Handler<(Call,)> for F
+where
+    F: Fn(Call) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Reply> + Send,
+{
+    type Place = ();
+    type Params = Nothing;
+
+    async fn answer(self, (): (), call: Call, _: Nothing) -> Reply {
+        self(call).await
+    }
+}
+
+impl<F, R, P> Handler<(Call, P)> for F
+where
+    F: Fn(Call, P) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Reply> + Send,
+    P: Params,
+{
+    type Place = ();
+    type Params = P;
+
+    async fn answer(self, (): (), call: Call, params: P) -> Reply {
+        self(call, params).await
+    }
+}
+
+impl<F, R, T> Handler<(At<T>, Call)> for F
+where
+    F: Fn(At<T>, Call) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Reply> + Send,
+    At<T>: Place,
+{
+    type Place = At<T>;
+    type Params = Nothing;
+
+    async fn answer(self, place: At<T>, call: Call, _: Nothing) -> Reply {
+        self(place, call).await
+    }
+}
+
+impl<F, R, T, P> Handler<(At<T>, Call, P)> for F
+where
+    F: Fn(At<T>, Call, P) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Reply> + Send,
+    At<T>: Place,
+    P: Params,
+{
+    type Place = At<T>;
+    type Params = P;
+
+    async fn answer(self, place: At<T>, call: Call, params: P) -> Reply {
+        self(place, call, params).await
+    }
+}
+
+/// What stands in the path. What cannot be an id names nothing.
+pub struct At<T>(pub T);
+
+/// How a path is read.
+pub trait Place: Sized + Send {
+    fn read(params: Vec<String>) -> Option<Self>;
+}
+
+impl Place for () {
+    fn read(params: Vec<String>) -> Option<()> {
+        params.is_empty().then_some(())
+    }
+}
+
+impl Place for At<String> {
+    fn read(params: Vec<String>) -> Option<Self> {
+        let [id] = params.try_into().ok()?;
+        is_plausible(&id).then_some(At(id))
+    }
+}
+
+impl Place for At<(String, String)> {
+    fn read(params: Vec<String>) -> Option<Self> {
+        let [one, other] = params.try_into().ok()?;
+        (is_plausible(&one) && is_plausible(&other)).then_some(At((one, other)))
+    }
+}
+
+/// The database takes no NUL, and no id is that long.
+fn is_plausible(id: &str) -> bool {
+    !id.contains('\0') && id.len() <= 5000
+}
+
+fn unreadable_path() -> Refusal {
+    Refusal::invalid("The identifier in the request's path could not be read.").code("resource_missing").status(404)
+}
+
+/// How parameters are read.
+pub trait Params: Sized + Send + 'static {
+    /// A list keeps what says where in it to be.
+    fn read(call: &mut Call, lists: bool) -> Result<Self, Refusal>;
+}
+
+impl<T: DeserializeOwned + Send + 'static> Params for T {
+    fn read(call: &mut Call, lists: bool) -> Result<Self, Refusal> {
+        if lists { call.params_of_list() } else { call.params() }
+    }
+}
+
+/// No parameters of its own. Those of a list are its noun's filters.
+pub struct Nothing;
+
+impl Params for Nothing {
+    fn read(call: &mut Call, lists: bool) -> Result<Self, Refusal> {
+        if !lists {
+            call.no_params()?;
+        }
+        Ok(Nothing)
+    }
+}
