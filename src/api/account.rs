@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
+    auth,
     call::Call,
     reply::Reply,
     route::{At, Route},
 };
-use crate::{billing::Refusal, store::read};
+use crate::store::read;
 
 /// Who this server is.
 #[derive(Clone, Debug)]
@@ -49,9 +50,7 @@ async fn own(call: Call) -> Reply {
 
 async fn by_id(At(id): At<String>, call: Call) -> Reply {
     if id != call.house.account.id {
-        let message =
-            format!("The provided key does not have access to account '{id}' (or that account does not exist).");
-        return Err(Refusal::invalid(message).code("account_invalid").status(403).into());
+        return Err(auth::no_access(&call.caller, &id).into());
     }
     call.say(&document(&call.house.account))
 }

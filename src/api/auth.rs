@@ -131,6 +131,30 @@ pub fn publishable_not_allowed() -> Refusal {
     .status(401)
 }
 
+/// There is one account here: a call that names another has no access to it.
+pub fn check_account(headers: &HeaderMap, caller: &Caller, own: &str) -> Result<(), Refusal> {
+    let named = ["stripe-account", "stripe-context"].map(|name| headers.get(name));
+    match named {
+        [Some(_), Some(_)] => {
+            Err(Refusal::invalid("You may only specify one of these headers: Stripe-Account, Stripe-Context."))
+        }
+        [Some(account), None] | [None, Some(account)] if account.as_bytes() != own.as_bytes() => {
+            Err(no_access(caller, &String::from_utf8_lossy(account.as_bytes())))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn no_access(caller: &Caller, account: &str) -> Refusal {
+    Refusal::invalid(format!(
+        "The provided key '{}' does not have access to account '{account}' (or that account does not exist). Application access \
+         may have been revoked.",
+        caller.hint
+    ))
+    .code("account_invalid")
+    .status(403)
+}
+
 fn invalid(key: &str) -> Refusal {
     Refusal::invalid(format!("Invalid API Key provided: {}", hint(key))).status(401)
 }

@@ -3,14 +3,14 @@
 use serde::Deserialize;
 
 use super::{
-    call::{Call, not_found},
+    call::Call,
     customers::narrowed,
     reply::{Problem, Reply},
     route::{At, Route, list_of},
 };
 use crate::{
     billing::{
-        Amount, Currency, Id, MetadataPatch,
+        Amount, Currency, Id, MetadataPatch, Refusal,
         balance::{self, Entry},
         balance_transaction::{BalanceTransaction, Kind, NOUN},
         customer::Customer,
@@ -65,7 +65,7 @@ async fn check_owner(call: &Call, customer: &str, id: &str) -> Result<(), Proble
         body.map(|body| serde_json::from_str(&body)).transpose().map_err(Fault::from)?;
     match found {
         Some(transaction) if transaction.customer.as_str() == customer => Ok(()),
-        _ => Err(not_found(&NOUN, id).into()),
+        _ => Err(Refusal::not_found(&NOUN, id).into()),
     }
 }
 

@@ -102,6 +102,7 @@ impl Call {
         if auth::key_in(&parts.headers)?.is_none() {
             form.take("key");
         }
+        auth::check_account(&parts.headers, &caller, &house.account.id)?;
         version::check(parts.headers.get("stripe-version").and_then(|value| value.to_str().ok()))?;
         let path = parts.uri.path().to_owned();
         let idempotency = idempotency(&parts.headers, &parts.method, &path, &form)?;
@@ -155,7 +156,7 @@ impl Call {
         let paths = expand::check(noun, &self.expand, false)?;
         let mut reader = self.house.engine.store.reader().await?;
         let Some(body) = read::find(&mut reader, noun, id, self.livemode()).await? else {
-            return Err(not_found(noun, id).in_mode(noun.name, self.livemode()).into());
+            return Err(Refusal::not_found(noun, id).in_mode(noun.name, self.livemode()).into());
         };
         let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
         let body = voice.text(&mut reader, noun, body).await?;
@@ -261,15 +262,4 @@ impl Call {
     pub fn say(&self, value: &Value) -> Reply {
         Ok(Said(Answered { status: 200, body: speak::text(value)?, repeats: None }))
     }
-}
-
-/// An id in the path that names nothing.
-pub fn not_found(noun: &Noun, id: &str) -> Refusal {
-    let param = match noun.object {
-        "payment_intent" | "setup_intent" => "intent",
-        "subscription" | "event" | "charge" | "payment_method" => "id",
-        "test_helpers.test_clock" => "test_clock",
-        other => other,
-    };
-    Refusal::not_found(noun.name, id).param(param)
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    call::{Call, not_found},
+    call::Call,
     invoices::around,
     reply::{Problem, Reply},
     route::{At, Route, list_of},
@@ -217,7 +217,7 @@ async fn lines(At(id): At<String>, call: Call) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &NOUN, &id, call.livemode()).await?;
     drop(reader);
-    let body = body.ok_or_else(|| not_found(&NOUN, &id))?;
+    let body = body.ok_or_else(|| Refusal::not_found(&NOUN, &id))?;
     let note: Value = serde_json::from_str(&body).map_err(Fault::from)?;
     let lines = note.pointer("/lines/data").and_then(Value::as_array).cloned().unwrap_or_default();
     call.list_of(&LINE_NOUN, lines).await
@@ -243,7 +243,8 @@ async fn void(At(id): At<String>, call: Call) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &NOUN, &id, call.livemode()).await?;
     drop(reader);
-    let note: CreditNote = serde_json::from_str(&body.ok_or_else(|| not_found(&NOUN, &id))?).map_err(Fault::from)?;
+    let note: CreditNote =
+        serde_json::from_str(&body.ok_or_else(|| Refusal::not_found(&NOUN, &id))?).map_err(Fault::from)?;
     let mut needs = around(&call, &note.invoice).await?;
     needs.document(&note.invoice);
     let id = note.id;

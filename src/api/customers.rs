@@ -273,7 +273,7 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
 pub async fn narrowed(call: Call, noun: &'static crate::billing::Noun, id: String) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
     if read::find(&mut reader, &NOUN, &id, call.livemode()).await?.is_none() {
-        return Err(Refusal::not_found(NOUN.name, &id).param("customer").into());
+        return Err(Refusal::not_found(&NOUN, &id).param("customer").into());
     }
     drop(reader);
     call.list_where(noun, vec![Condition::Text("customer", id)]).await
@@ -294,7 +294,7 @@ async fn payment_method(At((id, method)): At<(String, String)>, call: Call) -> R
     let owner: Option<PaymentMethod> =
         body.map(|body| serde_json::from_str(&body)).transpose().map_err(crate::store::Fault::from)?;
     if owner.and_then(|method| method.customer).is_none_or(|customer| customer.as_str() != id) {
-        return Err(Refusal::not_found(payment_method::NOUN.name, &method).param("payment_method").into());
+        return Err(Refusal::not_found(&payment_method::NOUN, &method).param("payment_method").into());
     }
     call.retrieve(&payment_method::NOUN, &method).await
 }

@@ -73,7 +73,7 @@ async fn find(call: &Call, id: &str) -> Result<Delivery, Problem> {
         Some((event, endpoint)) => delivery_log::find(&mut reader, &event, &endpoint, call.livemode()).await?,
         None => None,
     };
-    found.ok_or_else(|| Refusal::not_found(NOUN.name, id).into())
+    found.ok_or_else(|| Refusal::not_found(&NOUN, id).into())
 }
 
 async fn resend(At(id): At<String>, call: Call) -> Reply {

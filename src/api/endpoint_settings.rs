@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    call::{Call, not_found},
+    call::Call,
     reply::{Problem, Reply},
     route::{At, Route},
 };
@@ -42,7 +42,7 @@ const MOST_RESENT: i64 = 100_000;
 async fn find(call: &Call, id: &str) -> Result<WebhookEndpoint, Problem> {
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?;
-    let body = body.ok_or_else(|| not_found(&NOUN, id))?;
+    let body = body.ok_or_else(|| Refusal::not_found(&NOUN, id))?;
     Ok(serde_json::from_str(&body).map_err(crate::store::Fault::from)?)
 }
 

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{
-    call::{Call, not_found},
+    call::Call,
     reply::{Problem, Reply},
     route::At,
     sources::{self, MethodData, Source},
@@ -68,7 +68,8 @@ pub async fn seen<I: Intent>(call: &Call, id: &str, given: Option<&str>) -> Resu
         return Err(Refusal::missing("client_secret").into());
     }
     let mut reader = call.house.engine.store.reader().await?;
-    let body = read::find(&mut reader, I::NOUN, id, call.livemode()).await?.ok_or_else(|| not_found(I::NOUN, id))?;
+    let body =
+        read::find(&mut reader, I::NOUN, id, call.livemode()).await?.ok_or_else(|| Refusal::not_found(I::NOUN, id))?;
     let intent: I = serde_json::from_str(&body).map_err(Fault::from)?;
     if given.is_some_and(|given| given != intent.client_secret()) {
         let message = format!(

@@ -12,6 +12,7 @@ pub mod customers;
 pub mod deliveries;
 pub mod endpoint_settings;
 pub mod events;
+pub mod explain;
 pub mod health;
 pub mod intents;
 pub mod invoice_items;
@@ -72,6 +73,8 @@ pub struct RequestId(pub String);
 
 /// A request may take this long in all.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// A request's path and query may be so long together, in bytes.
+const LONGEST_URL: usize = 16 * 1024;
 
 /// The API: every call there is, declared once.
 pub fn routes() -> Vec<Route> {
@@ -131,10 +134,14 @@ async fn around(State(house): State<House>, mut request: Request, next: Next) ->
         .get::<MatchedPath>()
         .map_or_else(|| "unrecognized".to_owned(), |path| path.as_str().to_owned());
     let version = version::check(request.headers().get("stripe-version").and_then(|value| value.to_str().ok()));
-    let idempotency_key = request.headers().get("idempotency-key").cloned();
+    let said_again = ["idempotency-key", "stripe-account"].map(|name| (name, request.headers().get(name).cloned()));
+    let too_long = path.len() + request.uri().query().map_or(0, str::len) > LONGEST_URL;
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = if method == Method::OPTIONS {
         StatusCode::OK.into_response()
+    } else if too_long {
+        let message = format!("The request's URL is longer than {LONGEST_URL} bytes.");
+        Problem::from(Refusal::invalid(message).status(414)).into_response()
     } else {
         match tokio::time::timeout(PATIENCE, next.run(request)).await {
             Ok(response) => response,
@@ -156,8 +163,10 @@ async fn around(State(house): State<House>, mut request: Request, next: Next) ->
     set("access-control-allow-headers", "authorization, content-type, idempotency-key, stripe-version, stripe-account");
     set("access-control-expose-headers", "Request-Id, Stripe-Manage-Version, Stripe-Should-Retry");
     set("access-control-max-age", "300");
-    if let Some(key) = idempotency_key {
-        headers.insert(HeaderName::from_static("idempotency-key"), key);
+    for (name, value) in said_again {
+        if let Some(value) = value {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
     let seconds = started.elapsed();
     let status = response.status().as_u16();

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    call::{Call, not_found},
+    call::Call,
     reply::{Problem, Reply},
     route::{At, Route, list_of},
 };
@@ -66,7 +66,7 @@ async fn create_of_charge(At(id): At<String>, call: Call, params: Create) -> Rep
     }
     let known = peek(&mut *call.house.engine.store.reader().await?, &id).await?;
     if known.is_none_or(|charge| charge.livemode != call.livemode()) {
-        return Err(not_found(&charge::NOUN, id.as_str()).into());
+        return Err(Refusal::not_found(&charge::NOUN, id.as_str()).into());
     }
     make(&call, params, Some(id)).await
 }
@@ -138,7 +138,7 @@ async fn cancel(At(id): At<String>, call: Call) -> Reply {
 async fn list_of_charge(At(id): At<String>, call: Call) -> Reply {
     let charge = Id::<Charge>::given(id);
     if peek(&mut *call.house.engine.store.reader().await?, &charge).await?.is_none() {
-        return Err(not_found(&charge::NOUN, charge.as_str()).into());
+        return Err(Refusal::not_found(&charge::NOUN, charge.as_str()).into());
     }
     call.list_where(&NOUN, vec![Condition::Text("charge", charge.to_string())]).await
 }

@@ -23,7 +23,7 @@ pub struct Said(pub Answered);
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
-pub struct Problem(Failure);
+pub struct Problem(pub Failure);
 
 impl IntoResponse for Said {
     fn into_response(self) -> Response {

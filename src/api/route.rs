@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::{
     House, auth,
     call::Call,
+    explain::explained,
     reply::{Problem, Reply},
 };
 use crate::billing::{Noun, Refusal};
@@ -150,12 +151,16 @@ async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: Hou
     let (mut parts, body) = request.into_parts();
     let place = RawPathParams::from_request_parts(&mut parts, &house).await;
     let mut call = Call::hear(&house, &parts, body).await?;
+    let caller = call.caller.clone();
     operation.check(&call)?;
     let place: Option<Vec<String>> =
         place.ok().map(|params| params.iter().map(|(_, value)| value.to_owned()).collect());
     let place = place.and_then(Place::read).ok_or_else(unreadable_path)?;
     let params = Params::read(&mut call, matches!(operation.answer, Answer::List(_) | Answer::Search(_)))?;
-    handler.answer(place, call, params).await
+    match handler.answer(place, call, params).await {
+        Err(problem) => Err(explained(&house, &operation.method, &caller, problem).await),
+        said => said,
+    }
 }
 
 impl Operation {

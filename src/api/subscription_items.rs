@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    call::{Call, not_found},
+    call::Call,
     prices::InlinePrice,
     reply::{Problem, Reply},
     route::{At, Route, deleted, list_of},
@@ -64,10 +64,10 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::subscription_of_item(&mut reader, &id, call.livemode()).await?;
     drop(reader);
-    let body = body.ok_or_else(|| not_found(&ITEM_NOUN, &id))?;
+    let body = body.ok_or_else(|| Refusal::not_found(&ITEM_NOUN, &id))?;
     let items = spoken_items(&call, body).await?;
     let item = items.into_iter().find(|item| item.get("id").and_then(Value::as_str) == Some(&id));
-    call.show_value(&ITEM_NOUN, item.ok_or_else(|| not_found(&ITEM_NOUN, &id))?).await
+    call.show_value(&ITEM_NOUN, item.ok_or_else(|| Refusal::not_found(&ITEM_NOUN, &id))?).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -218,7 +218,7 @@ fn change_of(
 async fn subscription_of(call: &Call, id: &Id<Item>) -> Result<Id<Subscription>, Problem> {
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::subscription_of_item(&mut reader, id.as_str(), call.livemode()).await?;
-    let body = body.ok_or_else(|| not_found(&ITEM_NOUN, id.as_str()))?;
+    let body = body.ok_or_else(|| Refusal::not_found(&ITEM_NOUN, id.as_str()))?;
     let subscription: Subscription = serde_json::from_str(&body).map_err(Fault::from)?;
     Ok(subscription.id)
 }

@@ -4,7 +4,6 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::call::not_found;
 use crate::{
     billing::{Noun, Refusal, payment_intent, setup_intent},
     dialect::{error, expand, speak},
@@ -56,7 +55,7 @@ impl Voice {
         let places = ["/lines/data", "/items/data", "/pending_update/subscription_items"];
         let parts = places.into_iter().filter_map(|path| whole.pointer(path)?.as_array());
         let part = parts.flatten().find(|part| part.get("id").and_then(Value::as_str) == Some(id));
-        let part = part.ok_or_else(|| not_found(noun, id))?.to_string();
+        let part = part.ok_or_else(|| Refusal::not_found(noun, id))?.to_string();
         let value = self.speak(connection, noun, part).await?;
         Ok(Answered { status: 200, body: speak::text(&value)?, repeats: None })
     }
@@ -120,7 +119,7 @@ impl Render for Voice {
                 return Ok(Answered { status: 200, body: speak::text(&stub)?, repeats: None });
             }
             let body = closed.find(connection, subject.noun, &subject.id, self.livemode).await?;
-            let body = body.ok_or_else(|| not_found(subject.noun, &subject.id))?;
+            let body = body.ok_or_else(|| Refusal::not_found(subject.noun, &subject.id))?;
             let Some((name, once)) = &subject.shown_once else {
                 let body = self.text(connection, subject.noun, body).await?;
                 return Ok(Answered { status: 200, body, repeats: None });

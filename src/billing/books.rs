@@ -174,7 +174,8 @@ impl Books {
     /// A document that the path names, or 404.
     pub fn at_path<R: Shelved>(&self, id: &Id<R>) -> Result<&R, Refusal> {
         let name = R::NOUN.name;
-        self.get(id).ok_or_else(|| Refusal::not_found(name, id.as_str()).in_mode(name, self.livemode.unwrap_or(false)))
+        let livemode = self.livemode.unwrap_or(false);
+        self.get(id).ok_or_else(|| Refusal::not_found(R::NOUN, id.as_str()).in_mode(name, livemode))
     }
 
     /// Keeps a new or changed document. What breaks the noun's own rules spoils the whole decision.

@@ -200,9 +200,7 @@ impl Details {
         ];
         match frozen.into_iter().find(|(_, said, allowed)| *said && !allowed) {
             None => Ok(()),
-            Some((param, ..)) => Err(Refusal::invalid("Finalized invoices can't be updated in this way")
-                .code("invoice_not_editable")
-                .param(param)),
+            Some((param, ..)) => Err(Refusal::invalid("Finalized invoices can't be updated in this way").param(param)),
         }
     }
 

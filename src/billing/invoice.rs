@@ -52,7 +52,7 @@ pub static NOUN: Noun = Noun {
         filter("customer", By::Text("customer")),
         filter("subscription", By::Text("subscription")),
         filter("status", By::Word { column: "status", words: STATUS_FILTER }),
-        filter("collection_method", By::Text("collection_method")),
+        filter("collection_method", By::Word { column: "collection_method", words: subscription::COLLECTION_METHODS }),
         filter("due_date", By::Range("due_date")),
         filter("test_clock", By::Text("test_clock")),
         filter("customer_account", By::NotSupportedYet),

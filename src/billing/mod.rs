@@ -107,29 +107,36 @@ pub use moment::{Moment, Timestamp};
 pub use noun::{Noun, Resource};
 pub use refusal::Refusal;
 
+/// Every noun that a name can mean.
+const NOUNS: &[&Noun] = &[
+    &balance_transaction::NOUN,
+    &charge::NOUN,
+    &credit_note::NOUN,
+    &customer::NOUN,
+    &event::NOUN,
+    &invoice::NOUN,
+    &invoice_item::NOUN,
+    &invoice_payment::NOUN,
+    &payment_intent::NOUN,
+    &payment_method::NOUN,
+    &price::NOUN,
+    &product::NOUN,
+    &refund::NOUN,
+    &settings::NOUN,
+    &settings::VERSION_NOUN,
+    &setup_intent::NOUN,
+    &subscription::NOUN,
+    &subscription::ITEM_NOUN,
+    &test_clock::NOUN,
+    &webhook_endpoint::NOUN,
+];
+
 /// The noun that an object name means.
 pub fn noun_of(object: &str) -> Option<&'static Noun> {
-    const NOUNS: &[&Noun] = &[
-        &balance_transaction::NOUN,
-        &charge::NOUN,
-        &credit_note::NOUN,
-        &customer::NOUN,
-        &event::NOUN,
-        &invoice::NOUN,
-        &invoice_item::NOUN,
-        &invoice_payment::NOUN,
-        &payment_intent::NOUN,
-        &payment_method::NOUN,
-        &price::NOUN,
-        &product::NOUN,
-        &refund::NOUN,
-        &settings::NOUN,
-        &settings::VERSION_NOUN,
-        &setup_intent::NOUN,
-        &subscription::NOUN,
-        &subscription::ITEM_NOUN,
-        &test_clock::NOUN,
-        &webhook_endpoint::NOUN,
-    ];
     NOUNS.iter().copied().find(|noun| noun.object == object)
+}
+
+/// The noun that errors call so.
+pub fn noun_named(name: &str) -> Option<&'static Noun> {
+    NOUNS.iter().copied().find(|noun| noun.name == name)
 }

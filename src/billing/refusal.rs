@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::Noun;
+
 /// The `type` of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorType {
@@ -37,6 +39,16 @@ pub struct Refusal {
     pub payment_intent: Option<Box<Value>>,
     /// The setup intent that the error is about, as the caller sees it.
     pub setup_intent: Option<Box<Value>>,
+    /// What whoever answers should look up to complete the answer.
+    pub about: Option<Box<About>>,
+}
+
+/// A document that a refusal is about: one that is missing, or is in another state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What errors call it.
+    pub name: &'static str,
+    pub id: String,
 }
 
 impl Refusal {
@@ -51,6 +63,7 @@ impl Refusal {
             charge: None,
             payment_intent: None,
             setup_intent: None,
+            about: None,
         }
     }
 
@@ -65,13 +78,21 @@ impl Refusal {
     }
 
     /// An id in a parameter names nothing (400). [`Refusal::not_found`] is its 404 twin for the path.
-    pub fn no_such(name: &str, id: &str) -> Self {
-        Refusal::invalid(format!("No such {name}: '{id}'")).code("resource_missing")
+    pub fn no_such(name: &'static str, id: &str) -> Self {
+        let exact = id.trim_matches(|character: char| character.is_whitespace() || "'\"".contains(character));
+        let hint = if exact != id {
+            format!("; the id was sent with quotes or spaces around it: send exactly {exact}")
+        } else if name == super::payment_method::NOUN.name {
+            "; check that it is the id of a PaymentMethod, and not of a card, a source or a token".to_owned()
+        } else {
+            String::new()
+        };
+        Refusal::invalid(format!("No such {name}: '{id}'{hint}")).code("resource_missing").about(name, id)
     }
 
     /// An id in the path names nothing.
-    pub fn not_found(name: &str, id: &str) -> Self {
-        Refusal::no_such(name, id).param("id").status(404)
+    pub fn not_found(noun: &Noun, id: &str) -> Self {
+        Refusal::no_such(noun.name, id).param("id").status(404)
     }
 
     /// The oddity of invoice items: their error says which mode was searched.
@@ -111,6 +132,13 @@ impl Refusal {
     /// A fault of our own that must not spoil its neighbours in a batch (answered as a 500).
     pub fn internal(message: impl Into<String>) -> Self {
         Refusal::new(500, ErrorType::ApiError, message)
+    }
+
+    /// The document that must be looked up to complete the answer.
+    #[must_use]
+    pub fn about(mut self, name: &'static str, id: &str) -> Self {
+        self.about = Some(Box::new(About { name, id: id.to_owned() }));
+        self
     }
 
     /// The page about the error's code.

@@ -52,7 +52,7 @@ pub static NOUN: Noun = Noun {
         filter("customer", By::Text("customer")),
         filter("test_clock", By::Text("test_clock")),
         filter("status", By::Word { column: "status", words: STATUS_FILTER }),
-        filter("collection_method", By::Text("collection_method")),
+        filter("collection_method", By::Word { column: "collection_method", words: COLLECTION_METHODS }),
         filter("current_period_start", By::Range("current_period_start")),
         filter("current_period_end", By::Range("current_period_end")),
         filter("price", By::ItemPrice),
@@ -241,6 +241,10 @@ pub struct Flexible {
 
 words!(BillingModeType { Classic = "classic", Flexible = "flexible" });
 words!(ProrationDiscounts { Included = "included", Itemized = "itemized" });
+/// How lists are filtered by it.
+pub const COLLECTION_METHODS: &[(&str, &[&str])] =
+    &[("charge_automatically", &["charge_automatically"]), ("send_invoice", &["send_invoice"])];
+
 words!(CollectionMethod { ChargeAutomatically = "charge_automatically", SendInvoice = "send_invoice" });
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -356,7 +360,7 @@ impl Subscription {
             Status::Active | Status::PastDue | Status::Paused | Status::Trialing | Status::Unpaid => Status::Canceled,
             // Cancelling what has ended finds nothing to cancel (ways of cancelling).
             Status::Canceled | Status::IncompleteExpired => {
-                return Err(Refusal::not_found(NOUN.name, self.id.as_str()));
+                return Err(Refusal::not_found(&NOUN, self.id.as_str()));
             }
         };
         Ok(Subscription {

@@ -1,6 +1,10 @@
 //! The parameters of a list: filters that the noun declares, and paging.
 
-use super::{form::Form, params::one_of};
+use super::{
+    form::Form,
+    params::one_of,
+    unknown::{known_only, meant},
+};
 use crate::{
     billing::{
         Noun, Refusal,
@@ -54,20 +58,12 @@ fn hide_clocks(noun: &Noun, form: &Form, conditions: &mut Vec<Condition>) {
 
 fn check_unknown(noun: &Noun, form: &Form) -> Result<(), Refusal> {
     let Form::Map(members) = form else { return Ok(()) };
-    let paging = ["limit", "starting_after", "ending_before", "created"];
-    let is_known = |name: &str| {
-        paging.contains(&name) || noun.filters.iter().any(|filter| filter.param.split('[').next() == Some(name))
-    };
-    let unknown: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).filter(|name| !is_known(name)).collect();
-    match unknown.as_slice() {
-        [] => Ok(()),
-        [one] => {
-            Err(Refusal::invalid(format!("Received unknown parameter: {one}")).code("parameter_unknown").param(*one))
-        }
-        several => Err(Refusal::invalid(format!("Received unknown parameters: {}", several.join(", ")))
-            .code("parameter_unknown")
-            .param(several[0])),
-    }
+    let filters = noun.filters.iter().filter_map(|filter| filter.param.split('[').next());
+    let known: Vec<&'static str> =
+        ["limit", "starting_after", "ending_before", "created"].into_iter().chain(filters).collect();
+    let unknown = members.iter().map(|(name, _)| name).filter(|name| !known.contains(&name.as_str()));
+    let unknown: Vec<_> = unknown.map(|name| (name.clone(), meant(name, &known))).collect();
+    known_only(&unknown)
 }
 
 /// The member that a bracketed name leads to.
@@ -139,10 +135,7 @@ fn range(param: &str, column: &'static str, value: &Form) -> Result<Vec<Conditio
                 "gte" => ">=",
                 "lt" => "<",
                 "lte" => "<=",
-                _ => {
-                    let message = format!("Received unknown parameter: {param}");
-                    return Err(Refusal::invalid(message).code("parameter_unknown").param(param));
-                }
+                _ => return Err(Refusal::unknown(param)),
             };
             Ok(Condition::Compare(column, comparison, integer(&param, value)?))
         })

@@ -7,4 +7,5 @@ pub mod form;
 mod indent;
 pub mod params;
 pub mod speak;
+mod unknown;
 pub mod version;

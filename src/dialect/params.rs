@@ -11,7 +11,10 @@ use serde::{
     de::{self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor},
 };
 
-use super::form::Form;
+use super::{
+    form::Form,
+    unknown::{Unknown, known_only, meant},
+};
 use crate::billing::{
     Refusal,
     shape::{PATCH, VERBATIM},
@@ -23,15 +26,8 @@ const MAXIMUM_CHARACTERS: usize = 5000;
 pub fn read<'de, T: Deserialize<'de>>(form: &'de Form) -> Result<T, Refusal> {
     let unknown = RefCell::new(Vec::new());
     let result = T::deserialize(Reader { form, path: String::new(), unknown: &unknown });
-    match unknown.into_inner().as_slice() {
-        [] => result.map_err(|wrong| wrong.0),
-        [one] => Err(Refusal::invalid(format!("Received unknown parameter: {one}"))
-            .code("parameter_unknown")
-            .param(one.clone())),
-        several => Err(Refusal::invalid(format!("Received unknown parameters: {}", several.join(", ")))
-            .code("parameter_unknown")
-            .param(several[0].clone())),
-    }
+    known_only(&unknown.into_inner())?;
+    result.map_err(|wrong| wrong.0)
 }
 
 /// What is wrong with a parameter.
@@ -59,7 +55,7 @@ impl de::Error for Wrong {
 struct Reader<'de, 'u> {
     form: &'de Form,
     path: String,
-    unknown: &'u RefCell<Vec<String>>,
+    unknown: &'u RefCell<Vec<Unknown>>,
 }
 
 impl<'de, 'u> Reader<'de, 'u> {
@@ -222,7 +218,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de, '_> {
     ) -> Result<V::Value, Wrong> {
         let Form::Map(members) = self.form else { return Err(self.wrong("Invalid object".to_owned())) };
         for (key, form) in members.iter().filter(|(key, _)| !fields.contains(&key.as_str())) {
-            self.unknown.borrow_mut().push(self.at(form, key).path);
+            self.unknown.borrow_mut().push((self.at(form, key).path, meant(key, fields)));
         }
         let path = self.path.clone();
         let members = Members { reader: self, members: members.iter(), value: None, known: Some(fields) };
@@ -418,7 +414,13 @@ mod tests {
     #[test]
     fn says_what_is_wrong_and_where() {
         for (form, param, code, message) in [
-            ("nmae=A", "nmae", Some("parameter_unknown"), "Received unknown parameter: nmae"),
+            ("nmae=A", "nmae", Some("parameter_unknown"), "Received unknown parameter: nmae. Did you mean name?"),
+            (
+                "items[0][prices]=p",
+                "items[0][prices]",
+                Some("parameter_unknown"),
+                "Received unknown parameter: items[0][prices]. Did you mean price?",
+            ),
             ("count=x&zz=1&items[0][x]=1", "zz", Some("parameter_unknown"), "Received unknown parameter: zz"),
             ("count=1.5", "count", Some("parameter_invalid_integer"), "Invalid integer: 1.5"),
             ("count=99999999999999999999", "count", Some("parameter_invalid_integer"), "Invalid integer: 9999"),

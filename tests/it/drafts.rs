@@ -187,7 +187,8 @@ async fn what_may_be_changed_depends_on_the_status() {
             if allowed.contains(&name) {
                 assert_eq!(answer.status, 200, "{name} of {status}: {:#}", answer.body);
             } else {
-                has(&answer.error(400), &json!({"code": "invoice_not_editable", "param": name}));
+                let said = "Finalized invoices can't be updated in this way";
+                has(&answer.error(400), &json!({"message": said, "param": name}));
             }
         }
     }

@@ -21,6 +21,8 @@ mod drafts;
 mod dunning;
 mod edges;
 mod end_dates;
+mod error_rows;
+mod errors;
 mod hold;
 mod hostile;
 mod inline_prices;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        call::{Call, not_found},
+        call::Call,
         invoice_items::{PeriodParams, PricingParams, need_price, price_of},
         prices::InlinePrice,
         reply::{Problem, Reply},
@@ -86,7 +86,7 @@ impl Lines {
 async fn lines_of(call: &Call, id: &str) -> Result<Vec<Value>, Problem> {
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?;
-    let body = body.ok_or_else(|| not_found(&NOUN, id))?;
+    let body = body.ok_or_else(|| Refusal::not_found(&NOUN, id))?;
     let invoice: Value = serde_json::from_str(&body).map_err(Fault::from)?;
     Ok(invoice.pointer("/lines/data").and_then(Value::as_array).cloned().unwrap_or_default())
 }
