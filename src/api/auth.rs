@@ -9,11 +9,13 @@ use std::{
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
+use super::settings;
 use crate::{
     billing::{
         Refusal,
         id::{Bucket, Ids},
     },
+    dialect::version::Version,
     store::{Connection, Fault, Store, keys},
 };
 
@@ -27,6 +29,8 @@ pub struct Caller {
     pub livemode: bool,
     /// A publishable key may be known to anybody; it may do very little.
     pub publishable: bool,
+    /// What it is answered in when it does not ask for a version.
+    pub version: Version,
 }
 
 /// Keys that were seen a moment ago. A revoked key stops working within a second.
@@ -46,18 +50,19 @@ impl Keys {
             return Ok(caller);
         }
         let mut reader = store.reader().await?;
-        let found = keys::find(&mut reader, &hash).await?;
-        drop(reader);
-        let Some(found) = found else { return Err(invalid(key).into()) };
+        let Some(found) = keys::find(&mut reader, &hash).await? else { return Err(invalid(key).into()) };
         if found.revoked_at.is_some() {
             let message = format!("Expired API Key provided: {}", hint(key));
             return Err(Refusal::invalid(message).code("api_key_expired").status(401).into());
         }
+        let settings = settings::in_force(&mut reader, found.livemode).await?;
+        drop(reader);
         let caller = Caller {
             key: found.id.into(),
             hint: found.hint.into(),
             livemode: found.livemode,
             publishable: found.kind == PUBLISHABLE,
+            version: settings.api_version.as_deref().and_then(Version::known).unwrap_or(Version::NEWEST),
         };
         if let Ok(mut seen) = self.seen.lock() {
             if seen.len() >= MOST_REMEMBERED {

@@ -9,14 +9,20 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    House, RequestId,
+    EffectiveVersion, House, RequestId,
     auth::{self, Caller},
     reply::{Problem, Reply, Said},
     voice::Voice,
 };
 use crate::{
-    billing::{Noun, Refusal},
-    dialect::{expand, filter, form::Form, params, speak, version},
+    billing::{Noun, Refusal, event, event_types},
+    dialect::{
+        expand, filter,
+        form::Form,
+        params, speak,
+        version::{Pin, Version},
+        versions,
+    },
     engine::{Answered, Verb, request},
     store::{
         Connection,
@@ -32,6 +38,7 @@ const MAXIMUM_BODY: usize = 1024 * 1024;
 pub struct Call {
     pub house: House,
     pub caller: Caller,
+    version: Version,
     request: request::Request,
     path: String,
     form: Form,
@@ -103,12 +110,23 @@ impl Call {
             form.take("key");
         }
         auth::check_account(&parts.headers, &caller, &house.account.id)?;
-        version::check(parts.headers.get("stripe-version").and_then(|value| value.to_str().ok()))?;
+        let version = match parts.headers.get("stripe-version") {
+            Some(asked) => Version::asked(&String::from_utf8_lossy(asked.as_bytes()))?,
+            None => caller.version,
+        };
+        if let Some(effective) = parts.extensions.get::<EffectiveVersion>() {
+            effective.set(version);
+        }
         let path = parts.uri.path().to_owned();
         let idempotency = idempotency(&parts.headers, &parts.method, &path, &form)?;
         let expand = paths(form.take("expand"))?;
         let request = request::Request { id, livemode: caller.livemode, idempotency };
-        Ok(Call { house: house.clone(), caller, request, path, form, expand })
+        Ok(Call { house: house.clone(), caller, version, request, path, form, expand })
+    }
+
+    /// Takes the parameters for what they mean in the newest version.
+    pub fn accept(&mut self, route: &versions::Route<'_>) -> Result<(), Refusal> {
+        versions::accept(route, &mut self.form, self.version)
     }
 
     /// The parameters, read into their struct.
@@ -136,16 +154,21 @@ impl Call {
         self.caller.livemode
     }
 
+    /// What the caller is shown.
+    pub const fn pin(&self) -> Pin {
+        Pin { livemode: self.caller.livemode, version: self.version }
+    }
+
     /// Does a verb, and answers with its subject.
     pub async fn run<V: Verb>(&self, noun: &'static Noun, verb: V) -> Reply {
-        let paths = expand::check(noun, &self.expand, false)?;
-        let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
+        let paths = expand::check(noun, &self.expand, false, self.version)?;
+        let voice = Voice { paths, pin: self.pin(), redact: self.caller.publishable };
         Ok(Said(self.house.engine.perform(&self.request, verb, &voice).await?))
     }
 
     /// Does a verb that is a step of a larger call: it leaves no receipt and shows nothing.
     pub async fn run_aside<V: Verb>(&self, verb: V) -> Result<(), Problem> {
-        let voice = Voice { paths: Vec::new(), livemode: self.livemode(), redact: false };
+        let voice = Voice { paths: Vec::new(), pin: self.pin(), redact: false };
         let request = request::Request { idempotency: None, ..self.request.clone() };
         self.house.engine.perform(&request, verb, &voice).await?;
         Ok(())
@@ -153,12 +176,12 @@ impl Call {
 
     /// Answers with one document.
     pub async fn retrieve(&self, noun: &'static Noun, id: &str) -> Reply {
-        let paths = expand::check(noun, &self.expand, false)?;
+        let paths = expand::check(noun, &self.expand, false, self.version)?;
         let mut reader = self.house.engine.store.reader().await?;
         let Some(body) = read::find(&mut reader, noun, id, self.livemode()).await? else {
             return Err(Refusal::not_found(noun, id).in_mode(noun.name, self.livemode()).into());
         };
-        let voice = Voice { paths, livemode: self.livemode(), redact: self.caller.publishable };
+        let voice = Voice { paths, pin: self.pin(), redact: self.caller.publishable };
         let body = voice.text(&mut reader, noun, body).await?;
         Ok(Said(Answered { status: 200, body, repeats: None }))
     }
@@ -175,12 +198,16 @@ impl Call {
 
     /// The same, narrowed by where in the path it was asked.
     pub async fn list_where(&self, noun: &'static Noun, narrowed: Vec<Condition>) -> Reply {
-        let paths = expand::check(noun, &self.expand, true)?;
+        let paths = expand::check(noun, &self.expand, true, self.version)?;
         let mut asked = filter::read(noun, &self.form)?;
         if !narrowed.is_empty() {
             asked.conditions.retain(|condition| !matches!(condition, Condition::Null("test_clock", _)));
         }
         asked.conditions.extend(narrowed);
+        let unknown: Vec<&str> = event_types::unknown_to(self.version.as_str()).collect();
+        if noun.object == event::NOUN.object && !unknown.is_empty() {
+            asked.conditions.push(Condition::NoneOf("type", unknown));
+        }
         let mut reader = self.house.engine.store.reader().await?;
         self.check_cursor(&mut reader, noun, asked.cursor.as_ref()).await?;
         let query = list::Query {
@@ -192,12 +219,12 @@ impl Call {
             oldest_first: false,
         };
         let Page { bodies, has_more } = list::list(&mut reader, &query).await?;
-        if paths.is_empty() && speak::as_it_rests(noun) {
+        if paths.is_empty() && speak::as_it_rests(noun, self.version) {
             let body = speak::list_as_it_rests(&bodies, has_more, &self.path)?;
             return Ok(Said(Answered { status: 200, body, repeats: None }));
         }
-        let mut data = speak::speak(&mut reader, noun, &bodies, self.livemode()).await?;
-        expand::expand(&mut reader, noun, &mut data, &bodies, &paths, self.livemode()).await?;
+        let mut data = speak::speak(&mut reader, noun, &bodies, self.pin()).await?;
+        expand::expand(&mut reader, noun, &mut data, &bodies, &paths, self.pin()).await?;
         self.envelope(&data, has_more)
     }
 
@@ -219,7 +246,7 @@ impl Call {
 
     /// Answers with a page of values that were gathered elsewhere (items, lines).
     pub async fn list_of(&self, noun: &'static Noun, mut values: Vec<Value>) -> Reply {
-        let paths = expand::check(noun, &self.expand, true)?;
+        let paths = expand::check(noun, &self.expand, true, self.version)?;
         let asked = filter::read(noun, &self.form)?;
         let place = |id: &str| values.iter().position(|value| value.get("id").and_then(Value::as_str) == Some(id));
         let missing = |param: &str, id: &str| Refusal::no_such(noun.name, id).param(param);
@@ -237,8 +264,9 @@ impl Call {
         };
         let mut page: Vec<Value> = values.drain(start..end).collect();
         let mut reader = self.house.engine.store.reader().await?;
+        versions::render(&mut reader, &mut page, self.pin()).await?;
         let none = vec![String::from("{}"); page.len()];
-        expand::expand(&mut reader, noun, &mut page, &none, &paths, self.livemode()).await?;
+        expand::expand(&mut reader, noun, &mut page, &none, &paths, self.pin()).await?;
         self.envelope(&page, has_more)
     }
 
@@ -250,10 +278,11 @@ impl Call {
 
     /// Answers with a value that is a part of a stored document.
     pub async fn show_value(&self, noun: &'static Noun, value: Value) -> Reply {
-        let paths = expand::check(noun, &self.expand, false)?;
+        let paths = expand::check(noun, &self.expand, false, self.version)?;
         let mut values = [value];
         let mut reader = self.house.engine.store.reader().await?;
-        expand::expand(&mut reader, noun, &mut values, &[String::from("{}")], &paths, self.livemode()).await?;
+        versions::render(&mut reader, &mut values, self.pin()).await?;
+        expand::expand(&mut reader, noun, &mut values, &[String::from("{}")], &paths, self.pin()).await?;
         let [value] = values;
         Ok(Said(Answered { status: 200, body: speak::text(&value)?, repeats: None }))
     }

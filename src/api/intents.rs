@@ -99,14 +99,40 @@ impl AutomaticMethods {
     }
 }
 
-/// `payment_method_types` cannot be written any more.
-pub fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
-    if types.is_none() {
-        return Ok(());
+/// What a caller chooses to be paid with: a list of types, which only older versions can write, or
+/// whatever is enabled.
+pub fn chosen_methods(
+    types: Option<&Vec<String>>,
+    automatic: Option<AutomaticMethods>,
+) -> Result<Option<AutomaticPaymentMethods>, Refusal> {
+    check_types(types)?;
+    match (types, automatic) {
+        (Some(_), Some(automatic)) if automatic.enabled => {
+            let message =
+                "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.";
+            Err(Refusal::invalid(message).code("parameters_exclusive").param("automatic_payment_methods"))
+        }
+        (Some(_), _) => Ok(None),
+        (None, automatic) => Ok(Some(automatic.unwrap_or(AutomaticMethods::DEFAULT).spoken())),
     }
-    let message = "The parameter payment_method_types is no longer supported. Use allowed_payment_method_types or \
-                   excluded_payment_method_types, or leave it out.";
-    Err(Refusal::invalid(message).code("payment_method_types_no_longer_supported").param("payment_method_types"))
+}
+
+/// Cards are what there is.
+pub fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
+    match types.map(Vec::as_slice) {
+        Some([]) => Err(Refusal::invalid("Invalid array").param("payment_method_types")),
+        Some(types) => match types.iter().position(|kind| kind != "card") {
+            Some(place) => {
+                let kind = &types[place];
+                let message = format!(
+                    "The payment method type \"{kind}\" is invalid. Only card is supported by this server yet."
+                );
+                Err(Refusal::invalid(message).param(format!("payment_method_types[{place}]")))
+            }
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
 }
 
 /// Where to send a customer who has to authenticate; a client with Stripe's own library opens the page

@@ -34,7 +34,7 @@ pub mod voice;
 pub mod webhook_endpoints;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -50,7 +50,7 @@ use rand::{TryRng as _, rngs::SysRng};
 
 use crate::{
     billing::{Refusal, id},
-    dialect::version,
+    dialect::{error, version::Version},
     engine::Engine,
 };
 
@@ -70,6 +70,17 @@ pub struct House {
 /// The id of a request, for answers, logs and events.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
+
+/// The version in which a request is answered, once that is known.
+#[derive(Clone, Debug, Default)]
+pub struct EffectiveVersion(Arc<OnceLock<Version>>);
+
+impl EffectiveVersion {
+    /// Said once, by whoever has found out.
+    fn set(&self, version: Version) {
+        let _ = self.0.set(version);
+    }
+}
 
 /// A request may take this long in all.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -133,10 +144,11 @@ async fn around(State(house): State<House>, mut request: Request, next: Next) ->
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unrecognized".to_owned(), |path| path.as_str().to_owned());
-    let version = version::check(request.headers().get("stripe-version").and_then(|value| value.to_str().ok()));
+    let version = EffectiveVersion::default();
     let said_again = ["idempotency-key", "stripe-account"].map(|name| (name, request.headers().get(name).cloned()));
     let too_long = path.len() + request.uri().query().map_or(0, str::len) > LONGEST_URL;
     request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(version.clone());
     let mut response = if method == Method::OPTIONS {
         StatusCode::OK.into_response()
     } else if too_long {
@@ -155,7 +167,7 @@ async fn around(State(house): State<House>, mut request: Request, next: Next) ->
         }
     };
     set("request-id", &id);
-    set("stripe-version", version.unwrap_or(crate::billing::event::API_VERSION));
+    set("stripe-version", version.0.get().copied().unwrap_or(Version::NEWEST).as_str());
     set("cache-control", "no-cache, no-store");
     set("vary", "Origin");
     set("access-control-allow-origin", "*");
@@ -192,15 +204,7 @@ fn request_id(house: &House) -> String {
 
 /// There is nothing at this address.
 pub async fn unrecognized(request: Request) -> Problem {
-    let (method, path) = (request.method(), request.uri().path());
-    Problem::from(
-        Refusal::invalid(format!(
-            "Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the trailing slash. If you are \
-             trying to retrieve an object, make sure you passed a valid (non-empty) identifier in your code. Please see \
-             https://stripe.com/docs or we can help at https://support.stripe.com/."
-        ))
-        .status(404),
-    )
+    error::unrecognized(request.method(), request.uri().path()).into()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    intents::{AutomaticMethods, check_secret, check_types, given, redirect_to, retrieve},
+    intents::{AutomaticMethods, check_secret, check_types, chosen_methods, given, redirect_to, retrieve},
     reply::Reply,
     route::{At, Route},
     sources::MethodData,
@@ -80,7 +80,7 @@ struct Create {
 }
 
 async fn create(call: Call, params: Create) -> Reply {
-    check_types(params.payment_method_types.as_ref())?;
+    let automatic = chosen_methods(params.payment_method_types.as_ref(), params.automatic_payment_methods)?;
     let confirmed = params.confirm.unwrap_or(false);
     let off_session = params.off_session.unwrap_or(false);
     let refuses_action = params.error_on_requires_action.unwrap_or(false);
@@ -99,7 +99,7 @@ async fn create(call: Call, params: Create) -> Reply {
     source.iter().for_each(|source| source.needs(&mut needs));
     let new = NewIntent {
         amount: params.amount,
-        automatic_payment_methods: Some(params.automatic_payment_methods.unwrap_or(AutomaticMethods::DEFAULT).spoken()),
+        automatic_payment_methods: automatic,
         capture_method: params.capture_method.unwrap_or(CaptureMethod::AutomaticAsync),
         confirmation_method: params.confirmation_method.unwrap_or(ConfirmationMethod::Automatic),
         currency: params.currency,

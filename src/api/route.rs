@@ -21,7 +21,10 @@ use super::{
     explain::explained,
     reply::{Problem, Reply},
 };
-use crate::billing::{Noun, Refusal};
+use crate::{
+    billing::{Noun, Refusal},
+    dialect::versions,
+};
 
 /// What a call answers when all is well.
 #[derive(Clone, Copy, Debug)]
@@ -153,6 +156,7 @@ async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: Hou
     let mut call = Call::hear(&house, &parts, body).await?;
     let caller = call.caller.clone();
     operation.check(&call)?;
+    call.accept(&versions::Route { method: &operation.method, path: operation.path })?;
     let place: Option<Vec<String>> =
         place.ok().map(|params| params.iter().map(|(_, value)| value.to_owned()).collect());
     let place = place.and_then(Place::read).ok_or_else(unreadable_path)?;

@@ -8,8 +8,9 @@ use crate::{
     billing::{
         Refusal,
         settings::{self, Author, AuthorType, Change, NOUN, Settings, VERSION_NOUN},
+        shape::Patch,
     },
-    dialect::{form::Form, params},
+    dialect::{form::Form, params, version::Version},
     engine::{Answered, Closed, Engine, Failure, Owner, Render, Request, Subject, Verb, verb::Decision},
     store::{Connection, Fault, books::Needs, read},
 };
@@ -33,18 +34,21 @@ async fn update(call: Call, params: Change) -> Reply {
         id: Some(call.caller.key.to_string()),
         kind: AuthorType::ApiKey,
     };
-    let verb = change(call.livemode(), params, author);
+    let verb = change(call.livemode(), params, author)?;
     call.run(&NOUN, verb).await
 }
 
-fn change(livemode: bool, change: Change, author: Author) -> impl Verb {
+fn change(livemode: bool, change: Change, author: Author) -> Result<impl Verb, Refusal> {
+    if let Patch::Set(version) = &change.api_version {
+        Version::asked(version).map_err(|refusal| refusal.param("api_version"))?;
+    }
     let id = Settings::id_in(livemode);
     let mut needs = Needs::default();
     needs.document(&id);
-    Decision::new(Owner::Nobody, needs, move |books, at| {
+    Ok(Decision::new(Owner::Nobody, needs, move |books, at| {
         settings::change(books, &id, change, author, at)?;
         Ok(Subject::document(&id))
-    })
+    }))
 }
 
 /// What was written long ago says nothing of what has been added since: that has its default.
@@ -68,7 +72,7 @@ pub async fn get_from_command_line(engine: &Engine, livemode: bool) -> Result<Va
 pub async fn set_from_command_line(engine: &Engine, livemode: bool, assignments: &[String]) -> Result<(), Failure> {
     let form = form_of(assignments)?;
     let author = Author { hint: None, id: None, kind: AuthorType::CommandLine };
-    let verb = change(livemode, params::read(&form)?, author);
+    let verb = change(livemode, params::read(&form)?, author)?;
     let request = Request { id: String::new(), livemode, idempotency: None };
     engine.perform(&request, verb, &Silence).await?;
     Ok(())

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    intents::{AutomaticMethods, check_types, given, redirect_to, retrieve, seen},
+    intents::{AutomaticMethods, check_types, chosen_methods, given, redirect_to, retrieve, seen},
     reply::Reply,
     route::{At, Route},
     sources::{self, MethodData, Source},
@@ -65,7 +65,7 @@ struct Create {
 }
 
 async fn create(call: Call, params: Create) -> Reply {
-    check_types(params.payment_method_types.as_ref())?;
+    let automatic = chosen_methods(params.payment_method_types.as_ref(), params.automatic_payment_methods)?;
     let confirmed = params.confirm.unwrap_or(false);
     if params.return_url.is_some() && !confirmed {
         let message = "You cannot set `return_url` without `confirm=true` when creating a SetupIntent.";
@@ -80,7 +80,7 @@ async fn create(call: Call, params: Create) -> Reply {
         _ => None,
     };
     let new = NewSetup {
-        automatic_payment_methods: Some(params.automatic_payment_methods.unwrap_or(AutomaticMethods::DEFAULT).spoken()),
+        automatic_payment_methods: automatic,
         customer: params.customer.clone(),
         description: params.description.map(String::from),
         livemode: call.livemode(),

@@ -23,7 +23,10 @@ use crate::{
         subscribe::PaymentBehavior,
         subscription::{ITEM_NOUN, Item, NOUN, Subscription},
     },
-    dialect::speak,
+    dialect::{
+        speak,
+        version::{Pin, Version},
+    },
     engine::{Owner, Subject, verb::Decision},
     store::{Fault, books::Needs, read},
 };
@@ -38,10 +41,10 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The items of a subscription as a client sees them: whole prices, and plans.
+/// The items of a subscription with whole prices, and plans; not yet in the caller's version.
 async fn spoken_items(call: &Call, body: String) -> Result<Vec<Value>, Problem> {
     let mut reader = call.house.engine.store.reader().await?;
-    let spoken = speak::speak(&mut reader, &NOUN, &[body], call.livemode()).await?;
+    let spoken = speak::speak(&mut reader, &NOUN, &[body], Pin { version: Version::NEWEST, ..call.pin() }).await?;
     let items = spoken.first().and_then(|one| one.pointer("/items/data")).and_then(Value::as_array);
     Ok(items.cloned().unwrap_or_default())
 }

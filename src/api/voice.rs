@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     billing::{Noun, Refusal, payment_intent, setup_intent},
-    dialect::{error, expand, speak},
+    dialect::{error, expand, speak, version::Pin},
     engine::{Answered, Closed, Failure, Render, Subject},
     store::{Connection, Fault},
 };
@@ -14,7 +14,7 @@ use crate::{
 /// How subjects are put into words for one caller.
 pub struct Voice {
     pub paths: Vec<String>,
-    pub livemode: bool,
+    pub pin: Pin,
     /// A publishable key asks.
     pub redact: bool,
 }
@@ -22,8 +22,8 @@ pub struct Voice {
 impl Voice {
     async fn speak(&self, connection: &mut Connection, noun: &'static Noun, body: String) -> Result<Value, Failure> {
         let bodies = [body];
-        let mut spoken = speak::speak(connection, noun, &bodies, self.livemode).await?;
-        expand::expand(connection, noun, &mut spoken, &bodies, &self.paths, self.livemode).await?;
+        let mut spoken = speak::speak(connection, noun, &bodies, self.pin).await?;
+        expand::expand(connection, noun, &mut spoken, &bodies, &self.paths, self.pin).await?;
         let value = spoken.pop().unwrap_or(Value::Null);
         Ok(if self.redact { redacted(noun, value) } else { value })
     }
@@ -35,7 +35,7 @@ impl Voice {
         noun: &'static Noun,
         body: String,
     ) -> Result<String, Failure> {
-        if self.paths.is_empty() && !self.redact && speak::as_it_rests(noun) {
+        if self.paths.is_empty() && !self.redact && speak::as_it_rests(noun, self.pin.version) {
             return Ok(speak::text_as_it_rests(&body));
         }
         Ok(speak::text(&self.speak(connection, noun, body).await?)?)
@@ -50,7 +50,7 @@ impl Voice {
         noun: &'static Noun,
         id: &str,
     ) -> Result<Answered, Failure> {
-        let body = closed.find(connection, subject.noun, &subject.id, self.livemode).await?;
+        let body = closed.find(connection, subject.noun, &subject.id, self.pin.livemode).await?;
         let whole: Value = serde_json::from_str(&body.unwrap_or_default()).map_err(Fault::from)?;
         let places = ["/lines/data", "/items/data", "/pending_update/subscription_items"];
         let parts = places.into_iter().filter_map(|path| whole.pointer(path)?.as_array());
@@ -69,7 +69,9 @@ impl Voice {
     ) -> Result<Option<Answered>, Failure> {
         let Some(intent) = &subject.unless_declined else { return Ok(None) };
         let noun = &payment_intent::NOUN;
-        let Some(body) = closed.find(connection, noun, intent.as_str(), self.livemode).await? else { return Ok(None) };
+        let Some(body) = closed.find(connection, noun, intent.as_str(), self.pin.livemode).await? else {
+            return Ok(None);
+        };
         let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
         let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
         let of = |key: &str| {
@@ -118,7 +120,7 @@ impl Render for Voice {
                 let stub = json!({"id": subject.id, "object": subject.noun.object, "deleted": true});
                 return Ok(Answered { status: 200, body: speak::text(&stub)?, repeats: None });
             }
-            let body = closed.find(connection, subject.noun, &subject.id, self.livemode).await?;
+            let body = closed.find(connection, subject.noun, &subject.id, self.pin.livemode).await?;
             let body = body.ok_or_else(|| Refusal::not_found(subject.noun, &subject.id))?;
             let Some((name, once)) = &subject.shown_once else {
                 let body = self.text(connection, subject.noun, body).await?;

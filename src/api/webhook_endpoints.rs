@@ -16,7 +16,7 @@ use crate::{
         shape::{Null, Patch, Unsupported},
         webhook_endpoint::{Internal, NOUN, Status, Tag, WebhookEndpoint},
     },
-    dialect::{speak, version},
+    dialect::{speak, version::Version},
     engine::{Owner, Subject, verb::Decision},
     store::{books::Needs, delivery},
 };
@@ -84,7 +84,7 @@ async fn create(call: Call, params: Create) -> Reply {
     check_url(&call, &url)?;
     check_events(&events)?;
     if let Some(version) = &params.api_version {
-        version::check(Some(version)).map_err(|refusal| refusal.param("api_version"))?;
+        Version::asked(version).map_err(|refusal| refusal.param("api_version"))?;
     }
     let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
         let id: Id<WebhookEndpoint> = Id::new(&mut at.ids, Bucket::SHARED);

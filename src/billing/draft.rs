@@ -15,6 +15,7 @@ use super::{
     subscribe::check_payment_method,
     subscription::{CollectionMethod, Subscription},
 };
+use crate::words;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -22,9 +23,19 @@ pub struct NewInvoice {
     pub customer: Id<Customer>,
     pub currency: Option<Currency>,
     pub details: Details,
-    pub include_pending_items: bool,
+    pub pending_items: PendingItems,
     pub subscription: Option<Id<Subscription>>,
 }
+
+words!(
+    /// What becomes of the items that wait.
+    PendingItems {
+        Exclude = "exclude",
+        Include = "include",
+        /// And there must be some.
+        IncludeAndRequire = "include_and_require",
+    }
+);
 
 /// What callers may say about an invoice, at creation and later.
 #[derive(Clone, Debug, Default)]
@@ -70,10 +81,13 @@ pub fn create(books: &mut Books, new: NewInvoice, at: &mut Moment) -> Result<Id<
         cycle: None,
         auto_advance: false,
         currency,
-        include_pending_items: new.include_pending_items,
+        include_pending_items: new.pending_items != PendingItems::Exclude,
     };
     let id = Id::new(&mut at.ids, customer.id.bucket());
-    let items = if new.include_pending_items { waiting(books, &bill) } else { Vec::new() };
+    let items = if bill.include_pending_items { waiting(books, &bill) } else { Vec::new() };
+    if new.pending_items == PendingItems::IncludeAndRequire && items.is_empty() {
+        return Err(nothing_to_invoice(subscription.is_some()));
+    }
     let lines = items.iter().map(|item| line::of_invoice_item(item, &id, at)).collect();
     let settings = &books.settings(customer.livemode).invoice;
     let blank = bill::blank(id.clone(), &customer, &bill, lines, settings, at)?;
@@ -104,6 +118,11 @@ fn currency_of(
             given.or(usual).or_else(|| Currency::parse("usd")).ok_or_else(|| Refusal::internal("There is no currency."))
         }
     }
+}
+
+fn nothing_to_invoice(of_subscription: bool) -> Refusal {
+    let whose = if of_subscription { "subscription" } else { "customer" };
+    Refusal::invalid(format!("Nothing to invoice for {whose}")).code(format!("invoice_no_{whose}_line_items"))
 }
 
 /// The pending items that it picks up, newest first.

@@ -28,7 +28,7 @@ pub static NOUN: Noun = Noun {
     previews: &[],
 };
 
-/// The API version that events and documents are kept in.
+/// The API version that documents, and those in events, are kept in.
 pub const API_VERSION: &str = "2026-10-28.endive";
 
 /// Which request caused an event; nothing for what the billing cycle does by itself.
@@ -42,7 +42,7 @@ pub struct Cause {
 struct Envelope<'a> {
     id: &'a str,
     object: &'static str,
-    api_version: &'static str,
+    api_version: &'a str,
     created: Timestamp,
     data: Data<'a>,
     livemode: bool,
@@ -59,12 +59,18 @@ struct Data<'a> {
     previous_attributes: Option<&'a Map<String, Value>>,
 }
 
-/// The bytes of an event: stored, shown, signed and sent as they are.
-pub fn body(told: &Told, cause: &Cause, pending_webhooks: usize) -> Result<String, serde_json::Error> {
+/// The bytes of an event: stored, and where it is shown in the version that it is kept in, sent as they
+/// are. It says in which version it is shown, and rests in the newest.
+pub fn body(
+    told: &Told,
+    cause: &Cause,
+    pending_webhooks: usize,
+    shown_in: Option<&str>,
+) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Envelope {
         id: &told.id,
         object: NOUN.object,
-        api_version: API_VERSION,
+        api_version: shown_in.unwrap_or(API_VERSION),
         created: told.created,
         data: Data { object: &told.object, previous_attributes: told.previous.as_ref() },
         livemode: told.livemode,

@@ -1,5 +1,20 @@
 //! The names of all snapshot events of the newest API version: what an endpoint may ask to hear.
 
+/// Types that an older version does not know, and the version that brought them. A refund of a card is
+/// told as `charge.refunded` and `charge.refund.updated` before.
+const LATER: [(&str, &str); 5] = [
+    ("invoice.overpaid", "2025-03-31.basil"),
+    ("invoice_payment.paid", "2025-03-31.basil"),
+    ("refund.created", "2024-10-28.acacia"),
+    ("refund.failed", "2024-10-28.acacia"),
+    ("refund.updated", "2024-10-28.acacia"),
+];
+
+/// The types that somebody at this version does not hear of. Versions compare by their dates.
+pub fn unknown_to(version: &str) -> impl Iterator<Item = &'static str> {
+    LATER.iter().filter(move |(_, since)| *since > version).map(|(kind, _)| *kind)
+}
+
 /// In alphabetical order.
 #[rustfmt::skip]
 pub const ALL: &[&str] = &[

@@ -122,6 +122,16 @@ fn of_change_or_next(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Resu
     }
 }
 
+/// The subscription of a customer whose period ends first, of those that go on.
+pub fn first_to_be_billed(books: &Books, customer: &Id<Customer>) -> Result<Id<Subscription>, Refusal> {
+    let goes_on = |subscription: &&Subscription| {
+        subscription.customer == *customer && !subscription.status.is_terminal() && !subscription.cancel_at_period_end
+    };
+    let ends = |subscription: &&Subscription| subscription.items.data.iter().map(|item| item.current_period_end).min();
+    let first = books.all::<Subscription>().filter(goes_on).min_by_key(ends);
+    first.map(|subscription| subscription.id.clone()).ok_or_else(|| none("customer", customer.as_str()))
+}
+
 /// The invoice that comes at once with a turn, as the draft that it is for a moment.
 fn of_turn(books: &mut Books, id: &Id<Subscription>, turn: Turn, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
     let known = known(books);

@@ -40,6 +40,8 @@ pub static NOUN: Noun = Noun {
 pub struct Settings {
     pub id: Id<Settings>,
     pub object: Tag,
+    /// The API version of requests that ask for none, and of events; null is the newest.
+    pub api_version: Option<String>,
     /// How pages and mail look. Nothing can be set yet.
     pub branding: Branding,
     pub collection: Collection,
@@ -217,6 +219,7 @@ impl Settings {
         Settings {
             id: Settings::id_in(livemode),
             object: Tag::Settings,
+            api_version: None,
             branding: Branding {},
             collection: Collection::default(),
             invoice: Invoicing::default(),

@@ -1,5 +1,6 @@
 //! Errors, as the wire has them.
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::billing::Refusal;
@@ -31,6 +32,16 @@ pub fn body(refusal: &Refusal) -> Value {
     }
     error.insert("type".into(), refusal.kind.as_str().into());
     json!({ "error": error })
+}
+
+/// There is nothing at this address.
+pub fn unrecognized(method: &Method, path: &str) -> Refusal {
+    Refusal::invalid(format!(
+        "Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the trailing slash. If you are \
+         trying to retrieve an object, make sure you passed a valid (non-empty) identifier in your code. Please see \
+         https://stripe.com/docs or we can help at https://support.stripe.com/."
+    ))
+    .status(404)
 }
 
 /// Whether a client should try again by itself: the `Stripe-Should-Retry` header.

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::speak;
+use super::{
+    speak,
+    version::{Pin, Version},
+    versions,
+};
 use crate::{
     billing::{
         Noun, Refusal,
@@ -19,8 +23,9 @@ const MAXIMUM_LEVELS: usize = 4;
 
 /// Checks the paths against what the noun links to. The first segment is checked strictly, later ones
 /// leniently. For lists the paths start with `data.`.
-pub fn check(noun: &Noun, paths: &[String], is_list: bool) -> Result<Vec<String>, Refusal> {
+pub fn check(noun: &Noun, paths: &[String], is_list: bool, version: Version) -> Result<Vec<String>, Refusal> {
     let mut checked = Vec::new();
+    let links = if paths.is_empty() { Vec::new() } else { versions::links(noun, version) };
     for path in paths {
         let inner = match (is_list, path.strip_prefix("data")) {
             (false, _) => path.as_str(),
@@ -39,7 +44,7 @@ pub fn check(noun: &Noun, paths: &[String], is_list: bool) -> Result<Vec<String>
             ))
             .code("property_expansion_max_depth"));
         }
-        if !is_known(noun, inner) {
+        if !is_known(&links, inner) {
             let first = inner.split('.').next().unwrap_or(inner);
             return Err(Refusal::invalid(format!("This property cannot be expanded ({first}).")));
         }
@@ -49,8 +54,8 @@ pub fn check(noun: &Noun, paths: &[String], is_list: bool) -> Result<Vec<String>
 }
 
 /// Whether the path starts with a link, or lies on the way to one.
-fn is_known(noun: &Noun, path: &str) -> bool {
-    noun.links.iter().any(|link| {
+fn is_known(links: &[&Link], path: &str) -> bool {
+    links.iter().any(|link| {
         follow(link, path).is_some() || link.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
     })
 }
@@ -68,12 +73,12 @@ pub fn expand<'a>(
     documents: &'a mut [Value],
     bodies: &'a [String],
     paths: &'a [String],
-    livemode: bool,
+    pin: Pin,
 ) -> BoxFuture<'a, Result<(), Failure>> {
     Box::pin(async move {
         let mut by_link: BTreeMap<&'static str, (&'static Link, Vec<String>)> = BTreeMap::new();
         for path in paths {
-            for link in noun.links {
+            for link in versions::links(noun, pin.version) {
                 if let Some(rest) = follow(link, path) {
                     let (_, rests) = by_link.entry(link.path).or_insert((link, Vec::new()));
                     rests.extend((!rest.is_empty()).then(|| rest.to_owned()));
@@ -82,9 +87,9 @@ pub fn expand<'a>(
         }
         for (link, rest) in by_link.into_values() {
             match link.to {
-                Target::One(target) => expand_ids(connection, target, documents, link.path, &rest, livemode).await?,
+                Target::One(target) => expand_ids(connection, target, documents, link.path, &rest, pin).await?,
                 Target::Many { noun: target, column, query } => {
-                    expand_children(connection, target, documents, (link.path, column, query), &rest, livemode).await?;
+                    expand_children(connection, target, documents, (link.path, column, query), &rest, pin).await?;
                 }
                 Target::Nothing => {}
                 Target::Kept(name) => {
@@ -101,7 +106,7 @@ pub fn expand<'a>(
                         visit(document, link.path, &mut |value| inlined.push(value.take()));
                     }
                     let none = vec![String::from("{}"); inlined.len()];
-                    expand(connection, target, &mut inlined, &none, &rest, livemode).await?;
+                    expand(connection, target, &mut inlined, &none, &rest, pin).await?;
                     let mut inlined = inlined.into_iter();
                     for document in documents.iter_mut() {
                         visit(document, link.path, &mut |value| *value = inlined.next().unwrap_or(Value::Null));
@@ -119,7 +124,7 @@ async fn expand_ids(
     documents: &mut [Value],
     path: &str,
     rest: &[String],
-    livemode: bool,
+    pin: Pin,
 ) -> Result<(), Failure> {
     let mut ids = Vec::new();
     for document in documents.iter_mut() {
@@ -127,10 +132,11 @@ async fn expand_ids(
     }
     ids.sort_unstable();
     ids.dedup();
-    let found: Vec<(String, String)> = read::find_many(connection, target, &ids, livemode).await?.into_iter().collect();
+    let found: Vec<(String, String)> =
+        read::find_many(connection, target, &ids, pin.livemode).await?.into_iter().collect();
     let (ids, bodies): (Vec<String>, Vec<String>) = found.into_iter().unzip();
-    let mut spoken = speak::speak(connection, target, &bodies, livemode).await?;
-    expand(connection, target, &mut spoken, &bodies, rest, livemode).await?;
+    let mut spoken = speak::speak(connection, target, &bodies, pin).await?;
+    expand(connection, target, &mut spoken, &bodies, rest, pin).await?;
     let by_id: HashMap<String, Value> = ids.into_iter().zip(spoken).collect();
     for document in documents.iter_mut() {
         visit(document, path, &mut |value| {
@@ -148,7 +154,7 @@ async fn expand_children(
     documents: &mut [Value],
     (path, column, query): (&str, &str, &str),
     rest: &[String],
-    livemode: bool,
+    pin: Pin,
 ) -> Result<(), Failure> {
     let id_of = |document: &Value| document.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let parents: Vec<String> = documents.iter().map(id_of).collect();
@@ -157,8 +163,8 @@ async fn expand_children(
     for document in documents {
         let id = id_of(document);
         let (bodies, has_more) = children.remove(&id).unwrap_or_default();
-        let mut data = speak::speak(connection, target, &bodies, livemode).await?;
-        expand(connection, target, &mut data, &bodies, &rest, livemode).await?;
+        let mut data = speak::speak(connection, target, &bodies, pin).await?;
+        expand(connection, target, &mut data, &bodies, &rest, pin).await?;
         let list = json!({"object": "list", "data": data, "has_more": has_more, "url": query.replace("{id}", &id)});
         if let Some(members) = document.as_object_mut() {
             members.insert(path.to_owned(), list);
@@ -191,8 +197,9 @@ mod tests {
 
     #[test]
     fn paths_are_checked_against_the_links() {
-        let check_one =
-            |path: &str, list| check(&subscription::NOUN, &[path.to_owned()], list).map_err(|refusal| refusal.message);
+        let check_one = |path: &str, list| {
+            check(&subscription::NOUN, &[path.to_owned()], list, Version::NEWEST).map_err(|refusal| refusal.message)
+        };
         for path in [
             "customer",
             "latest_invoice",
@@ -212,6 +219,6 @@ mod tests {
                 .to_owned())
         );
         assert_eq!(check_one("data", true), Ok(Vec::new()));
-        assert!(check(&customer::NOUN, &["a.b.c.d.e".to_owned()], false).is_err());
+        assert!(check(&customer::NOUN, &["a.b.c.d.e".to_owned()], false, Version::NEWEST).is_err());
     }
 }

@@ -61,6 +61,39 @@ impl Form {
         }
     }
 
+    pub fn text(text: &str) -> Form {
+        Form::Text(text.to_owned())
+    }
+
+    /// A map of one member.
+    pub fn map(key: &str, value: Form) -> Form {
+        Form::Map(vec![(key.to_owned(), value)])
+    }
+
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Form> {
+        let Form::Map(members) = self else { return None };
+        members.iter_mut().find(|(name, _)| name == key).map(|(_, form)| form)
+    }
+
+    /// Puts a member in, in place of what it was. What is no map stays as it is.
+    pub fn put(&mut self, key: &str, value: Form) {
+        if let Form::Map(members) = self {
+            match members.iter_mut().find(|(name, _)| name == key) {
+                Some((_, form)) => *form = value,
+                None => members.push((key.to_owned(), value)),
+            }
+        }
+    }
+
+    /// Gives a member another name; what has that name already stays.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if self.get(to).is_none()
+            && let Some(value) = self.take(from)
+        {
+            self.put(to, value);
+        }
+    }
+
     /// Takes a member out.
     pub fn take(&mut self, key: &str) -> Option<Form> {
         let Form::Map(members) = self else { return None };

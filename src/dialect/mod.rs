@@ -9,3 +9,4 @@ pub mod params;
 pub mod speak;
 mod unknown;
 pub mod version;
+pub mod versions;

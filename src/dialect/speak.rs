@@ -1,21 +1,25 @@
-//! Stored documents, said to a client: the newest wire shape, with prices inlined.
+//! Stored documents, said to a client: in the shape of its version, with prices inlined.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::indent::indent;
+use super::{
+    indent::indent,
+    version::{Pin, Version},
+    versions,
+};
 use crate::{
     billing::{Noun, event, price, wire},
     store::{Connection, Fault, events, read},
 };
 
-/// Stored bodies of one noun, as spoken values; and, by id, what they keep to themselves.
+/// Stored bodies of one noun, as spoken values.
 pub async fn speak(
     connection: &mut Connection,
     noun: &Noun,
     bodies: &[String],
-    livemode: bool,
+    Pin { livemode, version }: Pin,
 ) -> Result<Vec<Value>, Fault> {
     let mut documents: Vec<Value> = bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?;
     let mut wanted = Vec::new();
@@ -31,7 +35,10 @@ pub async fn speak(
     }
     if noun.object == event::NOUN.object {
         count_pending(connection, &mut documents).await?;
+        // Events are shown in the version of their time, whoever asks.
+        versions::render_events(connection, &mut documents, livemode).await?;
     }
+    versions::render(connection, &mut documents, Pin { livemode, version }).await?;
     Ok(documents)
 }
 
@@ -55,8 +62,11 @@ pub fn kept(body: &str, name: &str) -> Result<Option<Value>, Fault> {
 }
 
 /// Whether the documents of a noun are said just as they rest, but for what they keep to themselves.
-pub fn as_it_rests(noun: &Noun) -> bool {
-    noun.inlines.is_empty() && noun.previews.is_empty() && noun.object != event::NOUN.object
+pub fn as_it_rests(noun: &Noun, version: Version) -> bool {
+    !versions::touches(noun.object, version)
+        && noun.inlines.is_empty()
+        && noun.previews.is_empty()
+        && noun.object != event::NOUN.object
 }
 
 /// A stored body of such a noun, pretty-printed.

@@ -7,7 +7,7 @@ use crate::{
     billing::{
         Books, Noun, Timestamp,
         books::{Changes, Told},
-        event,
+        event, event_types,
         webhook_endpoint::WebhookEndpoint,
     },
     store::{
@@ -62,6 +62,7 @@ pub async fn close(
     let mut learned = Vec::new();
     for mut books in decided {
         learned.append(&mut books.take_learned());
+        let shown_in = [false, true].map(|livemode| books.settings(livemode).api_version.clone());
         let (changes, told) = books.into_changes()?;
         for (place, change) in changes {
             match merged.get_mut(&place) {
@@ -70,7 +71,8 @@ pub async fn close(
             }
         }
         for told in &told {
-            let listening = endpoints.iter().filter(|endpoint| endpoint.listens_to(told.livemode, told.kind));
+            let shown_in = shown_in[usize::from(told.livemode)].as_deref();
+            let listening = endpoints.iter().filter(|endpoint| listens(endpoint, told, shown_in));
             let before = deliveries.len();
             deliveries.extend(listening.map(|endpoint| DeliveryRow {
                 event: told.id.clone(),
@@ -80,7 +82,8 @@ pub async fn close(
                 // Deliveries live at wall time, whatever the clock of their event.
                 due_at: wall.unix_seconds(),
             }));
-            events.push(event_row(told, cause, deliveries.len() - before)?);
+            let pending = deliveries.len() - before;
+            events.push(event_row(told, cause, pending, shown_in)?);
         }
     }
     let changes: Vec<Changes> = merged.into_values().collect();
@@ -88,7 +91,13 @@ pub async fn close(
     Ok(Closed { deliveries: deliveries.len(), changes })
 }
 
-fn event_row(told: &Told, cause: &Cause, pending_webhooks: usize) -> Result<EventRow, Fault> {
+/// Whether an endpoint is to hear of an event: it wants to, and its version knows such events.
+fn listens(endpoint: &WebhookEndpoint, told: &Told, shown_in: Option<&str>) -> bool {
+    let version = endpoint.api_version.as_deref().or(shown_in).unwrap_or(event::API_VERSION);
+    endpoint.listens_to(told.livemode, told.kind) && event_types::unknown_to(version).all(|kind| kind != told.kind)
+}
+
+fn event_row(told: &Told, cause: &Cause, pending_webhooks: usize, shown_in: Option<&str>) -> Result<EventRow, Fault> {
     Ok(EventRow {
         id: told.id.clone(),
         livemode: told.livemode,
@@ -96,6 +105,6 @@ fn event_row(told: &Told, cause: &Cause, pending_webhooks: usize) -> Result<Even
         kind: told.kind,
         object: told.about.clone(),
         sequence: told.sequence,
-        body: event::body(told, cause, pending_webhooks)?,
+        body: event::body(told, cause, pending_webhooks, shown_in)?,
     })
 }

@@ -160,8 +160,10 @@ const STANDING: &str = "
     select 'dunlin.settings', id, '', body, told from settings where version > 0";
 
 /// All that is needed where the decision is about nothing that exists.
-const LISTENING: &str =
-    "select 'webhook_endpoint' as object, id, '' as owner, body, told from webhook_endpoints where enabled";
+const LISTENING: &str = "
+    select 'webhook_endpoint' as object, id, '' as owner, body, told from webhook_endpoints where enabled
+    union all
+    select 'dunlin.settings', id, '', body, told from settings where version > 0";
 
 async fn load_standing(
     connection: &mut Connection,

@@ -30,6 +30,7 @@ pub enum Condition {
     Text(&'static str, String),
     Boolean(&'static str, bool),
     OneOf(&'static str, Vec<String>),
+    NoneOf(&'static str, Vec<&'static str>),
     StartsWith(&'static str, String),
     Null(&'static str, bool),
     /// A column, a comparison (`>`, `>=`, `<`, `<=`, `=`) and a number.
@@ -79,6 +80,7 @@ fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
         Condition::Text(column, value) => sql.push(format!("{column} = ")).push_bind(value.clone()),
         Condition::Boolean(column, value) => sql.push(format!("{column} = ")).push_bind(*value),
         Condition::OneOf(column, values) => sql.push(format!("{column} = any(")).push_bind(values.clone()).push(")"),
+        Condition::NoneOf(column, values) => sql.push(format!("{column} <> all(")).push_bind(values.clone()).push(")"),
         Condition::StartsWith(column, prefix) => {
             sql.push(format!("starts_with({column}, ")).push_bind(prefix.clone()).push(")")
         }

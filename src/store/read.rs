@@ -33,6 +33,20 @@ pub async fn find_many(
     Ok(rows.into_iter().map(|row| (row.get("id"), row.get("body"))).collect())
 }
 
+/// The bodies of all documents whose column is one of these.
+pub async fn find_by(
+    connection: &mut Connection,
+    noun: &Noun,
+    column: &str,
+    values: &[String],
+) -> Result<Vec<String>, Fault> {
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("select body from {} where {column} = any($1) order by id", noun.table);
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(values).fetch_all(connection).await?)
+}
+
 /// The first ten of each parent's children, newest first, and whether there are more.
 pub async fn children(
     connection: &mut Connection,

@@ -19,6 +19,7 @@ use tokio::{
 use super::{circuit::Circuit, retry, send::Sender};
 use crate::{
     billing::webhook_endpoint::WebhookEndpoint,
+    dialect::versions,
     engine::Engine,
     store::{
         Fault,
@@ -230,6 +231,14 @@ impl Dispatcher {
             let error = Some("the event is no longer kept".to_owned());
             return (Outcome::GivenUp, Exchange { error, ..Exchange::default() });
         }
+        let shaped = match self.shaped(lease, endpoint).await {
+            Ok(shaped) => shaped,
+            Err(fault) => {
+                self.report(&fault);
+                return (Outcome::Unsent(self.engine.clock.now().unix_seconds() + 1), Exchange::default());
+            }
+        };
+        let lease = shaped.as_ref().unwrap_or(lease);
         let answer = self.sender.send(endpoint, lease, self.engine.clock.now()).await;
         let now = self.engine.clock.now();
         let outcome = if answer.acknowledged {
@@ -261,6 +270,16 @@ impl Dispatcher {
             "webhook"
         );
         (outcome, answer.exchange)
+    }
+
+    /// The event in the version that the endpoint wants, where that is not the one it is kept in.
+    async fn shaped(&self, lease: &Lease, endpoint: &WebhookEndpoint) -> Result<Option<Lease>, Fault> {
+        if !versions::is_shaped_for(endpoint, &lease.body) {
+            return Ok(None);
+        }
+        let mut reader = self.engine.store.reader().await?;
+        let body = versions::shape_for(&mut reader, endpoint, &lease.body).await?;
+        Ok(Some(Lease { body, ..lease.clone() }))
     }
 
     async fn record(&self, done: &[Done]) -> Result<(), Fault> {

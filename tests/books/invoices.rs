@@ -7,7 +7,7 @@ use dunlin::billing::{
     collect::{self, Collection},
     credit::{self, NewCreditNote},
     credit_note::{CreditNote, Status as NoteStatus},
-    draft::{self, Details, NewInvoice},
+    draft::{self, Details, NewInvoice, PendingItems},
     finalize,
     invoice::{Invoice, Status},
     itemize::{self, CostParams, Edit, NewItem},
@@ -79,7 +79,7 @@ fn take(books: &mut Books, step: Step, currency: Currency, at: &mut Moment) -> R
                 customer,
                 currency: Some(currency),
                 details: Details::default(),
-                include_pending_items: true,
+                pending_items: PendingItems::Include,
                 subscription: None,
             };
             let id = draft::create(books, new, at)?;

@@ -70,8 +70,8 @@ async fn every_answer_has_its_headers() {
         async move { house.call(Method::POST, "/v1/customers", &[], &[("stripe-version", version)]).await }
     };
     assert_eq!(with("2026-09-30.endive").await.status, 200);
-    let old = with("2020-08-27").await.error(400);
-    assert!(old["message"].as_str().unwrap().contains("not supported by this server yet"));
+    let old = with("2019-12-03").await.error(400);
+    assert!(old["message"].as_str().unwrap().contains("the oldest that it speaks is 2020-08-27"));
     assert_eq!(with("yesterday").await.error(400)["message"], "Invalid Stripe API version: yesterday");
 }
 

@@ -55,4 +55,5 @@ mod told;
 mod trial_changes;
 mod trials;
 mod updates;
+mod versions;
 mod webhooks;

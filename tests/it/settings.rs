@@ -17,6 +17,7 @@ async fn there_are_defaults() {
         json!({
             "id": "settings_test",
             "object": "dunlin.settings",
+            "api_version": null,
             "branding": {},
             "collection": {
                 "authentication": {"action": "unpaid", "days_until_action": null, "reminder_days": []},

@@ -155,7 +155,7 @@ async fn endpoints_hear_what_they_asked_for() {
         (vec![("url", "ftp://a.b/"), ("enabled_events[]", "*")], "url"),
         (vec![("url", &*all_url)], "enabled_events"),
         (vec![("url", &*all_url), ("enabled_events[]", "invoice.*")], "enabled_events[0]"),
-        (vec![("url", &*all_url), ("enabled_events[]", "*"), ("api_version", "2020-08-27")], "api_version"),
+        (vec![("url", &*all_url), ("enabled_events[]", "*"), ("api_version", "2020-08-28")], "api_version"),
     ] {
         assert_eq!(house.post("/v1/webhook_endpoints", &form).await.error(400)["param"], param);
     }

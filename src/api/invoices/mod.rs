@@ -26,6 +26,8 @@ pub fn routes() -> Vec<Route> {
         Route::list("/v1/invoices", &NOUN),
         Route::post("/v1/invoices", write::create, &NOUN),
         Route::post("/v1/invoices/create_preview", preview::create, &NOUN).reads("invoices"),
+        Route::get("/v1/invoices/upcoming", preview::upcoming, &NOUN),
+        Route::get("/v1/invoices/upcoming/lines", preview::upcoming_lines, list_of(&invoice_line::NOUN)),
         Route::retrieve("/v1/invoices/{id}", &NOUN),
         Route::post("/v1/invoices/{id}", write::update, &NOUN),
         Route::delete("/v1/invoices/{id}", delete, deleted(&NOUN)),

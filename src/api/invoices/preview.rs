@@ -8,7 +8,7 @@ use crate::{
         call::Call,
         invoice_items::PeriodParams,
         prices::InlinePrice,
-        reply::Reply,
+        reply::{Problem, Reply},
         subscriptions::{BillingModeParams, CancelAtWord, NowWord, end_date, items, one_end, pause::Pause, trial_end},
     },
     billing::{
@@ -18,8 +18,9 @@ use crate::{
         customer::Customer,
         decimal::Decimal,
         end_date::CancelAt,
-        invoice::NOUN,
+        invoice::{Invoice, NOUN},
         invoice_item::InvoiceItem,
+        invoice_line,
         itemize::{CostParams, Edit},
         preview::{self, Ahead, Mode, PreviewItem, Turn},
         price::Price,
@@ -29,9 +30,10 @@ use crate::{
         subscribe::{NewItem, NewSubscription, PaymentBehavior},
         subscription::{BillingMode, Subscription},
         trial::TrialWanted,
+        wire,
     },
     engine::Owner,
-    store::books::Needs,
+    store::{Fault, books::Needs},
     words,
 };
 
@@ -265,6 +267,33 @@ impl Details {
 }
 
 pub(super) async fn create(call: Call, params: CreatePreview) -> Reply {
+    let invoice = previewed(&call, params).await?;
+    call.show_value(&NOUN, spoken(invoice)).await
+}
+
+/// `GET /v1/invoices/upcoming`, which older versions have: the same, without an id.
+pub(super) async fn upcoming(call: Call, params: CreatePreview) -> Reply {
+    let of = match (&params.subscription, &params.customer) {
+        (Some(subscription), _) => format!("subscription={subscription}"),
+        (None, customer) => format!("customer={}", customer.as_ref().map_or("", Id::as_str)),
+    };
+    let mut invoice = spoken(previewed(&call, params).await?);
+    invoice["lines"]["url"] = json!(format!("/v1/invoices/upcoming/lines?{of}"));
+    if let Value::Object(members) = &mut invoice {
+        members.shift_remove("id");
+    }
+    call.show_value(&NOUN, invoice).await
+}
+
+/// `GET /v1/invoices/upcoming/lines`
+pub(super) async fn upcoming_lines(call: Call, params: CreatePreview) -> Reply {
+    let invoice = previewed(&call, params).await?;
+    let lines = invoice.pointer("/lines/data").and_then(Value::as_array).cloned().unwrap_or_default();
+    call.list_of(&invoice_line::NOUN, lines).await
+}
+
+/// The invoice that comes next, as it would rest.
+async fn previewed(call: &Call, params: CreatePreview) -> Result<Value, Problem> {
     let mut needs = Needs::default();
     items::need_prices(&params.subscription_details.items, &mut needs);
     for item in &params.invoice_items {
@@ -288,8 +317,7 @@ pub(super) async fn create(call: Call, params: CreatePreview) -> Reply {
         }
         (None, None) => return Err(Refusal::missing("customer").into()),
     };
-    let invoice = invoice.ok_or_else(|| Refusal::internal("The preview has come to no invoice."))?;
-    call.show_value(&NOUN, upcoming(invoice)).await
+    Ok(named(serde_json::to_value(invoice).map_err(Fault::from)?))
 }
 
 impl CreatePreview {
@@ -300,7 +328,7 @@ impl CreatePreview {
         books: &mut Books,
         livemode: bool,
         at: &mut Moment,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Invoice, Refusal> {
         let owner = books.find(&subscription, "subscription")?.customer.clone();
         if self.customer.is_some_and(|customer| customer != owner) {
             return Err(Refusal::invalid("The subscription does not belong to the customer.").param("customer"));
@@ -317,18 +345,23 @@ impl CreatePreview {
             ..Ahead::of(subscription)
         };
         let id = preview::ahead(books, &wanted, at)?;
-        Ok(books.image(&id))
+        books.find(&id, "invoice").cloned()
     }
 
-    /// What a customer would be billed for a subscription that is not there yet, or for items alone.
+    /// What a customer would be billed for a subscription that is not there yet, or for items alone; where
+    /// neither is given, for the subscription that comes first.
     fn beginning(
         self,
         customer: Id<Customer>,
         books: &mut Books,
         livemode: bool,
         at: &mut Moment,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Invoice, Refusal> {
         books.find(&customer, "customer")?;
+        if self.subscription_details.items.is_empty() && self.invoice_items.is_empty() {
+            let subscription = preview::first_to_be_billed(books, &customer)?;
+            return self.ahead(subscription, books, livemode, at);
+        }
         let details = self.subscription_details;
         if details.cancel_now == Some(true) || details.pause.is_some() || details.resume_at.is_some() {
             return Err(Refusal::missing("subscription"));
@@ -336,15 +369,12 @@ impl CreatePreview {
         let begins = details.start_date;
         let items = wanted_items(self.invoice_items, books, livemode, at)?;
         let id = if details.items.is_empty() {
-            if items.is_empty() {
-                return Err(Refusal::missing("subscription_details[items]"));
-            }
             preview::of_items(books, self.currency, &items, at)?
         } else {
             let wanted = details.beginning(customer, self.currency, books, livemode, at)?;
             preview::beginning(books, &wanted, begins, &items, at)?
         };
-        Ok(books.image(&id))
+        books.find(&id, "invoice").cloned()
     }
 }
 
@@ -360,18 +390,23 @@ fn new_items(changes: Vec<ItemChange>) -> Result<Vec<NewItem>, Refusal> {
     changes.into_iter().map(item).collect()
 }
 
-/// An invoice that does not exist says so by its ids.
-fn upcoming(mut invoice: Value) -> Value {
+/// An invoice that does not exist says so by its ids. Those of its lines are the same at every preview, so
+/// that a list of them can be paged.
+fn named(mut invoice: Value) -> Value {
     let id = invoice.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let id = format!("upcoming_{id}");
     if let Some(lines) = invoice.pointer_mut("/lines/data").and_then(Value::as_array_mut) {
-        for line in lines {
-            let temporary = line.get("id").and_then(Value::as_str).unwrap_or_default().replacen("il_", "il_tmp_", 1);
-            (line["id"], line["invoice"]) = (json!(temporary), json!(id));
+        for (place, line) in lines.iter_mut().enumerate() {
+            (line["id"], line["invoice"]) = (json!(format!("il_tmp_{place:03}")), json!(id));
         }
     }
     invoice["lines"]["url"] = json!(format!("/v1/invoices/{id}/lines"));
     invoice["billing_reason"] = json!("upcoming");
     invoice["id"] = json!(id);
+    invoice
+}
+
+fn spoken(mut invoice: Value) -> Value {
+    wire::wire(&NOUN, &mut invoice, &|_| None);
     invoice
 }

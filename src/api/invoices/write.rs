@@ -7,7 +7,7 @@ use crate::{
     billing::{
         Currency, Id, MetadataPatch, Refusal, Timestamp,
         customer::Customer,
-        draft::{self, Details, NewInvoice},
+        draft::{self, Details, NewInvoice, PendingItems},
         invoice::{CustomField, Invoice, NOUN},
         payment_method::PaymentMethod,
         shape::{Patch, Text, Unsupported},
@@ -15,10 +15,7 @@ use crate::{
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
-    words,
 };
-
-words!(PendingItems { Exclude = "exclude", Include = "include" });
 
 /// What can be said of an invoice, at creation and later.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,7 +98,7 @@ pub async fn create(call: Call, params: Params) -> Reply {
     let new = NewInvoice {
         customer: customer.clone(),
         currency: params.currency,
-        include_pending_items: params.pending_invoice_items_behavior == Some(PendingItems::Include),
+        pending_items: params.pending_invoice_items_behavior.unwrap_or(PendingItems::Exclude),
         subscription: params.subscription.clone(),
         details: params.details(),
     };

@@ -16,6 +16,7 @@ use crate::billing::{
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Change {
+    pub api_version: Patch<String>,
     /// Named so that it is refused, not ignored; `mail`, too.
     branding: Option<Unsupported>,
     collection: Collection,
@@ -113,6 +114,7 @@ pub fn change(
 impl Change {
     /// The settings with the change, if they make sense.
     pub fn apply(self, mut settings: Settings) -> Result<Settings, Refusal> {
+        settings.api_version = self.api_version.over(settings.api_version);
         self.collection.authentication.apply(&mut settings.collection.authentication)?;
         let action = &mut settings.collection.final_action;
         set(&mut action.invoice, self.collection.final_action.invoice);

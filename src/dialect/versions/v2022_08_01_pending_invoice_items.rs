@@ -1,0 +1,29 @@
+use super::{Change, Route};
+use crate::{
+    billing::Refusal,
+    dialect::{form::Form, version::Version},
+};
+
+pub static CHANGE: Change = Change {
+    since: Version::of("2022-08-01"),
+    summary: "A new invoice leaves out what is pending unless it is told otherwise; before, it needed something pending.",
+    accept,
+    refuse,
+    ..Change::NONE
+};
+
+fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+    if route.posts_to(&["/v1/invoices"]) && form.get("pending_invoice_items_behavior").is_none() {
+        form.put("pending_invoice_items_behavior", Form::text("include_and_require"));
+    }
+    Ok(())
+}
+
+fn refuse(route: &Route<'_>, form: &Form) -> Result<(), Refusal> {
+    let behavior = form.get("pending_invoice_items_behavior");
+    if route.posts_to(&["/v1/invoices"]) && behavior == Some(&Form::text("include_and_require")) {
+        let message = "Invalid pending_invoice_items_behavior: must be one of exclude or include";
+        return Err(Refusal::invalid(message).param("pending_invoice_items_behavior"));
+    }
+    Ok(())
+}

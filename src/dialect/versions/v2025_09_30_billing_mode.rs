@@ -1,0 +1,30 @@
+use super::{Change, Route};
+use crate::{
+    billing::Refusal,
+    dialect::{form::Form, version::Version},
+};
+
+pub static CHANGE: Change = Change {
+    since: Version::of("2025-09-30.clover"),
+    summary: "New subscriptions are billed in flexible mode unless classic is asked for; before it was the other way round.",
+    accept,
+    ..Change::NONE
+};
+
+fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+    if route.posts_to(&["/v1/subscriptions"]) {
+        classic_by_default(form);
+    } else if route.previews() && form.get("subscription").is_none() {
+        // Only the preview of a new subscription has a mode to choose.
+        if let Some(details) = form.get_mut("subscription_details") {
+            classic_by_default(details);
+        }
+    }
+    Ok(())
+}
+
+fn classic_by_default(form: &mut Form) {
+    if form.get("billing_mode").is_none() {
+        form.put("billing_mode", Form::map("type", Form::text("classic")));
+    }
+}
