@@ -154,6 +154,10 @@ impl Call {
         self.caller.livemode
     }
 
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
     /// What the caller is shown.
     pub const fn pin(&self) -> Pin {
         Pin { livemode: self.caller.livemode, version: self.version }

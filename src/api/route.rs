@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     billing::{Noun, Refusal},
-    dialect::versions,
+    dialect::{error, version::Version, versions},
 };
 
 /// What a call answers when all is well.
@@ -67,6 +67,8 @@ pub struct Operation {
     /// What a restricted key needs this permission for: `customers`.
     pub resource: &'static str,
     pub permission: Permission,
+    /// Gone since this version.
+    pub until: Option<Version>,
 }
 
 /// A call as it is declared: its description, and who hears it.
@@ -114,6 +116,7 @@ impl Route {
             publishable: false,
             resource: answer.resource(),
             permission: if reads { Permission::Read } else { Permission::Write },
+            until: None,
         };
         let hear = |operation: Arc<Operation>| {
             let methods = MethodFilter::try_from(operation.method.clone()).unwrap_or(MethodFilter::GET);
@@ -127,6 +130,12 @@ impl Route {
     /// May be made with a publishable key, too.
     pub fn publishable(mut self) -> Route {
         self.operation.publishable = true;
+        self
+    }
+
+    /// Is not there any more since this version.
+    pub fn until(mut self, version: Version) -> Route {
+        self.operation.until = Some(version);
         self
     }
 
@@ -156,6 +165,9 @@ async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: Hou
     let mut call = Call::hear(&house, &parts, body).await?;
     let caller = call.caller.clone();
     operation.check(&call)?;
+    if operation.until.is_some_and(|until| call.version() >= until) {
+        return Err(error::unrecognized(&operation.method, operation.path).into());
+    }
     call.accept(&versions::Route { method: &operation.method, path: operation.path })?;
     let place: Option<Vec<String>> =
         place.ok().map(|params| params.iter().map(|(_, value)| value.to_owned()).collect());

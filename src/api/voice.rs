@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     billing::{Noun, Refusal, payment_intent, setup_intent},
-    dialect::{error, expand, speak, version::Pin},
+    dialect::{error, expand, speak, version::Pin, versions},
     engine::{Answered, Closed, Failure, Render, Subject},
     store::{Connection, Fault},
 };
@@ -107,7 +107,9 @@ impl Render for Voice {
     ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async move {
             if let Some(refusal) = &subject.refusal {
-                let body = speak::text(&error::body(refusal))?;
+                let mut body = [error::body(refusal)];
+                versions::render(connection, &mut body, self.pin).await?;
+                let body = speak::text(&body[0])?;
                 return Ok(Answered { status: refusal.status, body, repeats: None });
             }
             if let Some(declined) = self.declined(connection, subject, closed).await? {

@@ -17,17 +17,22 @@ use crate::{
         invoice::{Invoice, NOUN},
         invoice_line, invoice_payment,
     },
+    dialect::version::Version,
     engine::{Owner, Subject, verb::Decision},
     store::{Fault, books::Needs, read},
 };
+
+/// What comes next is previewed by `create_preview` since.
+const UPCOMING_UNTIL: Version = Version::of("2025-03-31.basil");
 
 pub fn routes() -> Vec<Route> {
     vec![
         Route::list("/v1/invoices", &NOUN),
         Route::post("/v1/invoices", write::create, &NOUN),
         Route::post("/v1/invoices/create_preview", preview::create, &NOUN).reads("invoices"),
-        Route::get("/v1/invoices/upcoming", preview::upcoming, &NOUN),
-        Route::get("/v1/invoices/upcoming/lines", preview::upcoming_lines, list_of(&invoice_line::NOUN)),
+        Route::get("/v1/invoices/upcoming", preview::upcoming, &NOUN).until(UPCOMING_UNTIL),
+        Route::get("/v1/invoices/upcoming/lines", preview::upcoming_lines, list_of(&invoice_line::NOUN))
+            .until(UPCOMING_UNTIL),
         Route::retrieve("/v1/invoices/{id}", &NOUN),
         Route::post("/v1/invoices/{id}", write::update, &NOUN),
         Route::delete("/v1/invoices/{id}", delete, deleted(&NOUN)),

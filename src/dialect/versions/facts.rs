@@ -15,15 +15,15 @@ use crate::{
 /// All that the changes ask for beside the object that they change.
 #[derive(Debug, Default)]
 pub struct Facts {
-    prices: HashMap<String, Value>,
+    pub(super) prices: HashMap<String, Value>,
     /// By invoice: the intent that is its own, and that intent's latest charge.
-    payments: HashMap<String, (String, Value)>,
+    pub(super) payments: HashMap<String, (String, Value)>,
     /// By payment intent.
-    invoices: HashMap<String, String>,
+    pub(super) invoices: HashMap<String, String>,
     /// By payment intent, as a list.
-    charges: HashMap<String, Value>,
+    pub(super) charges: HashMap<String, Value>,
     /// By charge, as a list.
-    refunds: HashMap<String, Value>,
+    pub(super) refunds: HashMap<String, Value>,
 }
 
 /// The ids that a look at the documents finds.

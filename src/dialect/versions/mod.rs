@@ -5,6 +5,8 @@
 mod added;
 mod event;
 mod facts;
+#[cfg(test)]
+mod snapshots;
 mod tools;
 mod v2022_08_01_pending_invoice_items;
 mod v2022_11_15_charge_refunds;
@@ -59,7 +61,9 @@ pub struct Change {
     /// Makes of such an object what it was before. Objects inside it are as they are since.
     pub undo: fn(&mut Members, &Facts),
     /// Makes of the parameters of a client from before what is sent since.
-    pub accept: fn(&Route<'_>, &mut Form) -> Result<(), Refusal>,
+    pub accept: fn(&Route<'_>, &mut Form),
+    /// Refuses what clients from before may send and this server does not have.
+    pub unsupported: fn(&Route<'_>, &Form) -> Result<(), Refusal>,
     /// Refuses what is not taken any more.
     pub refuse: fn(&Route<'_>, &Form) -> Result<(), Refusal>,
     /// What could be expanded before, by object.
@@ -75,7 +79,8 @@ impl Change {
         summary: "",
         objects: &[],
         undo: |_, _| {},
-        accept: |_, _| Ok(()),
+        accept: |_, _| {},
+        unsupported: |_, _| Ok(()),
         refuse: |_, _| Ok(()),
         links_before: &[],
         links_since: &[],
@@ -188,7 +193,8 @@ pub fn accept(route: &Route<'_>, form: &mut Form, version: Version) -> Result<()
         (change.refuse)(route, form)?;
     }
     for change in after(version).rev() {
-        (change.accept)(route, form)?;
+        (change.unsupported)(route, form)?;
+        (change.accept)(route, form);
     }
     Ok(())
 }

@@ -12,11 +12,10 @@ pub static CHANGE: Change = Change {
     ..Change::NONE
 };
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     if route.posts_to(&["/v1/invoices"]) && form.get("pending_invoice_items_behavior").is_none() {
         form.put("pending_invoice_items_behavior", Form::text("include_and_require"));
     }
-    Ok(())
 }
 
 fn refuse(route: &Route<'_>, form: &Form) -> Result<(), Refusal> {

@@ -1,8 +1,5 @@
 use super::{Change, Route};
-use crate::{
-    billing::Refusal,
-    dialect::{form::Form, version::Version},
-};
+use crate::dialect::{form::Form, version::Version};
 
 pub static CHANGE: Change = Change {
     since: Version::of("2023-08-16"),
@@ -11,10 +8,9 @@ pub static CHANGE: Change = Change {
     ..Change::NONE
 };
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     let chosen = ["automatic_payment_methods", "payment_method_types"].iter().any(|name| form.get(name).is_some());
     if route.posts_to(&["/v1/payment_intents", "/v1/setup_intents"]) && !chosen {
         form.put("payment_method_types", Form::List(vec![Form::text("card")]));
     }
-    Ok(())
 }

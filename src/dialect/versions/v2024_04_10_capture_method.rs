@@ -1,8 +1,5 @@
 use super::{Change, Facts, Members, Route, tools};
-use crate::{
-    billing::Refusal,
-    dialect::{form::Form, version::Version},
-};
+use crate::dialect::{form::Form, version::Version};
 
 pub static CHANGE: Change = Change {
     since: Version::of("2024-04-10"),
@@ -19,9 +16,8 @@ fn undo(members: &mut Members, _: &Facts) {
     }
 }
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     if route.posts_to(&["/v1/payment_intents"]) && form.get("capture_method").is_none() {
         form.put("capture_method", Form::text("automatic"));
     }
-    Ok(())
 }

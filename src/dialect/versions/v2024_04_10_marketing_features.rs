@@ -1,8 +1,5 @@
 use super::{Change, Route, tools};
-use crate::{
-    billing::Refusal,
-    dialect::{form::Form, version::Version},
-};
+use crate::dialect::{form::Form, version::Version};
 
 pub static CHANGE: Change = Change {
     since: Version::of("2024-04-10"),
@@ -13,9 +10,8 @@ pub static CHANGE: Change = Change {
     ..Change::NONE
 };
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     if route.posts_to(&["/v1/products", "/v1/products/{id}"]) {
         form.rename("features", "marketing_features");
     }
-    Ok(())
 }

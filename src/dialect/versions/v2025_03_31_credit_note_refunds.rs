@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::{Change, Facts, Members, Route, tools};
 use crate::{
-    billing::{Refusal, noun::one, refund},
+    billing::{noun::one, refund},
     dialect::{form::Form, version::Version},
 };
 
@@ -23,12 +23,11 @@ fn undo(members: &mut Members, _: &Facts) {
     tools::set(members, "refund", first.unwrap_or(Value::Null));
 }
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     let notes = ["/v1/credit_notes", "/v1/credit_notes/preview", "/v1/credit_notes/preview/lines"];
     if notes.contains(&route.path)
         && let Some(refund) = form.take("refund")
     {
         form.put("refunds", Form::List(vec![Form::map("refund", refund)]));
     }
-    Ok(())
 }

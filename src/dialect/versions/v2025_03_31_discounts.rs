@@ -12,6 +12,7 @@ pub static CHANGE: Change = Change {
     objects: &["invoice", "subscription"],
     undo,
     accept,
+    unsupported,
     links_before: &[("invoice", null("discount")), ("subscription", null("discount"))],
     ..Change::NONE
 };
@@ -24,11 +25,10 @@ fn undo(members: &mut Members, _: &Facts) {
 const DISCOUNTED: [&str; 3] = ["/v1/subscriptions", "/v1/subscriptions/{id}", "/v1/invoices/create_preview"];
 const CUSTOMERS: [&str; 2] = ["/v1/customers", "/v1/customers/{id}"];
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
-    for name in ["coupon", "promotion_code"] {
-        if route.posts_to(&CUSTOMERS) && form.get(name).is_some() {
-            return Err(tools::not_supported(name));
-        }
+const NAMES: [&str; 2] = ["coupon", "promotion_code"];
+
+fn accept(route: &Route<'_>, form: &mut Form) {
+    for name in NAMES {
         if (route.posts_to(&DISCOUNTED) || route.previews())
             && let Some(code) = form.take(name)
         {
@@ -36,5 +36,11 @@ fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
             form.put("discounts", if is_unset { code } else { Form::List(vec![Form::map(name, code)]) });
         }
     }
-    Ok(())
+}
+
+fn unsupported(route: &Route<'_>, form: &Form) -> Result<(), Refusal> {
+    match NAMES.into_iter().find(|name| form.get(name).is_some()) {
+        Some(name) if route.posts_to(&CUSTOMERS) => Err(tools::not_supported(name)),
+        _ => Ok(()),
+    }
 }

@@ -3,7 +3,6 @@ use serde_json::Value;
 use super::{Change, Facts, Members, Route, tools};
 use crate::{
     billing::{
-        Refusal,
         noun::{Link, Target, one},
         price, subscription,
     },
@@ -51,7 +50,7 @@ pub fn insert_price(members: &mut Members, facts: &Facts) {
 const ITEMS: [&str; 2] = ["/v1/invoiceitems", "/v1/invoiceitems/{id}"];
 const LINES: [&str; 2] = ["/v1/invoices/{id}/add_lines", "/v1/invoices/{id}/update_lines"];
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     if route.posts_to(&ITEMS) {
         price_in_pricing(form);
         form.rename("unit_amount", "unit_amount_decimal");
@@ -62,7 +61,6 @@ fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
     {
         lines.iter_mut().for_each(price_in_pricing);
     }
-    Ok(())
 }
 
 fn price_in_pricing(form: &mut Form) {

@@ -3,13 +3,14 @@ use axum::http::Method;
 use super::{Change, Route, tools};
 use crate::{
     billing::Refusal,
-    dialect::{error, form::Form, version::Version},
+    dialect::{form::Form, version::Version},
 };
 
 pub static CHANGE: Change = Change {
     since: Version::of("2025-03-31.basil"),
     summary: "What comes next is previewed by create_preview, of something that is named, and not by upcoming.",
     accept,
+    unsupported,
     refuse,
     ..Change::NONE
 };
@@ -31,12 +32,9 @@ const DETAILS: [(&str, &str); 10] = [
     ("subscription_trial_end", "trial_end"),
 ];
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     if route.method != Method::GET || !UPCOMING.contains(&route.path) {
-        return Ok(());
-    }
-    if form.get("subscription_trial_from_plan").is_some() {
-        return Err(tools::not_supported("subscription_trial_from_plan"));
+        return;
     }
     let mut details = form.take("subscription_details").unwrap_or(Form::empty());
     for (flat, nested) in DETAILS {
@@ -47,13 +45,14 @@ fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
     if details != Form::empty() {
         form.put("subscription_details", details);
     }
-    Ok(())
+}
+
+fn unsupported(_: &Route<'_>, form: &Form) -> Result<(), Refusal> {
+    let param = "subscription_trial_from_plan";
+    if form.get(param).is_some() { Err(tools::not_supported(param)) } else { Ok(()) }
 }
 
 fn refuse(route: &Route<'_>, form: &Form) -> Result<(), Refusal> {
-    if UPCOMING.contains(&route.path) {
-        return Err(error::unrecognized(route.method, route.path));
-    }
     let named = ["subscription", "schedule", "schedule_details", "invoice_items"];
     let of_items = form.get("subscription_details").is_some_and(|details| details.get("items").is_some());
     let is_bare = form.get("customer").is_some() && !of_items && named.iter().all(|name| form.get(name).is_none());

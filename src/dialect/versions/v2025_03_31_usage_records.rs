@@ -11,7 +11,7 @@ pub static CHANGE: Change = Change {
     summary: "Usage is metered, not recorded: aggregate_usage of prices and plans is gone.",
     objects: &["plan", "price"],
     undo,
-    accept,
+    unsupported,
     ..Change::NONE
 };
 
@@ -24,7 +24,7 @@ fn undo(members: &mut Members, _: &Facts) {
     }
 }
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn unsupported(route: &Route<'_>, form: &Form) -> Result<(), Refusal> {
     if route.posts_to(&["/v1/plans"]) && form.get("aggregate_usage").is_some() {
         return Err(tools::not_supported("aggregate_usage"));
     }

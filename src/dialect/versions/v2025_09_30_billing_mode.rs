@@ -1,8 +1,5 @@
 use super::{Change, Route};
-use crate::{
-    billing::Refusal,
-    dialect::{form::Form, version::Version},
-};
+use crate::dialect::{form::Form, version::Version};
 
 pub static CHANGE: Change = Change {
     since: Version::of("2025-09-30.clover"),
@@ -11,7 +8,7 @@ pub static CHANGE: Change = Change {
     ..Change::NONE
 };
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     if route.posts_to(&["/v1/subscriptions"]) {
         classic_by_default(form);
     } else if route.previews() && form.get("subscription").is_none() {
@@ -20,7 +17,6 @@ fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
             classic_by_default(details);
         }
     }
-    Ok(())
 }
 
 fn classic_by_default(form: &mut Form) {

@@ -1,8 +1,5 @@
 use super::{Change, Route};
-use crate::{
-    billing::Refusal,
-    dialect::{form::Form, version::Version},
-};
+use crate::dialect::{form::Form, version::Version};
 
 pub static CHANGE: Change = Change {
     since: Version::of("2026-09-30.endive"),
@@ -14,7 +11,7 @@ pub static CHANGE: Change = Change {
 /// What restarts or keeps the cycle of a subscription that there is.
 const UPDATES: [&str; 2] = ["/v1/subscriptions/{id}", "/v1/subscriptions/{id}/resume"];
 
-fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
+fn accept(route: &Route<'_>, form: &mut Form) {
     if route.posts_to(&UPDATES) {
         with_type(form);
     } else if route.previews()
@@ -22,7 +19,6 @@ fn accept(route: &Route<'_>, form: &mut Form) -> Result<(), Refusal> {
     {
         with_type(details);
     }
-    Ok(())
 }
 
 fn with_type(form: &mut Form) {
