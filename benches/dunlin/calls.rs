@@ -28,8 +28,11 @@ const CUSTOMERS: usize = 100_000;
 struct Call {
     name: &'static str,
     limit: Limit,
-    request: Box<dyn Fn(usize) -> (&'static str, String, String) + Sync>,
+    request: Request,
 }
+
+/// The method, the path and the form of the call of this number.
+pub type Request = Box<dyn Fn(usize) -> (&'static str, String, String) + Sync>;
 
 enum Limit {
     Script(&'static str),
@@ -38,13 +41,13 @@ enum Limit {
 }
 
 /// What one run of a call came to.
-struct Run {
-    rate: f64,
+pub struct Run {
+    pub rate: f64,
     /// Milliseconds.
-    half: f64,
-    most: f64,
+    pub half: f64,
+    pub most: f64,
     /// Processor time of the server, in milliseconds a call.
-    server: f64,
+    pub server: f64,
 }
 
 pub fn run() -> Outcome<()> {
@@ -66,7 +69,7 @@ pub fn run() -> Outcome<()> {
                 if let Some(limits) = &limits {
                     ceilings.push(ceiling(limits, &call.limit, connections, seconds)?);
                 }
-                runs.push(measure(&server, call, connections, seconds, &next)?);
+                runs.push(measure(&server, &call.request, connections, seconds, &next)?);
             }
             let of = |pick: fn(&Run) -> f64| median(runs.iter().map(pick));
             let ceiling = (!ceilings.is_empty()).then(|| median(ceilings));
@@ -144,12 +147,19 @@ fn calls(price: &str, customers: Vec<String>) -> Vec<Call> {
     ]
 }
 
-fn measure(server: &Server, call: &Call, connections: usize, seconds: u64, next: &AtomicUsize) -> Outcome<Run> {
+/// Calls for so many seconds, over so many connections.
+pub fn measure(
+    server: &Server,
+    request: &Request,
+    connections: usize,
+    seconds: u64,
+    next: &AtomicUsize,
+) -> Outcome<Run> {
     let (started, before) = (Instant::now(), seconds_of(server.process()).0);
     let until = started + Duration::from_secs(seconds);
     let mut times = thread::scope(|scope| {
         let callers: Vec<_> =
-            (0..connections).map(|_| scope.spawn(|| caller(server.address, call, until, next))).collect();
+            (0..connections).map(|_| scope.spawn(|| caller(server.address, request, until, next))).collect();
         let mut times = Vec::new();
         for caller in callers {
             times.extend(caller.join().map_err(|_| "a caller panicked")??);
@@ -165,11 +175,11 @@ fn measure(server: &Server, call: &Call, connections: usize, seconds: u64, next:
 }
 
 /// Calls until the time is over; answers how many milliseconds each call took.
-fn caller(address: SocketAddr, call: &Call, until: Instant, next: &AtomicUsize) -> Outcome<Vec<f64>> {
+fn caller(address: SocketAddr, request: &Request, until: Instant, next: &AtomicUsize) -> Outcome<Vec<f64>> {
     let mut client = Client::connect(address)?;
     let mut times = Vec::new();
     while Instant::now() < until {
-        let (method, path, form) = (call.request)(next.fetch_add(1, Ordering::Relaxed));
+        let (method, path, form) = request(next.fetch_add(1, Ordering::Relaxed));
         let started = Instant::now();
         client.call(method, &path, &form)?;
         times.push(started.elapsed().as_secs_f64() * 1000.0);

@@ -6,9 +6,10 @@
 //! cargo bench --bench dunlin -- calls       # requests over HTTP at 1, 16 and 64 connections
 //! cargo bench --bench dunlin -- clock       # a year on a test clock
 //! cargo bench --bench dunlin -- start       # start-up time and memory
+//! cargo bench --bench dunlin -- search      # searches among 1,000,000 customers, each kind over HTTP
 //! ```
 //!
-//! Several names run one after the other; without a name all run but `growth`, which needs 10 GB of disk.
+//! Several names run one after the other; without a name all run but `growth`, which needs 10 GB of disk, and `search`, which needs 4.
 //! Absolute figures say little about a shared machine. With these set, each is also given as a share of
 //! what the same Postgres takes for the same rows, measured in between:
 //!
@@ -20,8 +21,9 @@
 //! | `BENCH_SUBSCRIPTIONS`, `BENCH_DUE` | of `month-end` and `growth` (100000, 10000) |
 //! | `BENCH_WORKERS` | how many do what is due, in `month-end` and `growth` (4) |
 //! | `BENCH_GROWN` | the larger house of `growth` (1000000) |
-//! | `BENCH_CALL` | only the `calls` whose name begins so |
-//! | `BENCH_SECONDS` | how long each of the `calls` is made (3) |
+//! | `BENCH_CALL` | only the `calls`, or kinds of `search`, whose name begins so |
+//! | `BENCH_SECONDS` | how long each of the `calls` is made, and each kind of `search` (3) |
+//! | `BENCH_CUSTOMERS` | how many are searched (1000000) |
 //! | `BENCH_DATA` | where the databases go (a folder below the system's temporary one) |
 //! | `BENCH_STATEMENTS` | print so many of a month end's costliest statements (0) |
 //! | `BENCH_SETTINGS` | settings of Postgres to try, as `name=value,name=value`; they cannot undo what the server sets |
@@ -37,6 +39,7 @@ mod measure;
 mod month_end;
 mod place;
 mod report;
+mod search;
 mod seed;
 mod server;
 mod start;
@@ -83,6 +86,7 @@ fn run(names: &[&str]) -> Outcome<()> {
             "calls" => calls::run()?,
             "clock" => clock::run()?,
             "start" => start::run()?,
+            "search" => search::run()?,
             other => return Err(format!("there is no bench {other}").into()),
         }
     }

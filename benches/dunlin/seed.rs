@@ -99,7 +99,7 @@ async fn copy_table(connection: &mut PgConnection, table: &str, which: &str, id:
         ("o.ends", "n.ends"),
     ];
     let body = replaced.iter().fold("t.body".to_owned(), |body, (old, new)| format!("replace({body}, {old}, {new})"));
-    let own = if table == "customers" { "'email', n.email" } else { columns };
+    let own = if table == "customers" { "'email', n.email, 'email_folded', n.email" } else { columns };
     let own = if own.is_empty() { String::new() } else { format!(", {own}") };
     let sql = format!(
         "insert into {table} select r.* from original o join {table} t on t.{which} cross join seeds n

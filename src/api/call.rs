@@ -40,9 +40,9 @@ pub struct Call {
     pub caller: Caller,
     version: Version,
     request: request::Request,
-    path: String,
-    form: Form,
-    expand: Vec<String>,
+    pub(super) path: String,
+    pub(super) form: Form,
+    pub(super) expand: Vec<String>,
 }
 
 async fn body_of(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {

@@ -28,6 +28,7 @@ use crate::{
 pub fn routes() -> Vec<Route> {
     vec![
         Route::list("/v1/customers", &NOUN),
+        Route::search("/v1/customers/search", &NOUN),
         Route::post("/v1/customers", create, &NOUN),
         Route::retrieve("/v1/customers/{id}", &NOUN),
         Route::post("/v1/customers/{id}", update, &NOUN),

@@ -24,6 +24,7 @@ pub mod products;
 pub mod refunds;
 pub mod reply;
 pub mod route;
+pub mod search;
 pub mod settings;
 pub mod setup_intents;
 pub mod sources;

@@ -27,6 +27,7 @@ use crate::{
 pub fn routes() -> Vec<Route> {
     vec![
         Route::list("/v1/payment_intents", &NOUN),
+        Route::search("/v1/payment_intents/search", &NOUN),
         Route::post("/v1/payment_intents", create, &NOUN),
         Route::get("/v1/payment_intents/{id}", retrieve::<PaymentIntent>, &NOUN).publishable(),
         Route::post("/v1/payment_intents/{id}", update, &NOUN),

@@ -25,6 +25,7 @@ use crate::{
 pub fn routes() -> Vec<Route> {
     vec![
         Route::list("/v1/prices", &NOUN),
+        Route::search("/v1/prices/search", &NOUN),
         Route::post("/v1/prices", create, &NOUN),
         Route::retrieve("/v1/prices/{id}", &NOUN),
         Route::post("/v1/prices/{id}", update, &NOUN),

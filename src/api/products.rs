@@ -23,6 +23,7 @@ use crate::{
 pub fn routes() -> Vec<Route> {
     vec![
         Route::list("/v1/products", &NOUN),
+        Route::search("/v1/products/search", &NOUN),
         Route::post("/v1/products", create, &NOUN),
         Route::retrieve("/v1/products/{id}", &NOUN),
         Route::post("/v1/products/{id}", update, &NOUN),

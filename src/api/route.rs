@@ -101,6 +101,11 @@ impl Route {
         Route::get(path, move |call: Call| async move { call.list(noun).await }, Answer::List(noun))
     }
 
+    /// What a query finds of a noun.
+    pub fn search(path: &'static str, noun: &'static Noun) -> Route {
+        Route::get(path, move |call: Call| async move { call.search(noun).await }, Answer::Search(noun))
+    }
+
     /// One of a noun.
     pub fn retrieve(path: &'static str, noun: &'static Noun) -> Route {
         let handler = move |At(id): At<String>, call: Call| async move { call.retrieve(noun, &id).await };

@@ -6,10 +6,11 @@ use super::{
     Amount, Currency, Id, Metadata, Moment, Noun, Resource, Timestamp,
     answer::Decline,
     customer::{self, Customer},
-    noun::{By, Cell, Link, Target, filter, integer, null, one, text},
+    noun::{By, Cell, Link, Target, boolean, filter, integer, json, null, one, text},
     payment_intent::{self, Attempt, CaptureMethod, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
     refund,
+    searchable::{CREATED, METADATA, Stand, number, token},
     shape::{Null, Shipping},
 };
 use crate::words;
@@ -29,6 +30,16 @@ pub static NOUN: Noun = Noun {
         text("status"),
         text("currency"),
         integer("amount_captured"),
+        integer("amount"),
+        text("card_brand"),
+        integer("card_exp_month"),
+        integer("card_exp_year"),
+        text("card_fingerprint"),
+        text("card_last4"),
+        boolean("disputed"),
+        text("postal_code"),
+        boolean("refunded"),
+        json("metadata"),
     ],
     filters: &[
         filter("customer", By::Text("customer")),
@@ -53,6 +64,22 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &[],
+    searchable: &[
+        number("amount"),
+        token("billing_details.address.postal_code", Stand::Text("postal_code")),
+        CREATED,
+        token("currency", Stand::Word("currency")),
+        token("customer", Stand::Id("customer")),
+        token("disputed", Stand::Boolean("disputed")),
+        METADATA,
+        token("payment_method_details.card.brand", Stand::Word("card_brand")),
+        token("payment_method_details.card.exp_month", Stand::Number("card_exp_month")),
+        token("payment_method_details.card.exp_year", Stand::Number("card_exp_year")),
+        token("payment_method_details.card.fingerprint", Stand::Text("card_fingerprint")),
+        token("payment_method_details.card.last4", Stand::Text("card_last4")),
+        token("refunded", Stand::Boolean("refunded")),
+        token("status", Stand::Word("status")),
+    ],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -333,6 +360,7 @@ impl Resource for Charge {
     crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
+        let card = &self.payment_method_details.card;
         vec![
             Cell::maybe(self.customer.as_ref()),
             Cell::text(&self.payment_intent),
@@ -340,6 +368,16 @@ impl Resource for Charge {
             Cell::text(self.status),
             Cell::text(self.currency),
             Cell::Integer(Some(self.amount_captured.minor_units())),
+            Cell::Integer(Some(self.amount.minor_units())),
+            Cell::text(&card.brand),
+            Cell::Integer(Some(card.exp_month)),
+            Cell::Integer(Some(card.exp_year)),
+            Cell::text(&card.fingerprint),
+            Cell::text(&card.last4),
+            Cell::Boolean(self.disputed),
+            Cell::maybe(self.billing_details.address.postal_code.as_ref()),
+            Cell::Boolean(self.refunded),
+            Cell::metadata(&self.metadata),
         ]
     }
 

@@ -46,6 +46,7 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &["lines"],
+    searchable: &[],
 };
 
 /// A line as its own object, for the list of lines.
@@ -62,6 +63,7 @@ pub static LINE_NOUN: Noun = Noun {
     links: &[],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

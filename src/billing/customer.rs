@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
-    noun::{By, Cell, Link, Target, filter, null, one, text},
+    noun::{By, Cell, Link, Target, filter, json, null, one, text},
     payment_method::{self, PaymentMethod},
+    searchable::{CREATED, METADATA, Stand, string},
     shape::{Address, Null, Shipping},
     subscription,
     test_clock::{self, TestClock},
@@ -20,8 +21,18 @@ pub static NOUN: Noun = Noun {
     name: "customer",
     owned: true,
     leaves_stub: true,
-    columns: &[text("email"), text("test_clock")],
-    filters: &[filter("email", By::Text("email")), filter("test_clock", By::Text("test_clock"))],
+    columns: &[
+        text("email"),
+        text("test_clock"),
+        text("email_folded"),
+        text("name_folded"),
+        text("phone_folded"),
+        json("metadata"),
+    ],
+    filters: &[
+        filter("email", By::Folded { column: "email", folded: "email_folded" }),
+        filter("test_clock", By::Text("test_clock")),
+    ],
     links: &[
         one("invoice_settings.default_payment_method", &payment_method::NOUN),
         one("test_clock", &test_clock::NOUN),
@@ -43,6 +54,13 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &[],
+    searchable: &[
+        CREATED,
+        string("email", Stand::Folded("email_folded")),
+        METADATA,
+        string("name", Stand::Folded("name_folded")),
+        string("phone", Stand::Folded("phone_folded")),
+    ],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,7 +120,14 @@ impl Resource for Customer {
     crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
-        vec![Cell::maybe(self.email.as_ref()), Cell::maybe(self.test_clock.as_ref())]
+        vec![
+            Cell::maybe(self.email.as_ref()),
+            Cell::maybe(self.test_clock.as_ref()),
+            Cell::folded(self.email.as_ref()),
+            Cell::folded(self.name.as_ref()),
+            Cell::folded(self.phone.as_ref()),
+            Cell::metadata(&self.metadata),
+        ]
     }
 
     fn check(&self) -> Result<(), &'static str> {

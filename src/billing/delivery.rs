@@ -36,6 +36,7 @@ pub static NOUN: Noun = Noun {
     links: &[],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 /// The headers that are the same in every delivery.

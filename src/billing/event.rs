@@ -26,6 +26,7 @@ pub static NOUN: Noun = Noun {
     links: &[],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 /// The API version that documents, and those in events, are kept in.

@@ -11,10 +11,11 @@ use super::{
     dunning::FinalAction,
     invoice_line::{Line, NOUN as LINE_NOUN},
     invoice_payment,
-    noun::{By, Cell, Link, Target, boolean, filter, integer, null, one, text},
+    noun::{By, Cell, Link, Target, boolean, filter, integer, json, null, one, text},
     payment_method::{self, PaymentMethod},
     remind::Agenda,
     retry::Progress,
+    searchable::{CREATED, METADATA, Stand, number, string, token},
     shape::{Address, Inlined, Nothing, Null, Shipping},
     subscription::{self, CollectionMethod, Subscription},
     test_clock::{self, TestClock},
@@ -47,6 +48,10 @@ pub static NOUN: Noun = Noun {
         integer("ending_balance"),
         integer("credited"),
         boolean("standing"),
+        text("currency"),
+        text("last_finalization_error_code"),
+        text("last_finalization_error_type"),
+        json("metadata"),
     ],
     filters: &[
         filter("customer", By::Text("customer")),
@@ -84,6 +89,19 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &["lines"],
+    searchable: &[
+        CREATED,
+        token("currency", Stand::Word("currency")),
+        token("customer", Stand::Id("customer")),
+        token("last_finalization_error_code", Stand::Word("last_finalization_error_code")),
+        token("last_finalization_error_type", Stand::Word("last_finalization_error_type")),
+        METADATA,
+        string("number", Stand::Text("number")),
+        string("receipt_number", Stand::Nothing),
+        string("status", Stand::Word("status")),
+        token("subscription", Stand::Id("subscription")),
+        number("total"),
+    ],
 };
 
 const STATUS_FILTER: &[(&str, &[&str])] = &[
@@ -410,6 +428,10 @@ impl Resource for Invoice {
             Cell::Integer(self.ending_balance.map(Amount::minor_units)),
             Cell::Integer(Some(self.pre_payment_credit_notes_amount.minor_units())),
             Cell::Boolean(matches!(self.status, Status::Draft | Status::Open)),
+            Cell::text(self.currency),
+            Cell::maybe(self.last_finalization_error.as_ref().and_then(|error| error.code.as_ref())),
+            Cell::maybe(self.last_finalization_error.as_ref().map(|error| &error.kind)),
+            Cell::metadata(&self.metadata),
         ]
     }
 

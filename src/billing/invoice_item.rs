@@ -41,6 +41,7 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -33,6 +33,7 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -37,6 +37,7 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ pub mod noun;
 pub mod period;
 pub mod plain;
 pub mod refusal;
+pub mod searchable;
 pub mod seed;
 pub mod shape;
 pub mod wire;

@@ -1,8 +1,12 @@
 //! What a server must know to keep and to read a thing, said once for all things.
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use super::{Id, Timestamp};
+use super::{
+    Id, Metadata, Timestamp,
+    searchable::{self, Searchable},
+};
 
 /// A kind of thing: its names, its columns, how it is filtered and what it refers to.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct Noun {
     pub inlines: &'static [Inline],
     /// Inlined lists that may be long: only their first ten are spoken, the rest has a URL of its own.
     pub previews: &'static [&'static str],
+    /// What its search can ask, if it has one.
+    pub searchable: &'static [Searchable],
 }
 
 #[derive(Debug)]
@@ -44,6 +50,7 @@ pub enum Kind {
     Text,
     Integer,
     Boolean,
+    Json,
 }
 
 /// A value for a [`Column`].
@@ -52,6 +59,8 @@ pub enum Cell {
     Text(Option<String>),
     Integer(Option<i64>),
     Boolean(bool),
+    /// As text.
+    Json(Option<String>),
 }
 
 /// A filter of a list.
@@ -66,6 +75,11 @@ pub struct Filter {
 #[derive(Debug)]
 pub enum By {
     Text(&'static str),
+    /// The same where another column has the text in lower case, and the index.
+    Folded {
+        column: &'static str,
+        folded: &'static str,
+    },
     Boolean(&'static str),
     /// A number, or a range of them: `gt`, `gte`, `lt`, `lte`.
     Range(&'static str),
@@ -195,6 +209,10 @@ impl Cell {
         if let Cell::Boolean(value) = self { Some(*value) } else { None }
     }
 
+    pub fn as_json(&self) -> Option<&str> {
+        if let Cell::Json(value) = self { value.as_deref() } else { None }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "words are passed by value, ids by reference")]
     pub fn text(value: impl ToString) -> Cell {
         Cell::Text(Some(value.to_string()))
@@ -202,6 +220,22 @@ impl Cell {
 
     pub fn maybe(value: Option<impl ToString>) -> Cell {
         Cell::Text(value.map(|value| value.to_string()))
+    }
+
+    /// Text as it is searched for.
+    pub fn folded(value: Option<&String>) -> Cell {
+        Cell::Text(value.map(|value| searchable::fold(value)))
+    }
+
+    /// Metadata as it is searched for: the pairs, and under the empty key, which no pair has, all keys, as
+    /// an index of pairs cannot say who has a key. Where there is no metadata, the index has nothing to keep.
+    pub fn metadata(metadata: &Metadata) -> Cell {
+        if metadata.is_empty() {
+            return Cell::Json(None);
+        }
+        let keys: Value = metadata.keys().cloned().collect();
+        let pairs = metadata.iter().map(|(key, value)| (key.clone(), Value::from(searchable::fold(value))));
+        Cell::Json(Some(pairs.chain([(String::new(), keys)]).collect::<Value>().to_string()))
     }
 
     pub fn time(value: Option<Timestamp>) -> Cell {
@@ -219,6 +253,10 @@ pub const fn integer(name: &'static str) -> Column {
 
 pub const fn boolean(name: &'static str) -> Column {
     Column { name, kind: Kind::Boolean }
+}
+
+pub const fn json(name: &'static str) -> Column {
+    Column { name, kind: Kind::Json }
 }
 
 pub const fn filter(param: &'static str, by: By) -> Filter {

@@ -12,9 +12,10 @@ use super::{
     invoice::Invoice,
     invoice_item::InvoiceItem,
     next_action::NextAction,
-    noun::{By, Cell, boolean, filter, integer, null, one, text},
+    noun::{By, Cell, boolean, filter, integer, json, null, one, text},
     payment_method::{self, PaymentMethod},
     refund::Refund,
+    searchable::{CREATED, METADATA, Stand, number, token},
     shape::{Null, Shipping},
     test_clock::TestClock,
 };
@@ -28,7 +29,15 @@ pub static NOUN: Noun = Noun {
     name: "payment_intent",
     owned: true,
     leaves_stub: false,
-    columns: &[text("customer"), text("test_clock"), text("status"), integer("amount"), boolean("standing")],
+    columns: &[
+        text("customer"),
+        text("test_clock"),
+        text("status"),
+        integer("amount"),
+        boolean("standing"),
+        text("currency"),
+        json("metadata"),
+    ],
     filters: &[filter("customer", By::Text("customer")), filter("customer_account", By::NotSupportedYet)],
     links: &[
         one("customer", &customer::NOUN),
@@ -42,6 +51,14 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &[],
+    searchable: &[
+        number("amount"),
+        CREATED,
+        token("currency", Stand::Word("currency")),
+        token("customer", Stand::Id("customer")),
+        METADATA,
+        token("status", Stand::Word("status")),
+    ],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -418,6 +435,8 @@ impl Resource for PaymentIntent {
             Cell::Boolean(
                 !self.status.is_terminal() || self.internal.attempt.is_some() || !self.internal.waits.is_empty(),
             ),
+            Cell::text(self.currency),
+            Cell::metadata(&self.metadata),
         ]
     }
 

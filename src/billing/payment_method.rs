@@ -27,6 +27,7 @@ pub static NOUN: Noun = Noun {
     links: &[one("customer", &customer::NOUN)],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

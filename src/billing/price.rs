@@ -7,10 +7,11 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     amount::Overflow,
     decimal::Decimal,
-    noun::{By, Cell, boolean, filter, integer, null, one, text},
+    noun::{By, Cell, boolean, filter, integer, json, null, one, text},
     period::{Cycle, Interval},
     product::{self, Product},
     prorate::Ratio,
+    searchable::{METADATA, Stand, string, token},
     shape::Null,
 };
 use crate::words;
@@ -31,6 +32,7 @@ pub static NOUN: Noun = Noun {
         text("lookup_key"),
         text("interval"),
         integer("unit_amount"),
+        json("metadata"),
     ],
     filters: &[
         filter("product", By::Text("product")),
@@ -45,6 +47,14 @@ pub static NOUN: Noun = Noun {
     links: &[one("product", &product::NOUN), null("tiers"), null("currency_options")],
     inlines: &[],
     previews: &[],
+    searchable: &[
+        token("active", Stand::Boolean("active")),
+        token("currency", Stand::Word("currency")),
+        string("lookup_key", Stand::Text("lookup_key")),
+        METADATA,
+        string("product", Stand::Id("product")),
+        token("type", Stand::Word("type")),
+    ],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -155,6 +165,7 @@ impl Resource for Price {
             Cell::maybe(self.lookup_key.as_ref()),
             Cell::maybe(self.recurring.as_ref().map(|recurring| recurring.interval.word())),
             Cell::Integer(self.unit_amount.map(Amount::minor_units)),
+            Cell::metadata(&self.metadata),
         ]
     }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id, Metadata, Noun, Resource, Timestamp,
-    noun::{By, Cell, boolean, filter, null, one, text},
+    noun::{By, Cell, boolean, filter, json, null, one, text},
     price::{self, Price},
+    searchable::{METADATA, Stand, string, token},
     shape::Null,
 };
 use crate::words;
@@ -18,7 +19,15 @@ pub static NOUN: Noun = Noun {
     name: "product",
     owned: false,
     leaves_stub: false,
-    columns: &[boolean("active"), text("type"), text("url"), boolean("shippable")],
+    columns: &[
+        boolean("active"),
+        text("type"),
+        text("url"),
+        boolean("shippable"),
+        text("name_folded"),
+        text("description_folded"),
+        json("metadata"),
+    ],
     filters: &[
         filter("active", By::Boolean("active")),
         filter("ids", By::OneOf("id")),
@@ -29,6 +38,14 @@ pub static NOUN: Noun = Noun {
     links: &[one("default_price", &price::NOUN), null("tax_code")],
     inlines: &[],
     previews: &[],
+    searchable: &[
+        token("active", Stand::Boolean("active")),
+        string("description", Stand::Folded("description_folded")),
+        METADATA,
+        string("name", Stand::Folded("name_folded")),
+        token("shippable", Stand::Boolean("shippable")),
+        string("url", Stand::Text("url")),
+    ],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,6 +97,9 @@ impl Resource for Product {
             Cell::text(self.kind),
             Cell::maybe(self.url.as_ref()),
             Cell::Boolean(self.shippable.unwrap_or(false)),
+            Cell::folded(Some(&self.name)),
+            Cell::folded(self.description.as_ref()),
+            Cell::metadata(&self.metadata),
         ]
     }
 }

@@ -32,6 +32,7 @@ pub static NOUN: Noun = Noun {
     links: &[],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 /// How often and when a failed payment is tried again; what follows; who is reminded.

@@ -40,6 +40,7 @@ pub static NOUN: Noun = Noun {
     ],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

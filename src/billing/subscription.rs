@@ -12,7 +12,7 @@ use super::{
     books::Withheld,
     customer::{self, Customer},
     invoice::{self, Invoice},
-    noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, null, one, text},
+    noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, json, null, one, text},
     pause::StatusDetails,
     pause_collection::PauseCollection,
     payment_method::{self, PaymentMethod},
@@ -22,6 +22,7 @@ use super::{
     price,
     prorate::Billed,
     resume::Resuming,
+    searchable::{CREATED, METADATA, Stand, number, token},
     setup_intent::{self, SetupIntent},
     shape::{Inlined, Nothing, Null},
     test_clock::{self, TestClock},
@@ -47,6 +48,8 @@ pub static NOUN: Noun = Noun {
         integer("current_period_start"),
         integer("current_period_end"),
         boolean("standing"),
+        integer("canceled_at"),
+        json("metadata"),
     ],
     filters: &[
         filter("customer", By::Text("customer")),
@@ -85,6 +88,7 @@ pub static NOUN: Noun = Noun {
         Inline { parents: "pending_update.subscription_items", key: "price" },
     ],
     previews: &[],
+    searchable: &[CREATED, number("canceled_at"), METADATA, token("status", Stand::Word("status"))],
 };
 
 /// The `status` filter of the list (listing rules); the first word is the default.
@@ -400,6 +404,8 @@ impl Resource for Subscription {
             Cell::time(period.map(|period| period.start)),
             Cell::time(period.map(|period| period.end)),
             Cell::Boolean(!self.status.is_terminal()),
+            Cell::time(self.canceled_at),
+            Cell::metadata(&self.metadata),
         ]
     }
 

@@ -22,6 +22,7 @@ pub static NOUN: Noun = Noun {
     links: &[],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

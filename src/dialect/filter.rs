@@ -9,6 +9,7 @@ use crate::{
     billing::{
         Noun, Refusal,
         noun::{By, Filter},
+        searchable,
     },
     store::list::{Condition, Cursor},
 };
@@ -79,6 +80,10 @@ fn condition(filter: &Filter, value: &Form) -> Result<Vec<Condition>, Refusal> {
             // Currencies and the like are kept in lower case.
             let value = if *column == "currency" { value.to_ascii_lowercase() } else { value };
             vec![Condition::Text(column, value)]
+        }
+        By::Folded { column, folded } => {
+            let value = text(param, value)?;
+            vec![Condition::Text(folded, searchable::fold(&value)), Condition::Text(column, value)]
         }
         By::Boolean(column) => vec![Condition::Boolean(column, boolean(param, value)?)],
         By::Range(column) => range(param, column, value)?,
@@ -154,12 +159,13 @@ fn cursor(form: &Form) -> Result<Option<Cursor>, Refusal> {
     }
 }
 
-/// Out of range is clamped, not refused.
 fn limit(form: &Form) -> Result<i64, Refusal> {
-    match form.get("limit") {
-        None => Ok(DEFAULT_LIMIT),
-        Some(value) => Ok(integer("limit", value)?.clamp(1, MAXIMUM_LIMIT)),
-    }
+    form.get("limit").map(|value| integer("limit", value)).transpose().map(clamp)
+}
+
+/// Out of range is clamped, not refused.
+pub fn clamp(limit: Option<i64>) -> i64 {
+    limit.map_or(DEFAULT_LIMIT, |limit| limit.clamp(1, MAXIMUM_LIMIT))
 }
 
 fn text(param: &str, value: &Form) -> Result<String, Refusal> {

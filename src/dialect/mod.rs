@@ -6,6 +6,7 @@ pub mod filter;
 pub mod form;
 mod indent;
 pub mod params;
+pub mod search;
 pub mod speak;
 mod unknown;
 pub mod version;

@@ -146,6 +146,7 @@ fn columns(
             Kind::Text => statement.column("text", cells.map(|cell| cell.and_then(Cell::as_text)))?,
             Kind::Integer => statement.column("bigint", cells.map(|cell| cell.and_then(Cell::as_integer)))?,
             Kind::Boolean => statement.column("boolean", cells.map(|cell| cell.and_then(Cell::as_boolean)))?,
+            Kind::Json => statement.column("jsonb", cells.map(|cell| cell.and_then(Cell::as_json)))?,
         };
         columns.push((column.name, words));
     }

@@ -10,11 +10,13 @@ pub mod delivery_log;
 pub mod due;
 pub mod events;
 pub mod idempotency;
+mod indexes;
 pub mod keys;
 pub mod list;
 pub mod postgres;
 pub mod read;
 pub mod retries;
+pub mod search;
 
 use std::{str::FromStr, time::Duration};
 
@@ -119,7 +121,7 @@ impl Store {
     /// Brings the tables up to date. Several processes may start at once: one migrates, the others wait.
     pub async fn migrate(&self) -> Result<(), Fault> {
         sqlx::migrate!().run(&self.pool).await?;
-        Ok(())
+        indexes::prepare(&mut *self.reader().await?).await
     }
 
     pub async fn begin(&self) -> Result<Tx, Fault> {

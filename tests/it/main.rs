@@ -42,6 +42,7 @@ mod refunds;
 mod reminders;
 mod renewing;
 mod resuming;
+mod search;
 mod sequences;
 mod sequences_beside;
 mod settings;

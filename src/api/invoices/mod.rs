@@ -28,6 +28,7 @@ const UPCOMING_UNTIL: Version = Version::of("2025-03-31.basil");
 pub fn routes() -> Vec<Route> {
     vec![
         Route::list("/v1/invoices", &NOUN),
+        Route::search("/v1/invoices/search", &NOUN),
         Route::post("/v1/invoices", write::create, &NOUN),
         Route::post("/v1/invoices/create_preview", preview::create, &NOUN).reads("invoices"),
         Route::get("/v1/invoices/upcoming", preview::upcoming, &NOUN).until(UPCOMING_UNTIL),

@@ -33,6 +33,7 @@ use crate::{
 pub fn routes() -> Vec<Route> {
     vec![
         Route::list("/v1/subscriptions", &NOUN),
+        Route::search("/v1/subscriptions/search", &NOUN),
         Route::post("/v1/subscriptions", create::create, &NOUN),
         Route::retrieve("/v1/subscriptions/{id}", &NOUN),
         Route::post("/v1/subscriptions/{id}", update::update, &NOUN),

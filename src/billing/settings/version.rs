@@ -24,6 +24,7 @@ pub static NOUN: Noun = Noun {
     links: &[],
     inlines: &[],
     previews: &[],
+    searchable: &[],
 };
 
 /// A change of the settings. Never changed itself.

@@ -25,6 +25,7 @@ pub static ITEM_NOUN: Noun = Noun {
     links: &[Link { path: "price", to: Target::Inline(&price::NOUN) }],
     inlines: &[Inline { parents: "", key: "price" }],
     previews: &[],
+    searchable: &[],
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
