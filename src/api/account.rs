@@ -30,6 +30,7 @@ fn document(account: &Account) -> Value {
     json!({
         "id": account.id,
         "object": "account",
+        "business_profile": null,
         "business_type": null,
         "charges_enabled": true,
         "controller": {"type": "account"},
@@ -40,6 +41,7 @@ fn document(account: &Account) -> Value {
         "email": null,
         "metadata": {},
         "payouts_enabled": false,
+        "settings": null,
         "type": "standard",
     })
 }

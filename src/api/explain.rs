@@ -3,38 +3,47 @@
 
 use axum::http::Method;
 
-use super::{House, auth::Caller, reply::Problem, voice::redacted};
+use super::{House, reply::Problem, voice::redacted};
 use crate::{
     billing::{Refusal, noun_named, payment_intent, refusal::About, setup_intent, subscription::ITEM_NOUN},
+    dialect::{version::Pin, versions},
     engine::Failure,
     store::{Fault, read},
 };
 
 /// Completes the error of a call.
-pub async fn explained(house: &House, method: &Method, caller: &Caller, problem: Problem) -> Problem {
+pub async fn explained(house: &House, method: &Method, caller: Seer, problem: Problem) -> Problem {
     let Problem(Failure::Refused(mut refusal)) = problem else { return problem };
-    if caller.publishable {
-        redact(&mut refusal);
-    }
-    if refusal.code.as_deref() == Some("resource_missing") {
-        name_the_path(&mut refusal, method);
-        match lives_elsewhere(house, &refusal, caller.livemode).await {
-            Ok(true) => refusal.message.push_str(&elsewhere(caller.livemode)),
-            Ok(false) => {}
-            Err(fault) => return fault.into(),
-        }
+    if let Err(fault) = complete(house, method, caller, &mut refusal).await {
+        return fault.into();
     }
     refusal.into()
 }
 
-fn redact(refusal: &mut Refusal) {
+/// Who is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Seer {
+    pub pin: Pin,
+    pub publishable: bool,
+}
+
+async fn complete(house: &House, method: &Method, caller: Seer, refusal: &mut Refusal) -> Result<(), Fault> {
     let intents =
         [(&payment_intent::NOUN, &mut refusal.payment_intent), (&setup_intent::NOUN, &mut refusal.setup_intent)];
     for (noun, shown) in intents {
-        if let Some(shown) = shown {
-            **shown = redacted(noun, shown.take());
+        let Some(shown) = shown else { continue };
+        let mut seen = [shown.take()];
+        versions::render(&mut *house.engine.store.reader().await?, &mut seen, caller.pin).await?;
+        let [seen] = seen;
+        **shown = if caller.publishable { redacted(noun, seen) } else { seen };
+    }
+    if refusal.code.as_deref() == Some("resource_missing") {
+        name_the_path(refusal, method);
+        if lives_elsewhere(house, refusal, caller.pin.livemode).await? {
+            refusal.message.push_str(&elsewhere(caller.pin.livemode));
         }
     }
+    Ok(())
 }
 
 /// What is read is called by the name of its route, what is written is called `id`; intents are always called

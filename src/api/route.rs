@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::{
     House, auth,
     call::Call,
-    explain::explained,
+    explain::{Seer, explained},
     reply::{Problem, Reply},
 };
 use crate::{
@@ -67,6 +67,8 @@ pub struct Operation {
     /// What a restricted key needs this permission for: `customers`.
     pub resource: &'static str,
     pub permission: Permission,
+    /// There since this version.
+    pub since: Option<Version>,
     /// Gone since this version.
     pub until: Option<Version>,
 }
@@ -121,6 +123,7 @@ impl Route {
             publishable: false,
             resource: answer.resource(),
             permission: if reads { Permission::Read } else { Permission::Write },
+            since: None,
             until: None,
         };
         let hear = |operation: Arc<Operation>| {
@@ -135,6 +138,12 @@ impl Route {
     /// May be made with a publishable key, too.
     pub fn publishable(mut self) -> Route {
         self.operation.publishable = true;
+        self
+    }
+
+    /// Is there since this version.
+    pub fn since(mut self, version: Version) -> Route {
+        self.operation.since = Some(version);
         self
     }
 
@@ -168,9 +177,10 @@ async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: Hou
     let (mut parts, body) = request.into_parts();
     let place = RawPathParams::from_request_parts(&mut parts, &house).await;
     let mut call = Call::hear(&house, &parts, body).await?;
-    let caller = call.caller.clone();
+    let caller = Seer { pin: call.pin(), publishable: call.caller.publishable };
     operation.check(&call)?;
-    if operation.until.is_some_and(|until| call.version() >= until) {
+    let (since, until) = (operation.since, operation.until);
+    if since.is_some_and(|since| call.version() < since) || until.is_some_and(|until| call.version() >= until) {
         return Err(error::unrecognized(&operation.method, operation.path).into());
     }
     call.accept(&versions::Route { method: &operation.method, path: operation.path })?;
@@ -179,7 +189,7 @@ async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: Hou
     let place = place.and_then(Place::read).ok_or_else(unreadable_path)?;
     let params = Params::read(&mut call, matches!(operation.answer, Answer::List(_) | Answer::Search(_)))?;
     match handler.answer(place, call, params).await {
-        Err(problem) => Err(explained(&house, &operation.method, &caller, problem).await),
+        Err(problem) => Err(explained(&house, &operation.method, caller, problem).await),
         said => said,
     }
 }

@@ -240,6 +240,9 @@ async fn errors_carry_the_intent_they_are_about() {
         assert_eq!(error[member]["id"], json!(scene.names[name]), "{call}: {error:#}");
         assert_eq!(error[member]["object"], member);
         assert!(error[member].get("internal").is_none());
+        let old = [("stripe-version", "2020-08-27")];
+        let error = scene.send_with(call, form, &old).await.error(400);
+        assert!(error[member].get("customer_account").is_none(), "as the caller's version has it: {error:#}");
     }
 }
 

@@ -1,23 +1,28 @@
 #!/usr/bin/env bash
-# The official SDKs, unmodified, against a dunlin of their own: tests/sdk/run.sh PATH_OF_DUNLIN
+# The official SDKs, unmodified, against a dunlin of their own: tests/sdk/run.sh PATH_OF_DUNLIN [SDK...]
 #
-# Everything lives in a temporary folder: server, database, SDKs, records. Every answer and every webhook
-# body the suites see is recorded and, where the checker is at hand ($CHECK_SHAPES, or
-# ../shared/stripe/check-shapes beside the repository), checked against Stripe's published shapes.
+# Each SDK (node8, node17, node23, python16; all of them unless some are named) gets a server and a database of its
+# own, whose account speaks the API version that the SDK is pinned to. Everything lives in a temporary folder:
+# servers, databases, SDKs, records. Every answer and every webhook body the suites see is recorded and, where the
+# checker is at hand ($CHECK_SHAPES, or ../shared/stripe/check-shapes beside the repository), checked against
+# Stripe's published shapes of that version; so is then everything the server lists.
 set -euo pipefail
 
-[ $# = 1 ] || { echo "usage: $0 PATH_OF_DUNLIN" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: $0 PATH_OF_DUNLIN [SDK...]" >&2; exit 2; }
 dunlin=$(realpath "$1")
+shift
 here=$(cd "$(dirname "$0")" && pwd)
 checker=${CHECK_SHAPES:-$here/../../../shared/stripe/check-shapes}
+declare -A pins=([node8]=2020-08-27 [node17]=2025-02-24.acacia [node23]=2026-10-28.endive [python16]=2026-10-28.endive)
+[ $# -gt 0 ] || set -- node8 node17 node23 python16
 
 folder=$(mktemp -d)
 chmod 711 "$folder" # As root, Postgres runs as another user and must pass through.
-server= recorder=
+pids=()
 leave() {
     status=$?
     trap - EXIT
-    for pid in $recorder $server; do
+    for pid in "${pids[@]}"; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
@@ -28,67 +33,94 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-env -u DATABASE_URL -u DUNLIN_TEST_KEY "$dunlin" --data-dir "$folder/data" --listen "127.0.0.1:$port" --log warn \
-    >"$folder/server.log" 2>&1 &
-server=$!
-
-echo "== install the SDKs"
-mkdir "$folder/node" "$folder/records"
-cp "$here"/node/*.js* "$folder/node/"
-(cd "$folder/node" && npm ci --silent --no-audit --no-fund)
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt"
-
-ready() { python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' "http://127.0.0.1:$port/readyz" 2>/dev/null; }
-for tries in $(seq 240); do
-    ! ready || break
-    if [ "$tries" = 240 ] || ! kill -0 "$server" 2>/dev/null; then
-        cat "$folder/server.log" >&2
-        echo "the server did not get ready" >&2
-        exit 1
-    fi
-    sleep 0.5
-done
-
-export PYTHONDONTWRITEBYTECODE=1
-python3 "$here/python/recorder.py" "$port" "$folder/records" >"$folder/recorder.port" &
-recorder=$!
-for _ in $(seq 100); do [ -s "$folder/recorder.port" ] && break; sleep 0.1; done
-
-export DUNLIN_URL="http://127.0.0.1:$(cat "$folder/recorder.port")"
-DUNLIN_SECRET_KEY=$(awk '$1 == "secret" { print $2 }' "$folder/server.log")
-DUNLIN_PUBLISHABLE_KEY=$(awk '$1 == "publishable" { print $2 }' "$folder/server.log")
-export DUNLIN_SECRET_KEY DUNLIN_PUBLISHABLE_KEY DUNLIN_RECORD_DIR="$folder/records"
-
+export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1 PYTHONDONTWRITEBYTECODE=1
 failed=0
 run() { # NAME COMMAND...: reports, and remembers a failure
     echo "== $1"
     "${@:2}" || { failed=1; echo "FAILED: $1"; }
 }
 
-run "Node suite" bash -c 'cd "$1" && node --test --test-reporter=spec' - "$folder/node"
-run "Python suite" "$folder/venv/bin/python" -m unittest discover -s "$here/python"
+call() { # METHOD PATH KEY: of the server of this suite
+    python3 - "$1" "http://127.0.0.1:$port$2" "${3-}" "${4-}" <<'PYTHON'
+import sys, urllib.request
+method, url, key, form = sys.argv[1:]
+headers = {"Authorization": f"Bearer {key}"} if key else {}
+request = urllib.request.Request(url, form.encode() or None, headers, method=method)
+print(urllib.request.urlopen(request, timeout=5).status)
+PYTHON
+}
 
-if [ -x "$checker" ]; then
-    # Two codes that Stripe documents are missing from the published list (an open one): these few error
-    # bodies are checked too, but not against that list.
-    unlisted='"code": "(payment_method_types_no_longer_supported|property_expansion_max_depth)"'
-    cd "$folder/records"
-    grep -vE "$unlisted" responses.jsonl >listed.jsonl
-    grep -E "$unlisted" responses.jsonl >unlisted.jsonl || true
-    run "shapes of answers" "$checker" --strict listed.jsonl
-    [ ! -s unlisted.jsonl ] || run "shapes of errors with an unlisted code" "$checker" unlisted.jsonl
-    run "shapes of webhooks" "$checker" --strict webhooks-*.jsonl
-    run "shapes of everything listed" "$checker" --live "http://127.0.0.1:$port" "$DUNLIN_SECRET_KEY" --strict --expand
+install() { # SDK
+    mkdir -p "$folder/$1"
+    if [[ $1 == node* ]]; then
+        cp "$here"/node/*.js "$here/node/${1#node}"/*.json "$folder/$1/"
+        (cd "$folder/$1" && npm ci --silent --no-audit --no-fund)
+    else
+        python3 -m venv "$folder/$1/venv"
+        "$folder/$1/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt"
+    fi
+}
+
+serve() { # SDK PIN: sets $port, the keys and $DUNLIN_URL
+    local log="$folder/$1/server.log" recorder="$folder/$1/recorder.port"
+    mkdir "$folder/$1/records"
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    env -u DATABASE_URL -u DUNLIN_TEST_KEY "$dunlin" --data-dir "$folder/$1/data" --listen "127.0.0.1:$port" --log warn \
+        >"$log" 2>&1 &
+    pids+=($!)
+    for tries in $(seq 240); do
+        ! call GET /readyz >/dev/null 2>&1 || break
+        if [ "$tries" = 240 ] || ! kill -0 "${pids[-1]}" 2>/dev/null; then
+            cat "$log" >&2
+            echo "the server did not get ready" >&2
+            exit 1
+        fi
+        sleep 0.5
+    done
+    DUNLIN_SECRET_KEY=$(awk '$1 == "secret" { print $2 }' "$log")
+    DUNLIN_PUBLISHABLE_KEY=$(awk '$1 == "publishable" { print $2 }' "$log")
+    call POST /v1/dunlin/settings "$DUNLIN_SECRET_KEY" "api_version=$2" >/dev/null
+    python3 "$here/python/recorder.py" "$port" "$folder/$1/records" >"$recorder" &
+    pids+=($!)
+    for _ in $(seq 100); do [ -s "$recorder" ] && break; sleep 0.1; done
+    DUNLIN_URL="http://127.0.0.1:$(cat "$recorder")"
+    DUNLIN_RECORD_DIR="$folder/$1/records"
+    export DUNLIN_URL DUNLIN_SECRET_KEY DUNLIN_PUBLISHABLE_KEY DUNLIN_RECORD_DIR
+}
+
+shapes() { # SDK PIN
+    # Two codes that Stripe documents are missing from the published lists: these few error bodies are checked
+    # without them.
+    local unlisted='"code": "(payment_method_types_no_longer_supported|property_expansion_max_depth)", '
+    cd "$folder/$1/records"
+    sed -E "s/$unlisted//" responses.jsonl >answers.jsonl
+    run "$1: shapes of answers" "$checker" --version "$2" --strict answers.jsonl
+    run "$1: shapes of webhooks" "$checker" --version "$2" --strict webhooks.jsonl
+    run "$1: shapes of everything listed" \
+        "$checker" --live "http://127.0.0.1:$port" "$DUNLIN_SECRET_KEY" --version "$2" --strict --expand
     cd "$here"
-else
-    echo "== shapes: SKIPPED, no checker at $checker (set CHECK_SHAPES)"
-fi
+}
 
-if grep -qE "ERROR|panicked" "$folder/server.log"; then
-    run "server log" bash -c 'grep -nE "ERROR|panicked" "$1"; false' - "$folder/server.log"
-fi
+echo "== install the SDKs"
+for sdk; do install "$sdk"; done
+for sdk; do
+    pin=${pins[$sdk]}
+    serve "$sdk" "$pin"
+    if [[ $sdk == node* ]]; then
+        run "$sdk at $pin" bash -c 'cd "$1" && node --test --test-reporter="$2"' - "$folder/$sdk" "${REPORTER:-spec}"
+    else
+        run "$sdk at $pin" "$folder/$sdk/venv/bin/python" -m unittest discover -s "$here/python"
+    fi
+    if [ -x "$checker" ]; then
+        shapes "$sdk" "$pin"
+    else
+        echo "== shapes: SKIPPED, no checker at $checker (set CHECK_SHAPES)"
+    fi
+    if grep -qE "ERROR|panicked" "$folder/$sdk/server.log"; then
+        run "$sdk: server log" bash -c 'grep -nE "ERROR|panicked" "$1"; false' - "$folder/$sdk/server.log"
+    fi
+    for pid in "${pids[@]}"; do kill "$pid" && wait "$pid" || true; done 2>/dev/null
+    pids=()
+done
 [ "$failed" = 0 ] && echo "== all passed"
 exit "$failed"

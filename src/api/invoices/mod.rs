@@ -22,8 +22,8 @@ use crate::{
     store::{Fault, books::Needs, read},
 };
 
-/// What comes next is previewed by `create_preview` since.
-const UPCOMING_UNTIL: Version = Version::of("2025-03-31.basil");
+/// Since then what comes next is previewed by `create_preview`, and payments are things of their own.
+const BASIL: Version = Version::of("2025-03-31.basil");
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -31,9 +31,8 @@ pub fn routes() -> Vec<Route> {
         Route::search("/v1/invoices/search", &NOUN),
         Route::post("/v1/invoices", write::create, &NOUN),
         Route::post("/v1/invoices/create_preview", preview::create, &NOUN).reads("invoices"),
-        Route::get("/v1/invoices/upcoming", preview::upcoming, &NOUN).until(UPCOMING_UNTIL),
-        Route::get("/v1/invoices/upcoming/lines", preview::upcoming_lines, list_of(&invoice_line::NOUN))
-            .until(UPCOMING_UNTIL),
+        Route::get("/v1/invoices/upcoming", preview::upcoming, &NOUN).until(BASIL),
+        Route::get("/v1/invoices/upcoming/lines", preview::upcoming_lines, list_of(&invoice_line::NOUN)).until(BASIL),
         Route::retrieve("/v1/invoices/{id}", &NOUN),
         Route::post("/v1/invoices/{id}", write::update, &NOUN),
         Route::delete("/v1/invoices/{id}", delete, deleted(&NOUN)),
@@ -49,8 +48,8 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/invoices/{id}/void", void, &NOUN),
         Route::post("/v1/invoices/{id}/mark_uncollectible", mark_uncollectible, &NOUN),
         Route::get("/v1/dunlin/invoices/{id}/collection", collection::retrieve, "dunlin.collection").reads("invoices"),
-        Route::list("/v1/invoice_payments", &invoice_payment::NOUN),
-        Route::retrieve("/v1/invoice_payments/{id}", &invoice_payment::NOUN),
+        Route::list("/v1/invoice_payments", &invoice_payment::NOUN).since(BASIL),
+        Route::retrieve("/v1/invoice_payments/{id}", &invoice_payment::NOUN).since(BASIL),
     ]
 }
 

@@ -53,6 +53,8 @@ const WITH_BASIL: [Added; 16] = [
             "excluded_payment_method_types",
             "hooks",
             "managed_payments",
+            "next_action.use_stripe_sdk.stripe_js",
+            "next_action.use_stripe_sdk.type",
             "payment_details",
             "payment_record",
             "presentment_details",
@@ -63,7 +65,14 @@ const WITH_BASIL: [Added; 16] = [
     ("refund", &["customer", "customer_account", "payment_method", "pending_reason", "presentment_details"]),
     (
         "setup_intent",
-        &["allowed_payment_method_types", "customer_account", "excluded_payment_method_types", "managed_payments"],
+        &[
+            "allowed_payment_method_types",
+            "customer_account",
+            "excluded_payment_method_types",
+            "managed_payments",
+            "next_action.use_stripe_sdk.stripe_js",
+            "next_action.use_stripe_sdk.type",
+        ],
     ),
     (
         "charge",

@@ -1,7 +1,9 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { stripe, priced, card, customerWith, intentOf, refused, all, advance, sink, until, unique } = require('./support.js');
+const {
+  stripe, has, priced, card, customerWith, intentOf, refused, all, advance, sink, until, unique, periodOf, previousPeriodEnd, chargeIdOf,
+} = require('./support.js');
 
 const at = (text) => Date.parse(text) / 1000;
 const START = at('2027-01-31T09:00:05Z');
@@ -33,7 +35,7 @@ test('fourteen months in one advance', { timeout: 120_000 }, async (t) => {
   assert.equal(subscription.test_clock, clock.id);
   assert.equal(subscription.created, START);
   assert.equal(subscription.status, 'active');
-  assert.deepEqual([subscription.items.data[0].current_period_start, subscription.items.data[0].current_period_end], BOUNDARIES.slice(0, 2));
+  assert.deepEqual([periodOf(subscription).current_period_start, periodOf(subscription).current_period_end], BOUNDARIES.slice(0, 2));
 
   await advance(clock, BOUNDARIES[14] + 2 * HOUR);
   const invoices = await invoicesOf(subscription);
@@ -57,7 +59,7 @@ test('fourteen months in one advance', { timeout: 120_000 }, async (t) => {
   assert.equal(after.status, 'active');
   assert.equal(after.billing_cycle_anchor, START);
   assert.equal(after.latest_invoice, invoices[14].id);
-  assert.deepEqual([after.items.data[0].current_period_start, after.items.data[0].current_period_end], BOUNDARIES.slice(14, 16));
+  assert.deepEqual([periodOf(after).current_period_start, periodOf(after).current_period_end], BOUNDARIES.slice(14, 16));
   const charges = await all(stripe.charges.list({ customer: customer.id, limit: 6 }));
   assert.equal(charges.length, 15);
   assert.ok(charges.every((charge) => charge.paid && charge.amount === 2000));
@@ -74,7 +76,7 @@ test('fourteen months in one advance', { timeout: 120_000 }, async (t) => {
   const renewal = events.find((event) => event.type === 'customer.subscription.updated' && event.data.object.customer === customer.id);
   assert.deepEqual({ ...renewal.request }, { id: null, idempotency_key: null });
   assert.equal(renewal.data.previous_attributes.latest_invoice, invoices[13].id);
-  assert.equal(renewal.data.previous_attributes.items.data[0].current_period_end, BOUNDARIES[14]);
+  assert.equal(previousPeriodEnd(renewal.data.previous_attributes), BOUNDARIES[14]);
 });
 
 test('a renewal is a draft for an hour', async (t) => {
@@ -87,10 +89,10 @@ test('a renewal is a draft for an hour', async (t) => {
   assert.equal(draft.auto_advance, true);
   assert.equal(draft.number, null);
   assert.equal(draft.attempt_count, 0);
-  assert.ok(Math.abs(draft.automatically_finalizes_at - BOUNDARIES[1] - HOUR) <= 120);
+  if (has.latestCharge) assert.ok(Math.abs(draft.automatically_finalizes_at - BOUNDARIES[1] - HOUR) <= 120);
   assert.ok(Math.abs(draft.next_payment_attempt - BOUNDARIES[1] - HOUR) <= 120);
   await refused(stripe.invoices.del(draft.id), 'StripeInvalidRequestError', { statusCode: 400 });
-  assert.equal((await stripe.subscriptions.retrieve(subscription.id)).items.data[0].current_period_start, BOUNDARIES[1]);
+  assert.equal(periodOf(await stripe.subscriptions.retrieve(subscription.id)).current_period_start, BOUNDARIES[1]);
   await stripe.invoiceItems.create({ customer: draft.customer, invoice: draft.id, amount: 500, currency: 'usd' });
   await advance(clock, BOUNDARIES[1] + 2 * HOUR);
   const paid = await stripe.invoices.retrieve(draft.id);
@@ -115,7 +117,7 @@ test('a card that starts declining: past_due, open, and recovered', async (t) =>
   assert.equal(intent.last_payment_error.decline_code, 'generic_decline');
   assert.equal((await stripe.customers.retrieve(customer.id)).delinquent, true);
   const types = (await all(stripe.events.list({ limit: 100 })))
-    .filter((event) => event.data.object.customer === customer.id && [invoice.id, intent.id, intent.latest_charge, subscription.id].includes(event.data.object.id))
+    .filter((event) => event.data.object.customer === customer.id && [invoice.id, intent.id, chargeIdOf(intent), subscription.id].includes(event.data.object.id))
     .filter((event) => event.data.object.id !== subscription.id || event.data.object.status === 'past_due')
     .map((event) => event.type);
   for (const type of ['invoice.created', 'invoice.finalized', 'payment_intent.created', 'charge.failed', 'payment_intent.payment_failed', 'invoice.updated', 'invoice.payment_failed', 'customer.subscription.updated']) {

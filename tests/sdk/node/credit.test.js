@@ -1,16 +1,16 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { stripe, customerWith, refused, all } = require('./support.js');
+const { stripe, has, only, customerWith, refused, all } = require('./support.js');
 
 async function opened(lines = [{ amount: 1500, description: 'Set-up' }, { amount: 1000 }]) {
   const { customer } = await customerWith();
-  const draft = await stripe.invoices.create({ customer: customer.id });
-  await stripe.invoices.addLines(draft.id, { lines });
+  for (const line of lines.toReversed()) await stripe.invoiceItems.create({ customer: customer.id, currency: 'usd', ...line });
+  const draft = await stripe.invoices.create({ customer: customer.id, pending_invoice_items_behavior: 'include' });
   return { customer, invoice: await stripe.invoices.finalizeInvoice(draft.id) };
 }
 
-test('the lines of a draft are added, changed and removed', async () => {
+test('the lines of a draft are added, changed and removed', only(stripe.invoices.addLines), async () => {
   const { customer } = await customerWith();
   const draft = await stripe.invoices.create({
     customer: customer.id, collection_method: 'send_invoice', days_until_due: 30,
@@ -35,7 +35,7 @@ test('the lines of a draft are added, changed and removed', async () => {
   await refused(stripe.invoices.addLines(draft.id, { lines: [{ amount: 1 }] }), 'StripeInvalidRequestError', { code: 'invoice_not_editable' });
 });
 
-test('a second payment pays a part of an invoice', async () => {
+test('a second payment pays a part of an invoice', only(stripe.invoices.attachPayment), async () => {
   const { customer, invoice } = await opened();
   const intent = await stripe.paymentIntents.create({
     customer: customer.id, amount: 1000, currency: 'usd', payment_method: 'pm_card_visa', confirm: true,
@@ -55,8 +55,8 @@ test('the balance of a customer and its history', async () => {
   assert.equal(entry.ending_balance, -500);
   await stripe.customers.updateBalanceTransaction(customer.id, entry.id, { metadata: { k: 'v' } });
   assert.equal((await stripe.customers.retrieveBalanceTransaction(customer.id, entry.id)).metadata.k, 'v');
-  const draft = await stripe.invoices.create({ customer: customer.id });
-  await stripe.invoices.addLines(draft.id, { lines: [{ amount: 2000 }] });
+  await stripe.invoiceItems.create({ customer: customer.id, currency: 'usd', amount: 2000 });
+  const draft = await stripe.invoices.create({ customer: customer.id, pending_invoice_items_behavior: 'include' });
   const open = await stripe.invoices.finalizeInvoice(draft.id);
   assert.equal(open.amount_due, 1500);
   await stripe.invoices.voidInvoice(draft.id);
@@ -73,7 +73,7 @@ test('a credit note lowers what is due, is previewed and voided', async () => {
   assert.equal((await stripe.creditNotes.listPreviewLineItems(wanted)).data[0].invoice_line_item, line.id);
   const note = await stripe.creditNotes.create({ ...wanted, reason: 'order_change', memo: 'Less' });
   assert.equal(note.number, `${invoice.number}-CN-01`);
-  assert.equal(note.pre_payment_amount, 600);
+  if (has.basil) assert.equal(note.pre_payment_amount, 600);
   assert.equal((await stripe.creditNotes.update(note.id, { memo: 'Much less' })).memo, 'Much less');
   assert.equal((await stripe.creditNotes.listLineItems(note.id)).data[0].amount, 600);
   assert.equal((await stripe.invoices.retrieve(invoice.id)).amount_due, 1900);
@@ -83,7 +83,7 @@ test('a credit note lowers what is due, is previewed and voided', async () => {
   await refused(stripe.creditNotes.create({ invoice: invoice.id, amount: 2501 }), 'StripeInvalidRequestError', { param: 'amount' });
 });
 
-test('a credit note gives back what was paid', async () => {
+test('a credit note gives back what was paid', only(has.basil, 'the version has one refund only'), async () => {
   const { customer, invoice } = await opened();
   await stripe.invoices.pay(invoice.id);
   const note = await stripe.creditNotes.create({

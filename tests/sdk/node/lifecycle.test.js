@@ -2,7 +2,9 @@
 // The whole life of a subscription, as Stripe's documentation tells it.
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { stripe, priced, card, customerWith, intentOf, refused, all, advance, unique } = require('./support.js');
+const {
+  stripe, has, only, priced, card, customerWith, intentOf, refused, all, advance, unique, cancel, cycle, payable, periodOf,
+} = require('./support.js');
 
 const at = (text) => Date.parse(text) / 1000;
 const START = at('2027-01-01T00:00:00Z');
@@ -18,7 +20,7 @@ async function living(t, token = 'pm_card_visa', more = {}) {
   const { product, price } = await priced();
   const { customer, method } = await customerWith(token, { test_clock: clock.id });
   const subscription = await stripe.subscriptions.create({
-    customer: customer.id, items: [{ price: price.id }], expand: ['latest_invoice.payments'], ...more,
+    customer: customer.id, items: [{ price: price.id }], expand: payable('latest_invoice.'), ...more,
   });
   return { clock, product, price, customer, method, subscription };
 }
@@ -59,7 +61,7 @@ test('incomplete, then paid by its payment intent', async (t) => {
   await stripe.paymentIntents.confirm(intent.id, { payment_method: 'pm_card_visa' });
   const active = await read(subscription);
   assert.equal(active.status, 'active');
-  assert.equal(active.items.data[0].current_period_start, START, 'the cycle does not move');
+  assert.equal(periodOf(active).current_period_start, START, 'the cycle does not move');
   const updated = (await toldOf(subscription)).at(-1);
   assert.deepEqual({ ...updated.data.previous_attributes }, { status: 'incomplete' });
 });
@@ -81,7 +83,8 @@ test('trial: free, announced, and charged when it ends', async (t) => {
 });
 
 for (const [behavior, status, invoices] of [['create_invoice', 'past_due', 2], ['pause', 'paused', 1], ['cancel', 'canceled', 1]]) {
-  test(`trial: without a payment method, ${behavior}`, async (t) => {
+  const may = only(behavior !== 'pause' || has.latestCharge, 'the version has no such status');
+  test(`trial: without a payment method, ${behavior}`, may, async (t) => {
     const { clock, subscription } = await living(t, null, {
       trial_period_days: 7, trial_settings: { end_behavior: { missing_payment_method: behavior } },
     });
@@ -92,16 +95,16 @@ for (const [behavior, status, invoices] of [['create_invoice', 'past_due', 2], [
   });
 }
 
-test('trial: paused at its end, resumed with a card', async (t) => {
+test('trial: paused at its end, resumed with a card', only(stripe.subscriptions.resume), async (t) => {
   const { clock, customer, subscription } = await living(t, null, {
     trial_period_days: 7, trial_settings: { end_behavior: { missing_payment_method: 'pause' } },
   });
   await advance(clock, START + 10 * DAY);
   const paused = await read(subscription);
   assert.equal(paused.status, 'paused');
-  assert.equal(paused.status_details.paused.subscription.type, 'trial_end_without_payment_method');
+  if (has.endive) assert.equal(paused.status_details.paused.subscription.type, 'trial_end_without_payment_method');
   await card(customer);
-  const waiting = await stripe.subscriptions.resume(subscription.id, { billing_cycle_anchor: { type: 'now' } });
+  const waiting = await stripe.subscriptions.resume(subscription.id, { billing_cycle_anchor: cycle('now') });
   assert.equal(waiting.status, 'paused', 'until its invoice is paid');
   await stripe.invoices.pay(waiting.latest_invoice);
   const active = await read(subscription);
@@ -120,7 +123,7 @@ test('upgrade: the difference waits for the next invoice', async (t) => {
     items: [{ id: item.id, price: bigger.id }], proration_behavior: 'create_prorations',
   });
   assert.equal(changed.items.data[0].price.id, bigger.id);
-  assert.equal(changed.items.data[0].current_period_end, FEBRUARY);
+  assert.equal(periodOf(changed).current_period_end, FEBRUARY);
   await advance(clock, FEBRUARY + 2 * HOUR);
   const { latest_invoice: renewal } = await read(subscription);
   assert.equal(renewal.status, 'paid');
@@ -196,11 +199,11 @@ test('pause collection: given up in favour of the customer', async (t) => {
   await advance(clock, FEBRUARY + DAY);
   const [, invoice] = await invoicesOf(subscription);
   assert.equal(invoice.status, 'uncollectible');
-  assert.equal(invoice.status_details.uncollectible.reason, 'subscription_paused');
+  if (has.endive) assert.equal(invoice.status_details.uncollectible.reason, 'subscription_paused');
   assert.equal((await read(subscription)).status, 'active');
 });
 
-test('pause and resume: the rest is given back, and used again', async (t) => {
+test('pause and resume: the rest is given back, and used again', only(stripe.subscriptions.pause), async (t) => {
   const { clock, customer, subscription } = await living(t);
   await advance(clock, at('2027-01-16T12:00:00Z'));
   const paused = await stripe.subscriptions.pause(subscription.id, { invoicing_behavior: 'pending_invoice_item' });
@@ -221,12 +224,12 @@ test('pause and resume: the rest is given back, and used again', async (t) => {
 test('cancel: now, with the unused time given back', async (t) => {
   const { clock, customer, subscription } = await living(t);
   await advance(clock, at('2027-01-16T12:00:00Z'));
-  const ended = await stripe.subscriptions.cancel(subscription.id, {
+  const ended = await cancel(subscription.id, {
     prorate: true, invoice_now: true, cancellation_details: { comment: 'moving on', feedback: 'unused' },
   });
   assert.equal(ended.status, 'canceled');
   assert.deepEqual([ended.canceled_at, ended.ended_at], [at('2027-01-16T12:00:00Z'), at('2027-01-16T12:00:00Z')]);
-  assert.deepEqual([ended.cancellation_details.feedback, ended.cancellation_details.reason], ['unused', 'cancellation_requested']);
+  if (has.details) assert.deepEqual([ended.cancellation_details.feedback, ended.cancellation_details.reason], ['unused', 'cancellation_requested']);
   assert.equal((await stripe.customers.retrieve(customer.id)).balance, -1000);
   await advance(clock, MARCH);
   assert.equal((await invoicesOf(subscription)).length, 2);
@@ -248,16 +251,17 @@ test('cancel: at period end, taken back, and asked for again', async (t) => {
 
 test('a cancelled subscription takes metadata and reasons, and nothing else', async (t) => {
   const { price, subscription } = await living(t);
-  await stripe.subscriptions.cancel(subscription.id);
+  await cancel(subscription.id);
   const kept = await stripe.subscriptions.update(subscription.id, { metadata: { left: 'yes' }, cancellation_details: { comment: 'late' } });
-  assert.deepEqual([kept.metadata.left, kept.cancellation_details.comment], ['yes', 'late']);
+  assert.equal(kept.metadata.left, 'yes');
+  if (has.details) assert.equal(kept.cancellation_details.comment, 'late');
   for (const change of [{ cancel_at_period_end: true }, { items: [{ price: price.id }] }, { pause_collection: { behavior: 'void' } }, { description: 'x' }]) {
     await refused(stripe.subscriptions.update(subscription.id, change), 'StripeInvalidRequestError', {
       statusCode: 400, code: 'invalid_canceled_subscription_fields',
     });
   }
-  await refused(stripe.subscriptions.cancel(subscription.id), 'StripeInvalidRequestError', { statusCode: 404, code: 'resource_missing' });
-  await refused(stripe.subscriptions.resume(subscription.id), 'StripeInvalidRequestError', { statusCode: 400 });
+  await refused(cancel(subscription.id), 'StripeInvalidRequestError', { statusCode: 404, code: 'resource_missing' });
+  if (stripe.subscriptions.resume) await refused(stripe.subscriptions.resume(subscription.id), 'StripeInvalidRequestError', { statusCode: 400 });
 });
 
 test('void: the older invoices decide what the subscription is', async (t) => {

@@ -1,7 +1,7 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { stripe, publishable, customerWith, refused } = require('./support.js');
+const { stripe, publishable, customerWith, refused, authenticate, since, charged, chargeOf, chargeIdOf } = require('./support.js');
 
 const cards = { automatic_payment_methods: { enabled: true, allow_redirects: 'never' } };
 const intend = (more = {}) => stripe.paymentIntents.create({ amount: 2000, currency: 'usd', ...cards, ...more });
@@ -61,19 +61,19 @@ test('create, update, confirm', async () => {
   const intent = await intend({ customer: customer.id, description: 'One', metadata: { order: '7' } });
   assert.match(intent.id, /^pi_/);
   assert.equal(intent.status, 'requires_payment_method');
-  assert.equal(intent.capture_method, 'automatic_async');
+  assert.equal(intent.capture_method, since('2024-04-10') ? 'automatic_async' : 'automatic');
   assert.match(intent.client_secret, new RegExp(`^${intent.id}_secret_`));
   const updated = await stripe.paymentIntents.update(intent.id, { amount: 2500, payment_method: method.id });
   assert.equal(updated.amount, 2500);
   assert.equal(updated.status, 'requires_confirmation');
-  const paid = await stripe.paymentIntents.confirm(intent.id, { expand: ['latest_charge', 'payment_method'] });
+  const paid = await stripe.paymentIntents.confirm(intent.id, { expand: [...charged, 'payment_method'] });
   assert.equal(paid.status, 'succeeded');
   assert.equal(paid.amount_received, 2500);
   assert.equal(paid.payment_method.id, method.id);
-  assert.equal(paid.latest_charge.captured, true);
-  assert.deepEqual({ ...paid.latest_charge.metadata }, { order: '7' });
+  assert.equal(chargeOf(paid).captured, true);
+  assert.deepEqual({ ...chargeOf(paid).metadata }, { order: '7' });
   const charges = await stripe.charges.list({ payment_intent: intent.id });
-  assert.deepEqual(charges.data.map((each) => each.id), [paid.latest_charge.id]);
+  assert.deepEqual(charges.data.map((each) => each.id), [chargeOf(paid).id]);
   const listed = await stripe.paymentIntents.list({ customer: customer.id });
   assert.deepEqual(listed.data.map((each) => each.id), [intent.id]);
   await refused(stripe.paymentIntents.confirm(intent.id), 'StripeInvalidRequestError', {
@@ -89,7 +89,7 @@ test('create, update, confirm', async () => {
 test('confirm at once', async () => {
   const intent = await intend({ confirm: true, payment_method: 'pm_card_visa' });
   assert.equal(intent.status, 'succeeded');
-  assert.match(intent.latest_charge, /^ch_/);
+  assert.match(chargeIdOf(intent), /^ch_/);
 });
 
 test('errors of state carry the intent', async () => {
@@ -113,17 +113,17 @@ test('confirm without a payment method is refused', async () => {
 });
 
 test('authorise, then capture a part', async () => {
-  const intent = await intend({ capture_method: 'manual', confirm: true, payment_method: 'pm_card_visa', expand: ['latest_charge'] });
+  const intent = await intend({ capture_method: 'manual', confirm: true, payment_method: 'pm_card_visa', expand: charged });
   assert.equal(intent.status, 'requires_capture');
   assert.equal(intent.amount_capturable, 2000);
   assert.equal(intent.amount_received, 0);
-  assert.equal(intent.latest_charge.captured, false);
-  const captured = await stripe.paymentIntents.capture(intent.id, { amount_to_capture: 1500, expand: ['latest_charge'] });
+  assert.equal(chargeOf(intent).captured, false);
+  const captured = await stripe.paymentIntents.capture(intent.id, { amount_to_capture: 1500, expand: charged });
   assert.equal(captured.status, 'succeeded');
   assert.equal(captured.amount_capturable, 0);
   assert.equal(captured.amount_received, 1500);
-  assert.equal(captured.latest_charge.captured, true);
-  assert.equal(captured.latest_charge.amount_captured, 1500);
+  assert.equal(chargeOf(captured).captured, true);
+  assert.equal(chargeOf(captured).amount_captured, 1500);
   await refused(stripe.paymentIntents.capture(intent.id), 'StripeInvalidRequestError', {
     code: 'payment_intent_unexpected_state', message: /could not be captured because it has a status of succeeded\./,
   });
@@ -214,9 +214,6 @@ test('amounts are checked', async () => {
   await refused(stripe.paymentIntents.create({ currency: 'usd' }), 'StripeInvalidRequestError', { code: 'parameter_missing', param: 'amount' });
 });
 
-const authenticate = (intent, outcome) =>
-  stripe.rawRequest('POST', `/v1/test_helpers/${intent.object}s/${intent.id}/authenticate`, { outcome });
-
 test('authentication completes a payment, or fails it', async () => {
   const waiting = await intend({
     confirm: true, payment_method: 'pm_card_authenticationRequired', return_url: 'https://shop.example/done',
@@ -260,10 +257,10 @@ test('refunds, in parts and in full', async () => {
   const intent = await intend({ confirm: true, payment_method: 'pm_card_visa' });
   const part = await stripe.refunds.create({ payment_intent: intent.id, amount: 500, reason: 'duplicate' });
   assert.equal(part.status, 'succeeded');
-  await refused(stripe.refunds.create({ charge: intent.latest_charge, amount: 1501 }), 'StripeInvalidRequestError', { param: 'amount' });
-  const rest = await stripe.refunds.create({ charge: intent.latest_charge });
+  await refused(stripe.refunds.create({ charge: chargeIdOf(intent), amount: 1501 }), 'StripeInvalidRequestError', { param: 'amount' });
+  const rest = await stripe.refunds.create({ charge: chargeIdOf(intent) });
   assert.equal(rest.amount, 1500);
-  const charge = await stripe.charges.retrieve(intent.latest_charge, { expand: ['refunds'] });
+  const charge = await stripe.charges.retrieve(chargeIdOf(intent), { expand: ['refunds'] });
   assert.ok(charge.refunded);
   assert.deepEqual(charge.refunds.data.map((each) => each.id), [rest.id, part.id]);
   await refused(stripe.refunds.create({ charge: charge.id }), 'StripeInvalidRequestError', { code: 'charge_already_refunded' });

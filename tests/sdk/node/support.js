@@ -9,9 +9,12 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const Stripe = require('stripe');
 
 const base = new URL(process.env.DUNLIN_URL ?? 'http://127.0.0.1:8420');
-const client = (key) => new Stripe(key, { host: base.hostname, port: base.port, protocol: 'http' });
+const PINNED = require('./package.json').dependencies.stripe.startsWith('8.') ? { apiVersion: '2020-08-27' } : {};
+const client = (key) => new Stripe(key, { host: base.hostname, port: base.port, protocol: 'http', ...PINNED });
 const stripe = client(process.env.DUNLIN_SECRET_KEY);
 const publishable = () => client(process.env.DUNLIN_PUBLISHABLE_KEY);
+const generation = require('./generation.js')(stripe);
+const { has, payable, pin, charged } = generation;
 
 let counter = 0;
 const unique = (word) => `${word}-${process.pid}-${Date.now().toString(36)}-${++counter}`;
@@ -47,14 +50,18 @@ async function subscribed(token = 'pm_card_visa', more = {}) {
   const subscription = await stripe.subscriptions.create({
     customer: customer.id,
     items: [{ price: price.id }],
-    expand: ['latest_invoice.payments', 'latest_invoice.confirmation_secret'],
+    expand: payable('latest_invoice.'),
     ...more,
   });
   return { product, price, customer, method, subscription };
 }
 
-/** The payment intent behind an invoice, by its invoice payments. */
+/** The payment intent behind an invoice: since basil by its invoice payments. */
 async function intentOf(invoice, expand = []) {
+  if (!has.basil) {
+    const { payment_intent: intent } = await stripe.invoices.retrieve(invoice.id);
+    return stripe.paymentIntents.retrieve(intent, { expand });
+  }
   const payments = await stripe.invoicePayments.list({ invoice: invoice.id });
   assert.equal(payments.data.length, 1);
   assert.equal(payments.data[0].payment.type, 'payment_intent');
@@ -95,8 +102,18 @@ async function all(list) {
   return found;
 }
 
+/** Authenticates a payment or a setup as the customer would, or fails to. */
+async function authenticate(intent, outcome) {
+  const answer = await fetch(new URL(`/v1/test_helpers/${intent.object}s/${intent.id}/authenticate`, base), {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${process.env.DUNLIN_SECRET_KEY}`, 'Stripe-Version': pin },
+    body: new URLSearchParams({ outcome }),
+  });
+  assert.equal(answer.status, 200);
+}
+
 /** A webhook sink: a local server and an endpoint that points at it; every body is verified. */
-async function sink(t, enabledEvents = ['*'], answer = () => 200) {
+async function sink(t, enabledEvents = ['*'], answer = () => 200, version = pin) {
   const deliveries = [];
   const failures = [];
   let secret;
@@ -107,7 +124,7 @@ async function sink(t, enabledEvents = ['*'], answer = () => 200) {
       const body = Buffer.concat(chunks);
       if (process.env.DUNLIN_RECORD_DIR) {
         const line = JSON.stringify(JSON.parse(body.toString()));
-        fs.appendFileSync(path.join(process.env.DUNLIN_RECORD_DIR, 'webhooks-node.jsonl'), `${line}\n`);
+        fs.appendFileSync(path.join(process.env.DUNLIN_RECORD_DIR, 'webhooks.jsonl'), `${line}\n`);
       }
       try {
         const event = stripe.webhooks.constructEvent(body, request.headers['stripe-signature'], secret);
@@ -123,6 +140,7 @@ async function sink(t, enabledEvents = ['*'], answer = () => 200) {
   const endpoint = await stripe.webhookEndpoints.create({
     url: `http://127.0.0.1:${server.address().port}/hook`,
     enabled_events: enabledEvents,
+    api_version: version,
   });
   secret = endpoint.secret;
   t.after(async () => {
@@ -148,6 +166,6 @@ async function advance(clock, to) {
 }
 
 module.exports = {
-  Stripe, stripe, client, publishable, unique, now, priced, card, customerWith, subscribed, intentOf, refused, until,
+  ...generation, Stripe, stripe, client, authenticate, publishable, unique, now, priced, card, customerWith, subscribed, intentOf, refused, until,
   all, sink, advance, sleep,
 };

@@ -1,7 +1,9 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { Stripe, stripe, unique, priced, customerWith, subscribed, refused, until, sink, all } = require('./support.js');
+const {
+  Stripe, stripe, has, major, pin, unique, priced, customerWith, subscribed, refused, until, sink, all, cancel,
+} = require('./support.js');
 
 test('endpoints: create, retrieve, update, list, delete', async () => {
   const made = await stripe.webhookEndpoints.create({
@@ -45,7 +47,7 @@ test('every event of a subscription arrives, signed', async (t) => {
   const wanted = [
     'customer.created', 'payment_method.attached', 'customer.updated', 'customer.subscription.created', 'invoice.created',
     'invoice.finalized', 'payment_intent.created', 'charge.succeeded', 'payment_intent.succeeded', 'invoice.updated',
-    'invoice.paid', 'invoice.payment_succeeded', 'invoice_payment.paid',
+    'invoice.paid', 'invoice.payment_succeeded', ...(has.basil ? ['invoice_payment.paid'] : []),
   ];
   const missing = () => wanted.filter((type) => !hook.events().some((event) => event.type === type && mine(event)));
   await until('all events', () => missing().length === 0, 20).catch(() => {});
@@ -55,9 +57,10 @@ test('every event of a subscription arrives, signed', async (t) => {
   const created = one('customer.subscription.created');
   assert.equal(created.object, 'event');
   assert.match(created.id, /^evt_/);
-  assert.equal(created.api_version, Stripe.API_VERSION);
+  assert.equal(created.api_version, pin);
   assert.match(created.request.id, /^req_/);
-  assert.match(created.request.idempotency_key, /^stripe-node-retry-/);
+  // The oldest SDK sends no key unless it may try again.
+  if (major > 8) assert.match(created.request.idempotency_key, /^stripe-node-retry-/);
   assert.ok(created.pending_webhooks >= 1);
   assert.equal(created.data.object.id, subscription.id);
   assert.equal(created.data.previous_attributes, undefined);
@@ -65,13 +68,14 @@ test('every event of a subscription arrives, signed', async (t) => {
   assert.equal(one('invoice.created').data.object.status, 'draft');
   assert.equal(one('invoice.finalized').data.object.status, 'open');
   assert.equal(one('invoice.paid').data.object.status, 'paid');
-  assert.equal(one('invoice_payment.paid').data.object.invoice, invoice);
+  if (has.basil) assert.equal(one('invoice_payment.paid').data.object.invoice, invoice);
   assert.ok(!hook.events().some((event) => event.type === 'customer.subscription.updated' && mine(event)), 'no update of what was active from the start');
   const ids = hook.events().map((event) => event.id);
   assert.equal(new Set(ids).size, ids.length, 'no event twice');
   const { headers } = hook.deliveries[0];
   assert.match(headers['content-type'], /^application\/json; charset=utf-8$/i);
 
+  if (major > 8) assert.equal(pin, Stripe.API_VERSION ?? stripe.getApiField('version'));
   const again = await stripe.events.retrieve(created.id);
   assert.equal(again.type, 'customer.subscription.created');
   assert.equal(again.data.object.id, subscription.id);
@@ -93,7 +97,7 @@ test('previous_attributes say what changed', async (t) => {
   const { subscription, customer, product } = await subscribed();
   await stripe.subscriptions.update(subscription.id, { cancel_at_period_end: true });
   await stripe.subscriptions.update(subscription.id, { cancel_at_period_end: true });
-  await stripe.subscriptions.cancel(subscription.id);
+  await cancel(subscription.id);
   await stripe.customers.update(customer.id, { metadata: { a: '1' } });
   await stripe.customers.update(customer.id, { metadata: { a: '2' } });
   await stripe.customers.update(customer.id, { metadata: { a: '2' } });

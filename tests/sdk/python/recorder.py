@@ -3,7 +3,7 @@
 It prints its own port, passes requests and answers through unchanged, and appends to the folder:
   responses.jsonl   one answer body to a line
   responses.txt     for the same line: status, method, path
-  redacted.jsonl    payment intents as publishable keys see them: a subset of the object by design, so no whole shape
+  redacted.jsonl    intents as publishable keys see them: a subset of the object by design, so no whole shape
 """
 
 import http.client
@@ -25,7 +25,8 @@ def record(status, method, path, key, body):
     except ValueError:
         value = {"not_json": body.decode("utf-8", "replace")}
     text = json.dumps(value)
-    redacted = "pk_" in key and (value.get("object") == "payment_intent" or "payment_intent" in value.get("error", {}))
+    intents = {"payment_intent", "setup_intent"}
+    redacted = "pk_" in key and (value.get("object") in intents or intents & value.get("error", {}).keys())
     with lock:
         if redacted:
             with open(FOLDER / "redacted.jsonl", "a") as file:

@@ -177,7 +177,7 @@ class Sink:
     def take(self, body, headers, answer):
         folder = os.environ.get("DUNLIN_RECORD_DIR")
         if folder:
-            with open(Path(folder) / "webhooks-python.jsonl", "a") as file:
+            with open(Path(folder) / "webhooks.jsonl", "a") as file:
                 file.write(json.dumps(json.loads(body)) + "\n")
         try:
             event = secret.construct_event(body, headers["Stripe-Signature"], self.secret)
