@@ -19,11 +19,12 @@ use crate::{
         itemize::{self, CostParams, Edit, NewItem},
         period::Period,
         price::Price,
+        product::Product,
         shape::{Patch, Unsupported},
         subscription::Subscription,
     },
     engine::{Owner, Subject, verb::Decision},
-    store::books::Needs,
+    store::books::{self, Needs},
 };
 
 pub fn routes() -> Vec<Route> {
@@ -83,9 +84,9 @@ pub struct PricingParams {
 }
 
 /// What must be at hand: a price that is named, the product of one that is made.
-pub fn need_price(pricing: Option<&PricingParams>, data: Option<&InlinePrice>, needs: &mut Needs) {
+pub fn need_price(pricing: Option<&PricingParams>, product: Option<&Id<Product>>, needs: &mut Needs) {
     needs.prices.extend(pricing.map(|pricing| pricing.price.clone()));
-    data.iter().for_each(|data| needs.document(&data.product));
+    product.iter().for_each(|product| needs.document(*product));
 }
 
 /// A price that is named, or one that is made on the spot, if either.
@@ -128,7 +129,7 @@ impl Params {
 async fn create(call: Call, params: Params) -> Reply {
     let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
     let mut needs = Needs::default();
-    need_price(params.pricing.as_ref(), params.price_data.as_ref(), &mut needs);
+    need_price(params.pricing.as_ref(), params.price_data.as_ref().map(|data| &data.product), &mut needs);
     params.invoice.iter().for_each(|invoice| needs.document(invoice));
     let livemode = call.livemode();
     let verb = Decision::new(Owner::Customer(customer.clone()), needs, move |books, at| {
@@ -148,8 +149,12 @@ async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
         ("subscription", params.subscription.is_some()),
     ])?;
     let mut needs = Needs::default();
-    need_price(params.pricing.as_ref(), params.price_data.as_ref(), &mut needs);
+    need_price(params.pricing.as_ref(), params.price_data.as_ref().map(|data| &data.product), &mut needs);
     let (id, livemode): (Id<InvoiceItem>, bool) = (Id::given(id), call.livemode());
+    if params.quantity.is_some() {
+        let mut reader = call.house.engine.store.reader().await?;
+        needs.prices.extend(books::peek(&mut reader, &id).await?.and_then(|item| item.pricing?.price().cloned()));
+    }
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         let edit = params.edit(books, livemode, at)?;
         itemize::change(books, &id, edit, at)?;

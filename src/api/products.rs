@@ -1,6 +1,6 @@
 //! `/v1/products`
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use super::{
     call::Call,
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     billing::{
-        Id, Metadata, MetadataPatch, Refusal,
+        Id, Metadata, MetadataPatch, Refusal, Resource,
         id::Bucket,
         price::Price,
-        product::{Kind, MarketingFeature, NOUN, Product, Tag},
+        product::{Kind, MarketingFeature, NOUN, PackageDimensions, Product, Tag},
         shape::{Null, Patch, Text, Unsupported},
     },
     engine::{Owner, Subject, verb::Decision},
@@ -40,7 +40,7 @@ struct Params {
     marketing_features: Patch<Vec<MarketingFeature>>,
     metadata: MetadataPatch,
     name: Option<String>,
-    package_dimensions: Option<Unsupported>,
+    package_dimensions: Patch<DimensionsParams>,
     shippable: Option<bool>,
     statement_descriptor: Patch<Text<22>>,
     tax_code: Option<Unsupported>,
@@ -56,6 +56,36 @@ struct Params {
     default_price: Patch<Id<Price>>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+struct DimensionsParams {
+    height: Measure,
+    length: Measure,
+    weight: Measure,
+    width: Measure,
+}
+
+/// A length or a weight: a number above zero, with two decimal places at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Measure(f64);
+
+impl<'de> Deserialize<'de> for Measure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let plain = !whole.is_empty() && whole.len() <= 9 && fraction.len() <= 2 && digits(whole) && digits(fraction);
+        let number = text.parse().ok().filter(|number| plain && *number > 0.0);
+        number.map(Measure).ok_or_else(|| de::Error::custom(format_args!("Invalid decimal: {text}")))
+    }
+}
+
+impl From<DimensionsParams> for PackageDimensions {
+    fn from(params: DimensionsParams) -> PackageDimensions {
+        let DimensionsParams { height, length, weight, width } = params;
+        PackageDimensions { height: height.0, length: length.0, weight: weight.0, width: width.0 }
+    }
+}
+
 impl Params {
     fn apply(self, product: Product, now: crate::billing::Timestamp) -> Result<Product, Refusal> {
         let changed = Product {
@@ -67,15 +97,15 @@ impl Params {
             name: self.name.unwrap_or(product.name),
             shippable: self.shippable.or(product.shippable),
             statement_descriptor: self.statement_descriptor.map(String::from).over(product.statement_descriptor),
+            package_dimensions: self.package_dimensions.map(Into::into).over(product.package_dimensions),
             unit_label: self.unit_label.map(String::from).over(product.unit_label),
             url: self.url.over(product.url),
             updated: now,
             ..product
         };
-        for (param, list) in
-            [("images", changed.images.len()), ("marketing_features", changed.marketing_features.len())]
+        for (param, list, most) in
+            [("images", changed.images.len(), 8), ("marketing_features", changed.marketing_features.len(), 15)]
         {
-            let most = if param == "images" { 8 } else { 15 };
             if list > most {
                 return Err(
                     Refusal::invalid(format!("Array items exceeded maximum {most} allowed elements.")).param(param)
@@ -94,27 +124,30 @@ async fn create(call: Call, params: Params) -> Reply {
     let name = params.name.clone().ok_or_else(|| Refusal::missing("name"))?;
     let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
         let id = match &params.id {
-            Some(Text(id)) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) => {
-                Id::given(id)
-            }
-            Some(_) => {
-                return Err(Refusal::invalid("Invalid id: only letters, digits, _ and - are allowed.").param("id"));
-            }
+            Some(Text(id)) => given_id(id)?,
             None => Id::new(&mut at.ids, Bucket::SHARED),
         };
         let (kind, price) = (params.kind.unwrap_or(Kind::Service), params.default_price_data.clone());
         let mut product = params.apply(blank(id.clone(), name, kind, livemode, at.now), at.now)?;
         if let Some(data) = price {
-            let price = prices::of_product(data, id.clone(), livemode, at)?;
+            let price = data.price(id.clone(), livemode, at)?;
             product.default_price = Some(price.id.clone());
             books.put(product).tell("product.created", at);
-            books.put(price).tell("price.created", at);
+            prices::keep(books, price, at);
         } else {
             books.put(product).tell("product.created", at);
         }
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
+}
+
+/// An id that the caller has chosen.
+pub fn given_id<R: Resource>(id: &str) -> Result<Id<R>, Refusal> {
+    if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        return Ok(Id::given(id));
+    }
+    Err(Refusal::invalid("Invalid id: only letters, digits, _ and - are allowed.").param("id"))
 }
 
 fn unknown(name: &str) -> Refusal {
@@ -134,7 +167,7 @@ pub fn blank(id: Id<Product>, name: String, kind: Kind, livemode: bool, now: cra
         marketing_features: Vec::new(),
         metadata: Metadata::new(),
         name,
-        package_dimensions: Null,
+        package_dimensions: None,
         shippable: None,
         statement_descriptor: None,
         tax_code: Null,

@@ -303,7 +303,9 @@ fn prorate_edit(
     match (&edit.old, &edit.new) {
         _ if restarts && silent => {}
         (Some(old), Some(_)) if silent => becomes.billed.extend(prorate::billed(books, subscription, old)?),
-        (None, Some(new)) if silent => becomes.billed.push(prorate::nothing_billed(books, new, time)?),
+        (None, Some(new)) if silent => {
+            becomes.billed.push(prorate::nothing_billed(books, new, subscription.currency, time)?);
+        }
         _ if silent => {}
         (old, new) => {
             // The debit first: lines show the newest first, and so the credit above it.

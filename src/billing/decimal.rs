@@ -19,6 +19,8 @@ pub struct Decimal(i128);
 pub struct NotADecimal;
 
 impl Decimal {
+    pub const ZERO: Decimal = Decimal(0);
+
     pub fn from_amount(amount: Amount) -> Self {
         // An i64 times 10^12 always fits an i128.
         Decimal(i128::from(amount.minor_units()) * ONE)
@@ -31,6 +33,20 @@ impl Decimal {
 
     pub const fn is_negative(self) -> bool {
         self.0 < 0
+    }
+
+    /// `self × quantity`, exactly.
+    pub fn by(self, quantity: i64) -> Result<Decimal, Overflow> {
+        self.0.checked_mul(i128::from(quantity)).map(Decimal).ok_or(Overflow)
+    }
+
+    /// Both together, exactly.
+    pub fn plus(self, other: Decimal) -> Result<Decimal, Overflow> {
+        self.0.checked_add(other.0).map(Decimal).ok_or(Overflow)
+    }
+
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
     }
 
     /// `self × quantity`, rounded once, half away from zero (rounding per invoice line).

@@ -102,7 +102,7 @@ fn find<'a>(edits: &'a mut [Edit], id: &Id<Item>, param: &str) -> Result<&'a mut
 /// already stays, also when archived.
 fn check_price(books: &Books, subscription: &Subscription, id: &Id<Price>, param: &str) -> Result<(), Refusal> {
     let (price, _) = items::recurring(books, id, param)?;
-    if price.currency != subscription.currency {
+    if price.in_currency(subscription.currency).is_none() {
         return Err(Refusal::invalid("All prices on a subscription must have the same currency.").param(param));
     }
     Ok(())
@@ -128,9 +128,7 @@ fn check_all(books: &Books, edits: &[Edit], mode: BillingModeType) -> Result<(),
 
 /// Whether any of these items has a price above zero.
 pub fn is_paid<'a>(books: &Books, mut items: impl Iterator<Item = &'a Item>) -> bool {
-    items.any(|item| {
-        books.price(&item.price).is_some_and(|price| price.unit_amount.is_none_or(|amount| !amount.is_zero()))
-    })
+    items.any(|item| books.price(&item.price).is_some_and(|price| !price.is_free()))
 }
 
 /// An item in the period of those with the same interval; without any, from now to the next boundary

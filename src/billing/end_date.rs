@@ -121,7 +121,7 @@ fn fit(
         billed.push(if prorated {
             prorate::debit(books, subscription, &longer, old, at)?
         } else {
-            prorate::nothing_billed(books, &longer, old)?
+            prorate::nothing_billed(books, &longer, subscription.currency, old)?
         });
         let others = std::mem::take(&mut subscription.internal.billed).into_iter();
         others.filter(|other| other.item != item.id).chain(billed).collect()

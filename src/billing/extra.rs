@@ -56,7 +56,7 @@ pub fn add(
         cost: Cost {
             amount: price.amount(quantity)?,
             currency: price.currency,
-            pricing: Some(Pricing::of(price)),
+            pricing: Some(Pricing::of(&price)),
             quantity,
         },
         description: books.product(&price.product).map(|product| product.name.clone()),

@@ -139,11 +139,15 @@ impl Line {
 }
 
 impl Pricing {
+    pub fn price(&self) -> Option<&Id<Price>> {
+        self.price_details.as_ref().map(|details| &details.price)
+    }
+
     pub fn of(price: &Price) -> Pricing {
         Pricing {
             price_details: Some(PriceDetails { price: price.id.clone(), product: price.product.clone() }),
             kind: PricingType::PriceDetails,
-            unit_amount_decimal: Some(price.unit_amount_decimal),
+            unit_amount_decimal: price.unit_amount_decimal,
         }
     }
 }

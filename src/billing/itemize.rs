@@ -1,5 +1,7 @@
 //! Invoice items that callers make and change: what they cost, and the draft that they are on.
 
+use std::borrow::Cow;
+
 use super::{
     Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal,
     bill::{add_to_draft, keep_draft, take_from_draft},
@@ -82,15 +84,17 @@ impl CostParams {
                 let pricing = Some(of_unit(Decimal::from_amount(amount)));
                 Cost { amount, currency: currency()?, pricing, quantity: 1 }
             }
-            (None, Some(price), None) => of_price(books, price, quantity)?,
+            (None, Some(price), None) => of_price(books, price, quantity, self.currency)?,
             (None, None, Some(unit)) => {
                 Cost { amount: unit.times(quantity)?, currency: currency()?, pricing: Some(of_unit(unit)), quantity }
             }
             (None, None, None) => {
                 let Some(so_far) = so_far else { return Err(Refusal::missing("amount")) };
-                let unit = so_far.pricing.as_ref().and_then(|pricing| pricing.unit_amount_decimal);
-                let (Some(unit), true) = (unit, self.quantity.is_some()) else { return Ok(None) };
-                Cost { amount: unit.times(quantity)?, quantity, ..so_far.clone() }
+                if self.quantity.is_none() {
+                    return Ok(None);
+                }
+                let Some(amount) = so_far.amount_of(books, quantity)? else { return Ok(None) };
+                Cost { amount, quantity, ..so_far.clone() }
             }
             _ => {
                 let message = "You may only specify one of these parameters: amount, pricing, unit_amount_decimal.";
@@ -101,14 +105,33 @@ impl CostParams {
     }
 }
 
-fn of_price(books: &Books, id: &Id<Price>, quantity: i64) -> Result<Cost, Refusal> {
+impl Cost {
+    /// What another quantity of the same comes to.
+    fn amount_of(&self, books: &Books, quantity: i64) -> Result<Option<Amount>, Refusal> {
+        let Some(pricing) = &self.pricing else { return Ok(None) };
+        // Tiers and packages are known to the price only.
+        let price = pricing.price().and_then(|id| books.price(id));
+        if let Some(price) = price.and_then(|price| price.in_currency(self.currency)) {
+            return Ok(Some(price.amount(quantity)?));
+        }
+        Ok(pricing.unit_amount_decimal.map(|unit| unit.times(quantity)).transpose()?)
+    }
+}
+
+fn of_price(books: &Books, id: &Id<Price>, quantity: i64, currency: Option<Currency>) -> Result<Cost, Refusal> {
     let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param("pricing[price]"))?;
     if price.kind != Kind::OneTime {
         let message =
             "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.";
         return Err(Refusal::invalid(message).param("pricing[price]"));
     }
-    Ok(Cost { amount: price.amount(quantity)?, currency: price.currency, pricing: Some(Pricing::of(price)), quantity })
+    if price.custom_unit_amount.is_some() {
+        let message = "The price specified lets the payer choose the amount: it can only be paid through a checkout.";
+        return Err(Refusal::invalid(message).param("pricing[price]"));
+    }
+    let price = currency.and_then(|currency| price.in_currency(currency)).unwrap_or(Cow::Borrowed(price));
+    let pricing = Some(Pricing::of(&price));
+    Ok(Cost { amount: price.amount(quantity)?, currency: price.currency, pricing, quantity })
 }
 
 fn of_unit(unit: Decimal) -> Pricing {
@@ -125,7 +148,8 @@ fn check_period(period: Period) -> Result<Period, Refusal> {
 impl Edit {
     /// The content after the edit. The currency stays.
     pub fn apply(self, books: &Books, content: Content) -> Result<Content, Refusal> {
-        let cost = self.cost.cost(books, Some(&content.cost))?.unwrap_or_else(|| content.cost.clone());
+        let asked = CostParams { currency: self.cost.currency.or(Some(content.cost.currency)), ..self.cost };
+        let cost = asked.cost(books, Some(&content.cost))?.unwrap_or_else(|| content.cost.clone());
         if cost.currency != content.cost.currency {
             let message =
                 format!("The currency of an item cannot change from {} to {}.", content.cost.currency, cost.currency);
@@ -258,6 +282,10 @@ pub fn blank(books: &Books, new: NewItem, at: &mut Moment) -> Result<InvoiceItem
     if let Some(locked) = owner.currency.filter(|locked| *locked != cost.currency) {
         let message =
             format!("You cannot combine currencies on a single customer. This customer is billed in {locked}.");
+        return Err(Refusal::invalid(message).param("currency"));
+    }
+    if let Some(given) = new.edit.cost.currency.filter(|given| *given != cost.currency) {
+        let message = format!("The price is in {}, not in {given}.", cost.currency);
         return Err(Refusal::invalid(message).param("currency"));
     }
     check_targets(books, &new)?;

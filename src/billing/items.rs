@@ -1,5 +1,7 @@
 //! Which prices may stand together on one subscription.
 
+use std::borrow::Cow;
+
 use super::{
     Books, Currency, Id, Refusal,
     customer::Customer,
@@ -13,11 +15,13 @@ use super::{
 pub const MAXIMUM_ITEMS: usize = 20;
 
 /// Every price active, recurring and of one currency, with intervals that go together. Gives the cycle
-/// of each item, in their order.
+/// of each item, in their order, and the currency: the one that is given, else the customer's where the
+/// first price is in it, else that price's own.
 pub fn check(
     books: &Books,
     customer: &Customer,
     items: &[NewItem],
+    given: Option<Currency>,
     mode: BillingModeType,
 ) -> Result<(Vec<Cycle>, Currency), Refusal> {
     if items.len() > MAXIMUM_ITEMS {
@@ -25,14 +29,20 @@ pub fn check(
         return Err(Refusal::invalid(message).param("items"));
     }
     let mut cycles = Vec::new();
-    let mut common = None;
+    let mut common = given;
     for (index, item) in items.iter().enumerate() {
         let param = format!("items[{index}][price]");
         let (price, cycle) = recurring(books, &item.price, &param)?;
         check_quantity(item.quantity, &format!("items[{index}][quantity]"))?;
         check_other_price(items[..index].iter().map(|item| &item.price), &item.price, &param)?;
-        if *common.get_or_insert(price.currency) != price.currency {
-            return Err(Refusal::invalid("All prices on a subscription must have the same currency.").param(param));
+        let usual =
+            || customer.currency.filter(|locked| price.in_currency(*locked).is_some()).unwrap_or(price.currency);
+        let currency = *common.get_or_insert_with(usual);
+        if price.in_currency(currency).is_none() {
+            return Err(match given {
+                Some(given) => Refusal::invalid(format!("The price {} is not in {given}.", price.id)).param("currency"),
+                None => Refusal::invalid("All prices on a subscription must have the same currency.").param(param),
+            });
         }
         cycles.push(cycle);
     }
@@ -69,6 +79,10 @@ pub fn recurring<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<(&
 /// A price that exists and is active, as its product is.
 fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<&'a Price, Refusal> {
     let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param(param))?;
+    if price.custom_unit_amount.is_some() {
+        let message = "The price specified lets the payer choose the amount: it can only be paid through a checkout.";
+        return Err(Refusal::invalid(message).param(param));
+    }
     let product_active = books.product(&price.product).is_none_or(|product: &Product| product.active);
     // A price that is made in the same decision is for what it is made for, and for nothing else.
     if (price.active || books.is_new(id)) && product_active {
@@ -78,7 +92,12 @@ fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<&'a Price
 }
 
 /// The price of an invoice item: one that does not recur, in the subscription's currency.
-pub fn one_time<'a>(books: &'a Books, item: &NewItem, currency: Currency, param: &str) -> Result<&'a Price, Refusal> {
+pub fn one_time<'a>(
+    books: &'a Books,
+    item: &NewItem,
+    currency: Currency,
+    param: &str,
+) -> Result<Cow<'a, Price>, Refusal> {
     let price = usable(books, &item.price, &format!("{param}[price]"))?;
     check_quantity(item.quantity, &format!("{param}[quantity]"))?;
     if price.kind != Kind::OneTime {
@@ -86,11 +105,10 @@ pub fn one_time<'a>(books: &'a Books, item: &NewItem, currency: Currency, param:
             "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.";
         return Err(Refusal::invalid(message).param(format!("{param}[price]")));
     }
-    if price.currency != currency {
+    price.in_currency(currency).ok_or_else(|| {
         let message = "All prices on a subscription must have the same currency.";
-        return Err(Refusal::invalid(message).param(format!("{param}[price]")));
-    }
-    Ok(price)
+        Refusal::invalid(message).param(format!("{param}[price]"))
+    })
 }
 
 pub fn check_quantity(quantity: i64, param: &str) -> Result<(), Refusal> {

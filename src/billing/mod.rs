@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod searchable;
 pub mod seed;
 pub mod shape;
+pub mod tier;
 pub mod wire;
 
 // A noun each.

@@ -119,6 +119,8 @@ pub enum Target {
     Many { noun: &'static Noun, column: &'static str, query: &'static str },
     /// The member is absent unless expanded; then it is copied from under `internal`.
     Kept(&'static str),
+    /// The member is absent unless expanded; then it is made of the stored document, if it has it.
+    Derived(fn(&Value) -> Option<Value>),
     /// The member can be expanded, and is always null on this server.
     Nothing,
     /// The member is already inlined; the path may go on inside it.

@@ -1,5 +1,7 @@
 //! What a product costs, and how often. Amounts never change; a price is archived, never deleted.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -7,12 +9,14 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     amount::Overflow,
     decimal::Decimal,
-    noun::{By, Cell, boolean, filter, integer, json, null, one, text},
+    noun::{By, Cell, Link, Target, boolean, filter, integer, json, one, text},
     period::{Cycle, Interval},
     product::{self, Product},
     prorate::Ratio,
     searchable::{METADATA, Stand, string, token},
     shape::Null,
+    tier::{self, Tier, TiersMode},
+    wire,
 };
 use crate::words;
 
@@ -41,10 +45,18 @@ pub static NOUN: Noun = Noun {
         filter("type", By::Text("type")),
         filter("lookup_keys", By::OneOf("lookup_key")),
         filter("recurring[interval]", By::Text("interval")),
-        filter("recurring[usage_type]", By::NotSupportedYet),
+        // Whatever recurs is licensed.
+        filter(
+            "recurring[usage_type]",
+            By::Word { column: "type", words: &[("licensed", &["recurring"]), ("metered", &["metered"])] },
+        ),
         filter("recurring[meter]", By::NotSupportedYet),
     ],
-    links: &[one("product", &product::NOUN), null("tiers"), null("currency_options")],
+    links: &[
+        one("product", &product::NOUN),
+        Link { path: "tiers", to: Target::Derived(tiers) },
+        Link { path: "currency_options", to: Target::Derived(currency_options) },
+    ],
     inlines: &[],
     previews: &[],
     searchable: &[
@@ -65,7 +77,7 @@ pub struct Price {
     pub billing_scheme: BillingScheme,
     pub created: Timestamp,
     pub currency: Currency,
-    pub custom_unit_amount: Null,
+    pub custom_unit_amount: Option<CustomUnitAmount>,
     pub livemode: bool,
     pub lookup_key: Option<String>,
     pub metadata: Metadata,
@@ -73,13 +85,71 @@ pub struct Price {
     pub product: Id<Product>,
     pub recurring: Option<Recurring>,
     pub tax_behavior: TaxBehavior,
-    pub tiers_mode: Null,
-    pub transform_quantity: Null,
+    pub tiers_mode: Option<TiersMode>,
+    pub transform_quantity: Option<TransformQuantity>,
     #[serde(rename = "type")]
     pub kind: Kind,
     /// Null when the price has decimal places.
     pub unit_amount: Option<Amount>,
-    pub unit_amount_decimal: Decimal,
+    /// Null when it is not each unit that has a price: tiers, or an amount that the payer chooses.
+    pub unit_amount_decimal: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Internal::is_empty")]
+    pub internal: Internal,
+}
+
+/// What is shown only when it is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Internal {
+    /// What it costs in other currencies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub currency_options: BTreeMap<Currency, CurrencyOption>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
+}
+
+impl Internal {
+    fn is_empty(&self) -> bool {
+        self.currency_options.is_empty() && self.tiers.is_empty()
+    }
+}
+
+/// What a price comes to in one currency.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurrencyOption {
+    pub custom_unit_amount: Option<CustomUnitAmount>,
+    pub tax_behavior: TaxBehavior,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
+    pub unit_amount: Option<Amount>,
+    pub unit_amount_decimal: Option<Decimal>,
+}
+
+/// The bounds of an amount that the payer chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomUnitAmount {
+    pub maximum: Option<Amount>,
+    pub minimum: Option<Amount>,
+    pub preset: Option<Amount>,
+}
+
+/// Units that are sold in packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransformQuantity {
+    pub divide_by: i64,
+    pub round: Round,
+}
+
+words!(Round { Down = "down", Up = "up" });
+
+impl TransformQuantity {
+    /// How many packages a quantity takes. `divide_by` is positive, and no quantity is negative.
+    const fn packages(self, quantity: i64) -> i64 {
+        let whole = quantity / self.divide_by;
+        match self.round {
+            Round::Up if quantity % self.divide_by > 0 => whole + 1,
+            Round::Up | Round::Down => whole,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -98,20 +168,64 @@ pub struct Recurring {
     pub usage_type: UsageType,
 }
 
-words!(BillingScheme { PerUnit = "per_unit" });
-words!(UsageType { Licensed = "licensed" });
+words!(BillingScheme { PerUnit = "per_unit", Tiered = "tiered" });
+words!(UsageType { Licensed = "licensed", Metered = "metered" });
 words!(Kind { OneTime = "one_time", Recurring = "recurring" });
 words!(TaxBehavior { Exclusive = "exclusive", Inclusive = "inclusive", Unspecified = "unspecified" });
 
 impl Price {
     /// What a quantity costs for a part of a period: rounded once, per line.
     pub fn amount_of(&self, quantity: i64, ratio: Ratio) -> Result<Amount, Overflow> {
-        ratio.of_price(self.unit_amount_decimal, quantity)
+        ratio.of_price(self.cost(quantity)?, 1)
     }
 
     /// What a quantity costs for one period: rounded once, per line.
     pub fn amount(&self, quantity: i64) -> Result<Amount, Overflow> {
-        self.unit_amount_decimal.times(quantity)
+        self.cost(quantity)?.times(1)
+    }
+
+    /// The same before it is rounded.
+    fn cost(&self, quantity: i64) -> Result<Decimal, Overflow> {
+        if let Some(mode) = self.tiers_mode {
+            return tier::cost(&self.internal.tiers, mode, quantity);
+        }
+        let units = self.transform_quantity.map_or(quantity, |transform| transform.packages(quantity));
+        self.unit_amount_decimal.unwrap_or(Decimal::ZERO).by(units)
+    }
+
+    /// Whether any quantity of it is free, in whatever currency.
+    pub fn is_free(&self) -> bool {
+        let free = |amount: &Option<Decimal>| amount.is_some_and(Decimal::is_zero);
+        free(&self.unit_amount_decimal)
+            && self.internal.currency_options.values().all(|option| free(&option.unit_amount_decimal))
+    }
+
+    /// What it comes to in its own currency.
+    pub fn terms(&self) -> CurrencyOption {
+        CurrencyOption {
+            custom_unit_amount: self.custom_unit_amount,
+            tax_behavior: self.tax_behavior,
+            tiers: self.internal.tiers.clone(),
+            unit_amount: self.unit_amount,
+            unit_amount_decimal: self.unit_amount_decimal,
+        }
+    }
+
+    /// The price as it is in a currency, if it has one there.
+    pub fn in_currency(&self, currency: Currency) -> Option<Cow<'_, Price>> {
+        if self.currency == currency {
+            return Some(Cow::Borrowed(self));
+        }
+        let option = self.internal.currency_options.get(&currency)?.clone();
+        Some(Cow::Owned(Price {
+            currency,
+            custom_unit_amount: option.custom_unit_amount,
+            tax_behavior: option.tax_behavior,
+            unit_amount: option.unit_amount,
+            unit_amount_decimal: option.unit_amount_decimal,
+            internal: Internal { tiers: option.tiers, currency_options: BTreeMap::new() },
+            ..self.clone()
+        }))
     }
 
     pub fn trial_period_days(&self) -> Option<i64> {
@@ -122,6 +236,19 @@ impl Price {
         let recurring = self.recurring.as_ref()?;
         Some(Cycle { interval: recurring.interval, count: recurring.interval_count })
     }
+}
+
+/// `tiers`, out of a stored price.
+fn tiers(price: &Value) -> Option<Value> {
+    price.pointer(&format!("/{}/tiers", wire::INTERNAL)).cloned()
+}
+
+/// `currency_options`, out of a stored price: its own currency is one of them.
+fn currency_options(price: &Value) -> Option<Value> {
+    let price: Price = serde_json::from_value(price.clone()).ok()?;
+    let mut options = price.internal.currency_options.clone();
+    options.insert(price.currency, price.terms());
+    serde_json::to_value(options).ok()
 }
 
 /// The legacy view of a recurring price, which accompanies `price` in subscription items.
@@ -170,12 +297,42 @@ impl Resource for Price {
     }
 
     fn check(&self) -> Result<(), &'static str> {
-        if self.unit_amount_decimal.is_negative() {
+        if self.unit_amount_decimal.is_some_and(Decimal::is_negative) {
             return Err("price: the unit amount is negative");
+        }
+        if self.tiers_mode.is_some() != (self.billing_scheme == BillingScheme::Tiered) {
+            return Err("price: only tiered prices have tiers");
+        }
+        if self.transform_quantity.is_some_and(|transform| transform.divide_by < 1) {
+            return Err("price: a package holds at least one unit");
         }
         if self.recurring.is_some() != (self.kind == Kind::Recurring) {
             return Err("price: only recurring prices recur");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Price models, packages: 1000 for 10, 12,345 units; five users for 10.
+    #[test]
+    fn packages_round_as_they_are_told() {
+        for (divide_by, round, quantity, packages) in [
+            (1000, Round::Down, 12_345, 12),
+            (1000, Round::Up, 12_345, 13),
+            (5, Round::Up, 6, 2),
+            (5, Round::Up, 5, 1),
+            (5, Round::Up, 0, 0),
+            (5, Round::Down, 4, 0),
+        ] {
+            assert_eq!(
+                TransformQuantity { divide_by, round }.packages(quantity),
+                packages,
+                "{quantity} by {divide_by}"
+            );
+        }
     }
 }

@@ -61,7 +61,7 @@ pub struct Product {
     pub marketing_features: Vec<MarketingFeature>,
     pub metadata: Metadata,
     pub name: String,
-    pub package_dimensions: Null,
+    pub package_dimensions: Option<PackageDimensions>,
     pub shippable: Option<bool>,
     pub statement_descriptor: Option<String>,
     pub tax_code: Null,
@@ -82,6 +82,15 @@ pub enum Tag {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MarketingFeature {
     pub name: String,
+}
+
+/// How large and how heavy it is to send, in inches and ounces.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PackageDimensions {
+    pub height: f64,
+    pub length: f64,
+    pub weight: f64,
+    pub width: f64,
 }
 
 words!(Kind { Good = "good", Service = "service" });

@@ -1,10 +1,12 @@
 //! A part of a period costs the same part of its price: to the second, rounded once. And the two
 //! sides of changing an item inside a period: the credit for what was billed, the debit for the rest.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amount, Books, Id, Metadata, Moment, Refusal, Timestamp,
+    Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     amount::Overflow,
     anchor,
     decimal::Decimal,
@@ -114,14 +116,14 @@ pub fn billed(books: &Books, subscription: &Subscription, item: &Item) -> Result
     if !known.is_empty() {
         return Ok(known);
     }
-    let price = price_of(books, item)?;
+    let price = priced(books, item, subscription.currency)?;
     let period = Period { start: item.current_period_start, end: item.current_period_end };
     Ok(vec![Billed {
         item: item.id.clone(),
         amount: cost(books, subscription, item, period)?,
-        label: label(books, price, item.quantity),
+        label: label(books, &price, item.quantity),
         period,
-        pricing: Pricing::of(price),
+        pricing: Pricing::of(&price),
         quantity: item.quantity,
         by: None,
     }])
@@ -133,9 +135,9 @@ fn cost(books: &Books, subscription: &Subscription, item: &Item, part: Period) -
     if subscription.status == Status::Trialing {
         return Ok(Amount::ZERO);
     }
-    let price = price_of(books, item)?;
+    let price = priced(books, item, subscription.currency)?;
     let whole = subscription.grid().period_at(anchor::cycle_of(books, item)?, part.start)?;
-    Ok(Ratio::of(part.seconds(), whole.seconds()).of_price(price.unit_amount_decimal, item.quantity)?)
+    Ok(price.amount_of(item.quantity, Ratio::of(part.seconds(), whole.seconds()))?)
 }
 
 /// Gives back what was billed for an item from `time` on: of each debit the share that is left of its
@@ -182,9 +184,9 @@ pub fn debit(
     time: Timestamp,
     at: &mut Moment,
 ) -> Result<Billed, Refusal> {
-    let price = price_of(books, item)?;
+    let price = priced(books, item, subscription.currency)?;
     let period = Period { start: time, end: item.current_period_end };
-    let (label, pricing) = (label(books, price, item.quantity), Pricing::of(price));
+    let (label, pricing) = (label(books, &price, item.quantity), Pricing::of(&price));
     let side = Side {
         amount: cost(books, subscription, item, period)?,
         description: format!("Remaining time on {label} after {}", time.day()?),
@@ -200,14 +202,14 @@ pub fn debit(
 }
 
 /// An item that was added for free, until its next period.
-pub fn nothing_billed(books: &Books, item: &Item, time: Timestamp) -> Result<Billed, Refusal> {
-    let price = price_of(books, item)?;
+pub fn nothing_billed(books: &Books, item: &Item, currency: Currency, time: Timestamp) -> Result<Billed, Refusal> {
+    let price = priced(books, item, currency)?;
     Ok(Billed {
         item: item.id.clone(),
         amount: Amount::ZERO,
-        label: label(books, price, item.quantity),
+        label: label(books, &price, item.quantity),
         period: Period { start: time, end: item.current_period_end },
-        pricing: Pricing::of(price),
+        pricing: Pricing::of(&price),
         quantity: item.quantity,
         by: None,
     })
@@ -217,6 +219,12 @@ pub fn price_of<'a>(books: &'a Books, item: &Item) -> Result<&'a Price, Refusal>
     books
         .price(&item.price)
         .ok_or_else(|| Refusal::internal(format!("The price {} of {} is not at hand.", item.price, item.id)))
+}
+
+/// The same as it is in the currency of its subscription.
+pub fn priced<'a>(books: &'a Books, item: &Item, currency: Currency) -> Result<Cow<'a, Price>, Refusal> {
+    let price = price_of(books, item)?.in_currency(currency);
+    price.ok_or_else(|| Refusal::internal(format!("The price {} of {} is not in {currency}.", item.price, item.id)))
 }
 
 /// `Basic`, `5 × Basic`.

@@ -82,7 +82,7 @@ pub fn resume(books: &mut Books, id: &Id<Subscription>, wanted: Resumption, at: 
         if wanted.proration_behavior == ProrationBehavior::None {
             // What is left of the current period is free.
             for item in &resumed.items.data {
-                resumed.internal.billed.push(prorate::nothing_billed(books, item, from)?);
+                resumed.internal.billed.push(prorate::nothing_billed(books, item, subscription.currency, from)?);
             }
             go_on(books, resumed, Status::Active, at);
             return Ok(());

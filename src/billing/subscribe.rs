@@ -113,11 +113,7 @@ const MAXIMUM_DAYS_UNTIL_DUE: i64 = 36_500;
 pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -> Result<Id<Subscription>, Refusal> {
     let customer = books.customer()?.clone();
     check_customer(books, &customer, wanted)?;
-    let (cycles, currency) = items::check(books, &customer, &wanted.items, wanted.billing_mode.kind)?;
-    if wanted.currency.is_some_and(|given| given != currency) {
-        let message = format!("The prices are in {currency}, not in the given currency.");
-        return Err(Refusal::invalid(message).param("currency"));
-    }
+    let (cycles, currency) = items::check(books, &customer, &wanted.items, wanted.currency, wanted.billing_mode.kind)?;
     let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
     let subscription = blank(&customer, wanted, &begun, currency, at).ending(wanted.cancel_at, at.now);
     let mut subscription = pending_interval::set(subscription, &wanted.pending_interval, at.now)?;
@@ -251,7 +247,7 @@ fn when(books: &Books, wanted: &NewSubscription, now: Timestamp) -> Result<When,
 fn begins_free(books: &Books, subscription: &Subscription, begun: &Beginning) -> Result<Vec<Billed>, Refusal> {
     let is_billed = |first: &First| first.billed.iter().any(|(period, _)| period.end == first.period.end);
     let free = subscription.items.data.iter().zip(&begun.items).filter(|(_, first)| !is_billed(first));
-    free.map(|(item, first)| prorate::nothing_billed(books, item, first.period.start)).collect()
+    free.map(|(item, first)| prorate::nothing_billed(books, item, subscription.currency, first.period.start)).collect()
 }
 
 fn blank(

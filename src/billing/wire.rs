@@ -21,7 +21,8 @@ pub fn wire(noun: &Noun, document: &mut Value, price: &dyn Fn(&str) -> Option<Va
     for inline in noun.inlines {
         each_parent(document, inline, &mut |parent| {
             let Some(Value::String(id)) = parent.get(inline.key) else { return };
-            let Some(price) = price(id) else { return };
+            let Some(mut price) = price(id) else { return };
+            price.as_object_mut().and_then(|members| members.shift_remove(INTERNAL));
             parent.insert("plan".to_owned(), price::as_plan(&price));
             parent.insert(inline.key.to_owned(), price);
         });

@@ -16,7 +16,7 @@ use crate::{
         noun::{Link, Target},
     },
     engine::Failure,
-    store::{Connection, read},
+    store::{Connection, Fault, read},
 };
 
 const MAXIMUM_LEVELS: usize = 4;
@@ -100,13 +100,21 @@ pub fn expand<'a>(
                         }
                     }
                 }
+                Target::Derived(derive) => {
+                    for (document, body) in documents.iter_mut().zip(bodies) {
+                        let derived = derive(&serde_json::from_str(body).map_err(Fault::from)?);
+                        if let Some((members, derived)) = document.as_object_mut().zip(derived) {
+                            members.insert(link.path.to_owned(), derived);
+                        }
+                    }
+                }
                 Target::Inline(target) => {
                     let mut inlined = Vec::new();
                     for document in documents.iter_mut() {
                         visit(document, link.path, &mut |value| inlined.push(value.take()));
                     }
-                    let none = vec![String::from("{}"); inlined.len()];
-                    expand(connection, target, &mut inlined, &none, &rest, pin).await?;
+                    let bodies = bodies_of(connection, target, &inlined, &rest, pin.livemode).await?;
+                    expand(connection, target, &mut inlined, &bodies, &rest, pin).await?;
                     let mut inlined = inlined.into_iter();
                     for document in documents.iter_mut() {
                         visit(document, link.path, &mut |value| *value = inlined.next().unwrap_or(Value::Null));
@@ -116,6 +124,26 @@ pub fn expand<'a>(
         }
         Ok(())
     })
+}
+
+/// The stored bodies of what is inlined, where something that is asked for is made of them.
+async fn bodies_of(
+    connection: &mut Connection,
+    target: &Noun,
+    inlined: &[Value],
+    paths: &[String],
+    livemode: bool,
+) -> Result<Vec<String>, Failure> {
+    let is_derived = |link: &&Link| matches!(link.to, Target::Derived(_));
+    let asked = |link: &Link| paths.iter().any(|path| follow(link, path).is_some());
+    let ids: Vec<String> = if target.links.iter().filter(is_derived).any(asked) {
+        inlined.iter().map(|value| value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()).collect()
+    } else {
+        Vec::new()
+    };
+    let found = read::find_many(connection, target, &ids, livemode).await?;
+    let of = |place: usize| ids.get(place).and_then(|id| found.get(id)).cloned();
+    Ok((0..inlined.len()).map(|place| of(place).unwrap_or_else(|| String::from("{}"))).collect())
 }
 
 async fn expand_ids(

@@ -90,6 +90,19 @@ pub async fn subscription_of_item(
     .await?)
 }
 
+/// The price that has a lookup key.
+pub async fn price_by_lookup_key(
+    connection: &mut Connection,
+    key: &str,
+    livemode: bool,
+) -> Result<Option<String>, Fault> {
+    Ok(sqlx::query_scalar("select id from prices where livemode = $1 and lookup_key = $2")
+        .bind(livemode)
+        .bind(key)
+        .fetch_optional(connection)
+        .await?)
+}
+
 /// The customers on a test clock.
 pub async fn customers_on_clock(connection: &mut Connection, clock: &str) -> Result<Vec<String>, Fault> {
     Ok(sqlx::query_scalar("select id from customers where test_clock = $1 and not deleted order by id")

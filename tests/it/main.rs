@@ -37,6 +37,7 @@ mod payments;
 mod pending_intervals;
 mod pending_updates;
 mod previews;
+mod pricing;
 mod processing;
 mod refunds;
 mod reminders;

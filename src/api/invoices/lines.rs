@@ -7,7 +7,7 @@ use super::{
     super::{
         call::Call,
         invoice_items::{PeriodParams, PricingParams, need_price, price_of},
-        prices::InlinePrice,
+        prices::LinePrice,
         reply::{Problem, Reply},
         route::At,
     },
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     billing::{
         Amount, Books, Id, MetadataPatch, Moment, Refusal,
+        edit::within,
         invoice::{Invoice, NOUN},
         invoice_item::InvoiceItem,
         invoice_line::{self, Line},
@@ -24,7 +25,11 @@ use crate::{
         shape::{Patch, Unsupported},
     },
     engine::{Owner, Subject, verb::Decision},
-    store::{Fault, books::Needs, read},
+    store::{
+        Fault,
+        books::{self, Needs},
+        read,
+    },
 };
 
 /// What can be said of a line.
@@ -36,7 +41,7 @@ pub struct LineParams {
     discountable: Option<bool>,
     metadata: MetadataPatch,
     period: Option<PeriodParams>,
-    price_data: Option<InlinePrice>,
+    price_data: Option<LinePrice>,
     pricing: Option<PricingParams>,
     quantity: Option<i64>,
     // Of added lines only.
@@ -52,10 +57,11 @@ pub struct LineParams {
 
 impl LineParams {
     fn edit(self, param: &str, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Edit, Refusal> {
+        let data = self.price_data.map(|data| data.inline(books, livemode, &within(param, "price_data"), at));
         Ok(Edit {
             cost: CostParams {
                 amount: self.amount,
-                price: price_of(self.pricing, self.price_data, param, books, livemode, at)?,
+                price: price_of(self.pricing, data.transpose()?, param, books, livemode, at)?,
                 quantity: self.quantity,
                 ..CostParams::default()
             },
@@ -78,7 +84,7 @@ pub struct Lines {
 impl Lines {
     fn prices(&self, needs: &mut Needs) {
         for line in &self.lines {
-            need_price(line.pricing.as_ref(), line.price_data.as_ref(), needs);
+            need_price(line.pricing.as_ref(), line.price_data.as_ref().and_then(|data| data.product.as_ref()), needs);
         }
     }
 }
@@ -104,6 +110,12 @@ pub async fn add(At(id): At<String>, call: Call, params: Lines) -> Reply {
             return Err(Refusal::unknown(format!("lines[{place}][id]")).into());
         }
     }
+    let mut reader = call.house.engine.store.reader().await?;
+    for item in params.lines.iter().filter(|line| line.quantity.is_some()).filter_map(|line| line.invoice_item.as_ref())
+    {
+        needs.prices.extend(books::peek(&mut reader, item).await?.and_then(|item| item.pricing?.price().cloned()));
+    }
+    drop(reader);
     let (id, livemode): (Id<Invoice>, bool) = (Id::given(id), call.livemode());
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         let mut lines = Vec::with_capacity(params.lines.len());
@@ -146,7 +158,7 @@ pub async fn update_one(At((id, line)): At<(String, String)>, call: Call, params
     Refusal::if_any_sent(&[("id", params.id.is_some()), ("invoice_item", params.invoice_item.is_some())])?;
     let id: Id<Invoice> = Id::given(id);
     let mut needs = items_of(&call, &id).await?;
-    need_price(params.pricing.as_ref(), params.price_data.as_ref(), &mut needs);
+    need_price(params.pricing.as_ref(), params.price_data.as_ref().and_then(|data| data.product.as_ref()), &mut needs);
     let (wanted, livemode) = (Id::<Line>::given(line), call.livemode());
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         let edit = params.edit("", books, livemode, at)?;

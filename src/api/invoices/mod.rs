@@ -65,13 +65,14 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-/// The invoice items on an invoice.
+/// The invoice items on an invoice, and the prices of its lines.
 async fn items_of(call: &Call, id: &Id<Invoice>) -> Result<Needs, Fault> {
     let mut needs = Needs::default();
     let mut reader = call.house.engine.store.reader().await?;
     let Some(body) = read::find(&mut reader, &NOUN, id.as_str(), call.livemode()).await? else { return Ok(needs) };
     let invoice: Invoice = serde_json::from_str(&body)?;
     invoice.lines.data.iter().filter_map(|line| line.invoice_item()).for_each(|item| needs.document(item));
+    needs.prices.extend(invoice.lines.data.iter().filter_map(|line| line.pricing.as_ref()?.price().cloned()));
     Ok(needs)
 }
 

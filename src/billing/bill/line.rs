@@ -83,10 +83,10 @@ pub fn of_span(
     invoice: &Id<Invoice>,
     at: &mut Moment,
 ) -> Result<Line, Refusal> {
-    let price = prorate::price_of(books, item)?;
+    let price = prorate::priced(books, item, subscription.currency)?;
     let name = books.product(&price.product).map_or("", |product| &product.name);
     let (amount, description) = match span.terms {
-        Terms::Whole => (price.amount(item.quantity)?, describe(price, item.quantity, name)),
+        Terms::Whole => (price.amount(item.quantity)?, describe(&price, item.quantity, name)),
         Terms::Part(ratio) => {
             (price.amount_of(item.quantity, ratio)?, describe_part(span.period, item.quantity, name)?)
         }
@@ -118,7 +118,7 @@ pub fn of_span(
         },
         period: span.period,
         pretax_credit_amounts: Nothing,
-        pricing: Some(Pricing::of(price)),
+        pricing: Some(Pricing::of(&price)),
         quantity: item.quantity,
         quantity_decimal: item.quantity.to_string(),
         subscription: Some(subscription.id.clone()),
@@ -141,17 +141,20 @@ fn describe_trial(mode: BillingModeType, quantity: i64, product: &str) -> String
     }
 }
 
-/// `1 × Basic (at $20.00 / month)`, `2 × Pro (at $5.00 / every 3 months)`.
+/// `1 × Basic (at $20.00 / month)`, `2 × Pro (at $5.00 / every 3 months)`, `12 × Calls (at $1.00 per 10 / day)`,
+/// `3 × Seats (tiered / month)`.
 fn describe(price: &Price, quantity: i64, product: &str) -> String {
-    let cost = match price.unit_amount {
-        Some(amount) => price.currency.readable(amount),
-        None => format!("{} {}", price.unit_amount_decimal, price.currency.code().to_uppercase()),
+    let cost = match (price.unit_amount, price.unit_amount_decimal) {
+        (Some(amount), _) => format!("at {}", price.currency.readable(amount)),
+        (None, Some(decimal)) => format!("at {decimal} {}", price.currency.code().to_uppercase()),
+        (None, None) => price.billing_scheme.to_string(),
     };
+    let per = price.transform_quantity.map_or(String::new(), |packages| format!(" per {}", packages.divide_by));
     let every = price.cycle().map_or(String::new(), |cycle| match (cycle.interval, cycle.count) {
         (Interval::Day | Interval::Week | Interval::Month | Interval::Year, 1) => {
             format!(" / {}", cycle.interval.word())
         }
         (interval, count) => format!(" / every {count} {}s", interval.word()),
     });
-    format!("{quantity} × {product} (at {cost}{every})")
+    format!("{quantity} × {product} ({cost}{per}{every})")
 }

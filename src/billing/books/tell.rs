@@ -82,6 +82,12 @@ impl Books {
         self.tell_value(id, kind, &plan, at);
     }
 
+    /// Tells that something about a document has changed which it does not show.
+    pub fn tell_unseen<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
+        let Some(image) = self.image(id) else { return };
+        self.tell_value(id, kind, &image, at);
+    }
+
     /// Tells an event that belongs to a document, and shows something else.
     pub fn tell_value<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, value: &Value, at: &mut Moment) {
         let Some(livemode) = self.get(id).map(Resource::livemode) else { return };
