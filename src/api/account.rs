@@ -32,6 +32,7 @@ fn document(account: &Account) -> Value {
         "object": "account",
         "business_profile": null,
         "business_type": null,
+        "capabilities": {"card_payments": "active"},
         "charges_enabled": true,
         "controller": {"type": "account"},
         "country": "US",

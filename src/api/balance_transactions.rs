@@ -4,20 +4,20 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    customers::narrowed,
-    reply::{Problem, Reply},
+    customers::{check_owner, narrowed},
+    reply::Reply,
     route::{At, Route, list_of},
 };
 use crate::{
     billing::{
-        Amount, Currency, Id, MetadataPatch, Refusal,
+        Amount, Currency, Id, MetadataPatch,
         balance::{self, Entry},
         balance_transaction::{BalanceTransaction, Kind, NOUN},
         customer::Customer,
         shape::Patch,
     },
     engine::{Owner, Subject, verb::Decision},
-    store::{Fault, books::Needs, read},
+    store::books::Needs,
 };
 
 pub fn routes() -> Vec<Route> {
@@ -57,20 +57,8 @@ async fn create(At(id): At<String>, call: Call, params: Create) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-/// Whether the path names a transaction of the customer that it names.
-async fn check_owner(call: &Call, customer: &str, id: &str) -> Result<(), Problem> {
-    let mut reader = call.house.engine.store.reader().await?;
-    let body = read::find(&mut reader, &NOUN, id, call.livemode()).await?;
-    let found: Option<BalanceTransaction> =
-        body.map(|body| serde_json::from_str(&body)).transpose().map_err(Fault::from)?;
-    match found {
-        Some(transaction) if transaction.customer.as_str() == customer => Ok(()),
-        _ => Err(Refusal::not_found(&NOUN, id).into()),
-    }
-}
-
 async fn retrieve(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
-    check_owner(&call, &customer, &id).await?;
+    check_owner(&call, &NOUN, &customer, &id).await?;
     call.retrieve(&NOUN, &id).await
 }
 
@@ -83,7 +71,7 @@ struct Update {
 
 /// Entries are what happened; only what is said of them can change.
 async fn update(At((customer, id)): At<(String, String)>, call: Call, params: Update) -> Reply {
-    check_owner(&call, &customer, &id).await?;
+    check_owner(&call, &NOUN, &customer, &id).await?;
     let id: Id<BalanceTransaction> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, _| {
         let transaction = books.at_path(&id)?.clone();

@@ -250,7 +250,7 @@ impl Call {
 
     /// Answers with a page of values that were gathered elsewhere (items, lines).
     pub async fn list_of(&self, noun: &'static Noun, mut values: Vec<Value>) -> Reply {
-        let paths = expand::check(noun, &self.expand, true, self.version)?;
+        expand::check(noun, &self.expand, true, self.version)?;
         let asked = filter::read(noun, &self.form)?;
         let place = |id: &str| values.iter().position(|value| value.get("id").and_then(Value::as_str) == Some(id));
         let missing = |param: &str, id: &str| Refusal::no_such(noun.name, id).param(param);
@@ -266,11 +266,23 @@ impl Call {
                 (end.saturating_sub(limit), end, end > limit)
             }
         };
-        let mut page: Vec<Value> = values.drain(start..end).collect();
+        let page: Vec<Value> = values.drain(start..end).collect();
+        let none = vec![String::from("{}"); page.len()];
+        self.list_made(noun, page, none, has_more).await
+    }
+
+    /// Answers with a page of values that are made of stored documents.
+    pub async fn list_made(
+        &self,
+        noun: &'static Noun,
+        mut page: Vec<Value>,
+        bodies: Vec<String>,
+        has_more: bool,
+    ) -> Reply {
+        let paths = expand::check(noun, &self.expand, true, self.version)?;
         let mut reader = self.house.engine.store.reader().await?;
         versions::render(&mut reader, &mut page, self.pin()).await?;
-        let none = vec![String::from("{}"); page.len()];
-        expand::expand(&mut reader, noun, &mut page, &none, &paths, self.pin()).await?;
+        expand::expand(&mut reader, noun, &mut page, &bodies, &paths, self.pin()).await?;
         self.envelope(&page, has_more)
     }
 
@@ -282,11 +294,16 @@ impl Call {
 
     /// Answers with a value that is a part of a stored document.
     pub async fn show_value(&self, noun: &'static Noun, value: Value) -> Reply {
+        self.show_made(noun, value, String::from("{}")).await
+    }
+
+    /// The same with a value that is made of a stored document.
+    pub async fn show_made(&self, noun: &'static Noun, value: Value, body: String) -> Reply {
         let paths = expand::check(noun, &self.expand, false, self.version)?;
         let mut values = [value];
         let mut reader = self.house.engine.store.reader().await?;
         versions::render(&mut reader, &mut values, self.pin()).await?;
-        expand::expand(&mut reader, noun, &mut values, &[String::from("{}")], &paths, self.pin()).await?;
+        expand::expand(&mut reader, noun, &mut values, &[body], &paths, self.pin()).await?;
         let [value] = values;
         Ok(Said(Answered { status: 200, body: speak::text(&value)?, repeats: None }))
     }

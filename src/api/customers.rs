@@ -4,25 +4,29 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    reply::Reply,
+    invoices::write::CustomFieldParams,
+    reply::{Problem, Reply},
     route::{At, Route, deleted, list_of},
     sources,
+    tax_ids::NumberParams,
 };
 use crate::{
     billing::{
         Amount, Id, Metadata, MetadataPatch, Refusal, attach, balance,
         balance_transaction::Kind as BalanceKind,
         cancel,
-        customer::{Customer, InvoiceSettings, NOUN, Tag, TaxExempt},
+        customer::{Customer, Internal, InvoiceSettings, NOUN, Tag, TaxExempt},
+        draft::check_custom_fields,
         dunning,
+        invoice::CustomField,
         payment_method::{self, PaymentMethod},
         shape::{Address, Null, Patch, Shipping, Text, Unsupported},
         subscribe::check_payment_method,
-        subscription,
+        tax_id,
         test_clock::TestClock,
     },
     engine::{Owner, Subject, verb::Decision},
-    store::{books::Needs, list::Condition, read},
+    store::{Fault, books::Needs, list::Condition, read},
 };
 
 pub fn routes() -> Vec<Route> {
@@ -35,7 +39,8 @@ pub fn routes() -> Vec<Route> {
         Route::delete("/v1/customers/{id}", delete, deleted(&NOUN)),
         Route::get("/v1/customers/{id}/payment_methods", payment_methods, list_of(&payment_method::NOUN)),
         Route::get("/v1/customers/{id}/payment_methods/{method}", payment_method, &payment_method::NOUN),
-        Route::get("/v1/customers/{id}/subscriptions", subscriptions, list_of(&subscription::NOUN)),
+        Route::get("/v1/customers/{id}/discount", no_discount, "discount"),
+        Route::delete("/v1/customers/{id}/discount", no_discount, "discount"),
     ]
 }
 
@@ -60,21 +65,22 @@ struct Params {
     tax_exempt: Patch<TaxExempt>,
     /// A token of a card (`tok_visa`): it becomes the default.
     source: Option<String>,
+    /// One of the customer's payment methods, in the old view.
+    default_source: Option<Id<PaymentMethod>>,
     validate: Option<bool>,
     // At creation only.
     payment_method: Option<String>,
+    tax_id_data: Option<Vec<NumberParams>>,
     test_clock: Option<Id<TestClock>>,
     // Not yet.
     cash_balance: Option<Unsupported>,
-    default_source: Option<Unsupported>,
     tax: Option<Unsupported>,
-    tax_id_data: Option<Unsupported>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct InvoiceSettingsParams {
-    custom_fields: Option<Unsupported>,
+    custom_fields: Patch<Vec<CustomFieldParams>>,
     default_payment_method: Patch<Id<PaymentMethod>>,
     footer: Patch<String>,
     rendering_options: Option<Unsupported>,
@@ -113,6 +119,8 @@ impl Params {
     /// The customer with the parameters applied.
     fn apply(self, customer: Customer) -> Result<Customer, Refusal> {
         let settings = self.invoice_settings.unwrap_or_default();
+        let fields = settings.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect());
+        check_custom_fields(&fields).map_err(|refusal| refusal.param("invoice_settings[custom_fields]"))?;
         if self.next_invoice_sequence.is_some_and(|next| next < customer.next_invoice_sequence) {
             let message = format!("next_invoice_sequence must be at least {}.", customer.next_invoice_sequence);
             return Err(Refusal::invalid(message).param("next_invoice_sequence"));
@@ -125,9 +133,11 @@ impl Params {
             individual_name: self.individual_name.map(String::from).over(customer.individual_name),
             invoice_prefix: self.invoice_prefix.map_or(customer.invoice_prefix, String::from),
             invoice_settings: InvoiceSettings {
-                default_payment_method: settings
-                    .default_payment_method
+                default_payment_method: self
+                    .default_source
+                    .map_or(settings.default_payment_method, Patch::Set)
                     .over(customer.invoice_settings.default_payment_method),
+                custom_fields: fields.over(customer.invoice_settings.custom_fields),
                 footer: settings.footer.over(customer.invoice_settings.footer),
                 ..customer.invoice_settings
             },
@@ -143,8 +153,12 @@ impl Params {
     }
 }
 
-async fn create(call: Call, params: Params) -> Reply {
+async fn create(call: Call, mut params: Params) -> Reply {
     params.check()?;
+    Refusal::if_any_sent(&[("default_source", params.default_source.is_some())])?;
+    let numbers = params.tax_id_data.take().unwrap_or_default().into_iter().map(NumberParams::check);
+    let numbers = numbers.enumerate().map(|(place, number)| number.map_err(|refusal| in_tax_id_data(place, refusal)));
+    let numbers = numbers.collect::<Result<Vec<_>, Refusal>>()?;
     let livemode = call.livemode();
     let mut needs = Needs::default();
     params.test_clock.iter().for_each(|clock| needs.document(clock));
@@ -173,9 +187,12 @@ async fn create(call: Call, params: Params) -> Reply {
         // Attached first: a new customer may name it as its default in the same breath.
         let mut wanted = customer.invoice_settings.default_payment_method.take();
         books.put(customer).tell("customer.created", at);
+        for number in numbers {
+            tax_id::give(books, number, at)?;
+        }
         balance::set(books, balance, BalanceKind::Initial, at)?;
         if let Some(source) = source {
-            let method = source.place(books, bucket, at);
+            let method = source.place(books, bucket, at)?;
             attach::attach(books, &method, at)?;
             wanted = wanted.or(brought.then_some(method));
         }
@@ -189,6 +206,11 @@ async fn create(call: Call, params: Params) -> Reply {
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
+}
+
+fn in_tax_id_data(place: usize, refusal: Refusal) -> Refusal {
+    let param = refusal.param.as_ref().map(|param| format!("tax_id_data[{place}][{param}]"));
+    Refusal { param, ..refusal }
 }
 
 fn blank(id: Id<Customer>, invoice_prefix: String, livemode: bool, now: crate::billing::Timestamp) -> Customer {
@@ -218,6 +240,7 @@ fn blank(id: Id<Customer>, invoice_prefix: String, livemode: bool, now: crate::b
         shipping: None,
         tax_exempt: TaxExempt::None,
         test_clock: None,
+        internal: Internal::default(),
     }
 }
 
@@ -230,18 +253,23 @@ async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     if let Some(source) = &source {
         sources::verify(&call, source).await?;
     }
-    let created_only =
-        [("payment_method", params.payment_method.is_some()), ("test_clock", params.test_clock.is_some())];
+    let created_only = [
+        ("payment_method", params.payment_method.is_some()),
+        ("tax_id_data", params.tax_id_data.is_some()),
+        ("test_clock", params.test_clock.is_some()),
+    ];
     if let Some((name, _)) = created_only.into_iter().find(|(_, sent)| *sent) {
         let message = format!("Received unknown parameter: {name}");
         return Err(Refusal::invalid(message).code("parameter_unknown").param(name).into());
     }
     let id: Id<Customer> = Id::given(id);
-    let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
+    let mut needs = Needs::default();
+    source.iter().for_each(|source| source.needs(&mut needs));
+    let verb = Decision::new(Owner::Customer(id.clone()), needs, move |books, at| {
         let customer = books.at_path(&id)?.clone();
         let balance = params.balance.unwrap_or(customer.balance);
         let mut changed = params.apply(customer)?;
-        let brought = source.map(|source| source.place(books, id.bucket(), at));
+        let brought = source.map(|source| source.place(books, id.bucket(), at)).transpose()?;
         if let Some(method) = &brought {
             attach::attach(books, method, at)?;
             changed.invoice_settings.default_payment_method = Some(method.clone());
@@ -270,6 +298,23 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
     call.run(&NOUN, verb).await
 }
 
+/// Whether the path names something of the customer that it names.
+pub async fn check_owner(call: &Call, noun: &crate::billing::Noun, customer: &str, id: &str) -> Result<(), Problem> {
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::find(&mut reader, noun, id, call.livemode()).await?;
+    let found: Option<Owned> = body.map(|body| serde_json::from_str(&body)).transpose().map_err(Fault::from)?;
+    match found.and_then(|found| found.customer) {
+        Some(owner) if owner == customer => Ok(()),
+        _ => Err(Refusal::not_found(noun, id).into()),
+    }
+}
+
+/// What anything of a customer says about it.
+#[derive(Deserialize)]
+struct Owned {
+    customer: Option<String>,
+}
+
 /// The lists under a customer are those of the noun, narrowed.
 pub async fn narrowed(call: Call, noun: &'static crate::billing::Noun, id: String) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
@@ -284,18 +329,17 @@ async fn payment_methods(At(id): At<String>, call: Call) -> Reply {
     narrowed(call, &payment_method::NOUN, id).await
 }
 
-async fn subscriptions(At(id): At<String>, call: Call) -> Reply {
-    narrowed(call, &subscription::NOUN, id).await
+async fn payment_method(At((id, method)): At<(String, String)>, call: Call) -> Reply {
+    check_owner(&call, &payment_method::NOUN, &id, &method).await?;
+    call.retrieve(&payment_method::NOUN, &method).await
 }
 
-async fn payment_method(At((id, method)): At<(String, String)>, call: Call) -> Reply {
+/// There are no discounts yet, so no customer has one.
+async fn no_discount(At(id): At<String>, call: Call) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
-    let body = read::find(&mut reader, &payment_method::NOUN, &method, call.livemode()).await?;
-    drop(reader);
-    let owner: Option<PaymentMethod> =
-        body.map(|body| serde_json::from_str(&body)).transpose().map_err(crate::store::Fault::from)?;
-    if owner.and_then(|method| method.customer).is_none_or(|customer| customer.as_str() != id) {
-        return Err(Refusal::not_found(&payment_method::NOUN, &method).param("payment_method").into());
+    if read::find(&mut reader, &NOUN, &id, call.livemode()).await?.is_none() {
+        return Err(Refusal::not_found(&NOUN, &id).into());
     }
-    call.retrieve(&payment_method::NOUN, &method).await
+    let message = format!("No active discount for customer: {id}");
+    Err(Refusal::invalid(message).code("resource_missing").status(404).into())
 }

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod authentications;
 pub mod balance_transactions;
 pub mod call;
+pub mod cards;
 pub mod charges;
 pub mod credit_notes;
 pub mod customers;
@@ -17,8 +18,10 @@ pub mod health;
 pub mod intents;
 pub mod invoice_items;
 pub mod invoices;
+pub mod movements;
 pub mod payment_intents;
 pub mod payment_methods;
+pub mod plans;
 pub mod prices;
 pub mod products;
 pub mod refunds;
@@ -26,11 +29,14 @@ pub mod reply;
 pub mod route;
 pub mod search;
 pub mod settings;
+pub mod setup_attempts;
 pub mod setup_intents;
 pub mod sources;
 pub mod subscription_items;
 pub mod subscriptions;
+pub mod tax_ids;
 pub mod test_clocks;
+pub mod tokens;
 pub mod voice;
 pub mod webhook_endpoints;
 
@@ -94,6 +100,7 @@ pub fn routes() -> Vec<Route> {
         account::routes(),
         authentications::routes(),
         balance_transactions::routes(),
+        cards::routes(),
         charges::routes(),
         credit_notes::routes(),
         customers::routes(),
@@ -102,16 +109,21 @@ pub fn routes() -> Vec<Route> {
         events::routes(),
         invoice_items::routes(),
         invoices::routes(),
+        movements::routes(),
         payment_intents::routes(),
         payment_methods::routes(),
+        plans::routes(),
         prices::routes(),
         products::routes(),
         refunds::routes(),
         settings::routes(),
+        setup_attempts::routes(),
         setup_intents::routes(),
         subscription_items::routes(),
         subscriptions::routes(),
+        tax_ids::routes(),
         test_clocks::routes(),
+        tokens::routes(),
         webhook_endpoints::routes(),
     ]
     .into_iter()

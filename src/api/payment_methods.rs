@@ -43,6 +43,10 @@ struct Create {
     customer: Option<Unsupported>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     payment_method: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    sepa_debit: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+    us_bank_account: Option<Unsupported>,
 }
 
 /// Also for publishable keys: the browser turns the card into a payment method.
@@ -55,9 +59,11 @@ async fn create(call: Call, params: Create) -> Reply {
         allow_redisplay: params.allow_redisplay,
     };
     let source = sources::described(&call, data, params.metadata.initial()?).await?;
-    let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
+    let mut needs = Needs::default();
+    source.needs(&mut needs);
+    let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
         let bucket = at.ids.bucket();
-        Ok(Subject::document(&source.place(books, bucket, at)))
+        Ok(Subject::document(&source.place(books, bucket, at)?))
     });
     call.run(&NOUN, verb).await
 }
@@ -69,6 +75,7 @@ struct Update {
     billing_details: Option<BillingUpdate>,
     card: Option<CardUpdate>,
     metadata: MetadataPatch,
+    us_bank_account: Option<Unsupported>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -90,14 +97,7 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         let method = books.at_path(&id)?.clone();
         let (month, year) = params.card.map_or((None, None), |card| (card.exp_month, card.exp_year));
-        if month.is_some_and(|month| !(1..=12).contains(&month)) {
-            let message = "Your card's expiration month is invalid.";
-            return Err(Refusal::card("invalid_expiry_month", message).param("card[exp_month]"));
-        }
-        if year.is_some_and(|year| !(2000..=2100).contains(&year)) {
-            let message = "Your card's expiration year is invalid.";
-            return Err(Refusal::card("invalid_expiry_year", message).param("card[exp_year]"));
-        }
+        let (month, year) = sources::check_expiry(month, year, "card")?;
         let card = Card {
             exp_month: month.unwrap_or(method.card.exp_month),
             exp_year: year.unwrap_or(method.card.exp_year),
@@ -141,7 +141,7 @@ async fn attach_to_customer(At(id): At<String>, call: Call, params: Attach) -> R
             books.at_path(id)?;
         }
         let bucket = books.find(&customer, "customer")?.id.bucket();
-        let method = source.place(books, bucket, at);
+        let method = source.place(books, bucket, at)?;
         attach::attach(books, &method, at)?;
         Ok(Subject::document(&method))
     });

@@ -12,6 +12,7 @@ use crate::{
     billing::{
         Id, Metadata, MetadataPatch, Refusal, Resource,
         id::Bucket,
+        plan,
         price::Price,
         product::{Kind, MarketingFeature, NOUN, PackageDimensions, Product, Tag},
         shape::{Null, Patch, Text, Unsupported},
@@ -133,7 +134,7 @@ async fn create(call: Call, params: Params) -> Reply {
             let price = data.price(id.clone(), livemode, at)?;
             product.default_price = Some(price.id.clone());
             books.put(product).tell("product.created", at);
-            prices::keep(books, price, at);
+            plan::create(books, price, at);
         } else {
             books.put(product).tell("product.created", at);
         }

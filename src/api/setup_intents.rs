@@ -93,7 +93,7 @@ async fn create(call: Call, params: Create) -> Reply {
             books.find(customer, "customer")?;
         }
         let bucket = new.customer.as_ref().map_or_else(|| at.ids.bucket(), Id::bucket);
-        let method = source.map(|source| source.place(books, bucket, at));
+        let method = source.map(|source| source.place(books, bucket, at)).transpose()?;
         let id = setup::create(books, new, method.as_ref(), at)?;
         if !confirmed {
             return Ok(Subject::document(&id));
@@ -163,7 +163,7 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
             ..intent
         });
         if let Some(source) = source {
-            let method = source.place(books, id.bucket(), at);
+            let method = source.place(books, id.bucket(), at)?;
             setup::choose_method(books, &id, &method).map_err(|refusal| setup::showing(books, &id, refusal))?;
         }
         Ok(Subject::document(&id))
@@ -202,7 +202,7 @@ async fn confirm(At(id): At<String>, call: Call, params: Confirm) -> Reply {
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         books.at_path(&id)?;
         let Some(source) = source else { return Err(setup::showing(books, &id, missing_method())) };
-        let payment_method = source.place(books, id.bucket(), at);
+        let payment_method = source.place(books, id.bucket(), at)?;
         decide(books, &id, &Confirmation { payment_method, return_url, refused }, redact, at)
     });
     call.run(&NOUN, verb).await

@@ -8,12 +8,14 @@ use crate::{
         Books, Id, Metadata, Moment, Refusal,
         answer::Decline,
         attach::{self, NewMethod},
+        edit::within,
         id::Bucket,
         payment_method::{self, AllowRedisplay, BillingDetails, Kind, PaymentMethod},
         shape::{Address, Null, Unsupported},
+        token::{self, Internal, Token},
     },
-    gateway::CardSource,
-    store::{books::Needs, read},
+    gateway::{CardSource, Tokenized},
+    store::{Fault, books::Needs, read},
 };
 
 /// A payment method that a call names. A shared test name makes a fresh one at each use.
@@ -25,15 +27,16 @@ pub enum Source {
 
 impl Source {
     pub fn needs(&self, needs: &mut Needs) {
-        if let Source::Existing(id) = self {
-            needs.document(id);
+        match self {
+            Source::Existing(id) => needs.document(id),
+            Source::New(new) => new.spends.iter().for_each(|token| needs.document(token)),
         }
     }
 
     /// The payment method in the books.
-    pub fn place(self, books: &mut Books, bucket: Bucket, at: &mut Moment) -> Id<PaymentMethod> {
+    pub fn place(self, books: &mut Books, bucket: Bucket, at: &mut Moment) -> Result<Id<PaymentMethod>, Refusal> {
         match self {
-            Source::Existing(id) => id,
+            Source::Existing(id) => Ok(id),
             Source::New(new) => attach::make(books, *new, bucket, at),
         }
     }
@@ -92,42 +95,63 @@ pub async fn named(call: &Call, id: &str) -> Result<Source, Problem> {
 
 /// A card brought in the old way, as a token.
 pub async fn legacy(call: &Call, token: &str) -> Result<Source, Problem> {
-    let no_such = Refusal::no_such("token", token).param("source");
-    match token.strip_prefix("tok_") {
-        Some(name) => test_card(call, name, no_such).await,
-        None => Err(no_such.into()),
+    let new = brought(call, token, "source").await?;
+    Ok(Source::New(Box::new(new)))
+}
+
+/// What a token stands for: one that was made here, or a shared test name.
+async fn brought(call: &Call, token: &str, param: &str) -> Result<NewMethod, Problem> {
+    let no_such = Refusal::no_such(token::NOUN.name, token).param(param);
+    if let Some(name) = token.strip_prefix("tok_")
+        && let Ok(taken) = tokenize(call, &CardSource::Name(name.to_owned())).await?
+    {
+        return Ok(new_method(call, taken));
     }
+    let mut reader = call.house.engine.store.reader().await?;
+    let body = read::find(&mut reader, &token::NOUN, token, call.livemode()).await?.ok_or(no_such)?;
+    let made: Token = serde_json::from_str(&body).map_err(Fault::from)?;
+    let Internal { authenticates, billing_details, card, token } = made.internal;
+    let taken = Tokenized { authenticates, card, token };
+    Ok(NewMethod { billing_details, spends: Some(made.id), ..new_method(call, taken) })
 }
 
 async fn test_card(call: &Call, name: &str, no_such: Refusal) -> Result<Source, Problem> {
-    let source = CardSource::Name(name.to_owned());
-    let now = call.house.engine.clock.now();
-    let tokenized = call.house.engine.gateway.tokenize(&source, now).await.map_err(|_| no_such)?;
-    Ok(Source::New(Box::new(NewMethod {
+    let taken = tokenize(call, &CardSource::Name(name.to_owned())).await?.map_err(|_| no_such)?;
+    Ok(Source::New(Box::new(new_method(call, taken))))
+}
+
+/// Hands a card to the processor.
+pub async fn tokenize(call: &Call, source: &CardSource) -> Result<Result<Tokenized, Decline>, Problem> {
+    Ok(call.house.engine.gateway.tokenize(source, call.house.engine.clock.now()).await)
+}
+
+fn new_method(call: &Call, taken: Tokenized) -> NewMethod {
+    NewMethod {
         allow_redisplay: AllowRedisplay::Unspecified,
-        authenticates: tokenized.authenticates,
+        authenticates: taken.authenticates,
         billing_details: BillingDetails::default(),
-        card: tokenized.card,
+        card: taken.card,
         livemode: call.livemode(),
         metadata: Metadata::new(),
-        token: tokenized.token,
-    })))
+        token: taken.token,
+        spends: None,
+    }
 }
 
 /// A payment method made from details.
 pub async fn described(call: &Call, data: MethodData, metadata: Metadata) -> Result<Source, Problem> {
     let card = data.card.ok_or_else(|| Refusal::missing("card"))?;
-    let source = match (card.token, card.number) {
-        (Some(token), None) => match token.strip_prefix("tok_") {
-            Some(name) => CardSource::Name(name.to_owned()),
-            None => return Err(Refusal::no_such("token", &token).param("card[token]").into()),
-        },
-        (None, Some(number)) => CardSource::Number {
-            number,
-            exp_month: card.exp_month.ok_or_else(|| Refusal::missing("card[exp_month]"))?,
-            exp_year: card.exp_year.ok_or_else(|| Refusal::missing("card[exp_year]"))?,
-            cvc: card.cvc,
-        },
+    let new = match (card.token, card.number) {
+        (Some(token), None) => brought(call, &token, "card[token]").await?,
+        (None, Some(number)) => {
+            let source = CardSource::Number {
+                number,
+                exp_month: card.exp_month.ok_or_else(|| Refusal::missing("card[exp_month]"))?,
+                exp_year: card.exp_year.ok_or_else(|| Refusal::missing("card[exp_year]"))?,
+                cvc: card.cvc,
+            };
+            new_method(call, tokenize(call, &source).await?.map_err(|decline| decline.refusal())?)
+        }
         (Some(_), Some(_)) => {
             return Err(
                 Refusal::invalid("You may only specify one of these parameters: card[token], card[number].").into()
@@ -135,23 +159,22 @@ pub async fn described(call: &Call, data: MethodData, metadata: Metadata) -> Res
         }
         (None, None) => return Err(Refusal::missing("card[number]").into()),
     };
-    let tokenized =
-        call.house.engine.gateway.tokenize(&source, call.house.engine.clock.now()).await.map_err(|decline| {
-            if let CardSource::Name(name) = &source {
-                Refusal::no_such("token", &format!("tok_{name}")).param("card[token]")
-            } else {
-                decline.refusal()
-            }
-        })?;
-    Ok(Source::New(Box::new(NewMethod {
-        allow_redisplay: data.allow_redisplay.unwrap_or(AllowRedisplay::Unspecified),
-        authenticates: tokenized.authenticates,
-        billing_details: data.billing_details.unwrap_or_default().over(BillingDetails::default()),
-        card: tokenized.card,
-        livemode: call.livemode(),
-        metadata,
-        token: tokenized.token,
-    })))
+    let details = data.billing_details.unwrap_or_default().over(new.billing_details);
+    let allow_redisplay = data.allow_redisplay.unwrap_or(new.allow_redisplay);
+    Ok(Source::New(Box::new(NewMethod { allow_redisplay, billing_details: details, metadata, ..new })))
+}
+
+/// A month and a year that a card can expire in.
+pub fn check_expiry(month: Option<i64>, year: Option<i64>, param: &str) -> Result<(Option<i64>, Option<i64>), Refusal> {
+    if month.is_some_and(|month| !(1..=12).contains(&month)) {
+        let message = "Your card's expiration month is invalid.";
+        return Err(Refusal::card("invalid_expiry_month", message).param(within(param, "exp_month")));
+    }
+    if year.is_some_and(|year| !(2000..=2100).contains(&year)) {
+        let message = "Your card's expiration year is invalid.";
+        return Err(Refusal::card("invalid_expiry_year", message).param(within(param, "exp_year")));
+    }
+    Ok((month, year))
 }
 
 /// Asks the processor whether the card may be kept for later; refuses if not.

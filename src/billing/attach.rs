@@ -7,6 +7,7 @@ use super::{
     payment_method::{AllowRedisplay, BillingDetails, Card, Internal, Kind, PaymentMethod, Tag},
     shape::Null,
     subscription::Subscription,
+    token::{self, Token},
 };
 
 /// A card that the gateway has taken in.
@@ -20,10 +21,15 @@ pub struct NewMethod {
     pub livemode: bool,
     pub metadata: Metadata,
     pub token: String,
+    /// The token of the API that it comes from: used now.
+    pub spends: Option<Id<Token>>,
 }
 
 /// Puts a new payment method into the books; it belongs to nobody yet.
-pub fn make(books: &mut Books, new: NewMethod, bucket: Bucket, at: &mut Moment) -> Id<PaymentMethod> {
+pub fn make(books: &mut Books, new: NewMethod, bucket: Bucket, at: &mut Moment) -> Result<Id<PaymentMethod>, Refusal> {
+    if let Some(token) = &new.spends {
+        token::spend(books, token)?;
+    }
     let id: Id<PaymentMethod> = Id::new(&mut at.ids, bucket);
     books.put(PaymentMethod {
         id: id.clone(),
@@ -39,7 +45,7 @@ pub fn make(books: &mut Books, new: NewMethod, bucket: Bucket, at: &mut Moment) 
         kind: Kind::Card,
         internal: Internal { authenticates: new.authenticates, set_up: false, token: new.token, spent: false },
     });
-    id
+    Ok(id)
 }
 
 /// Attaches a payment method to the customer of the books; one customer at a time.

@@ -5,11 +5,11 @@ pub mod line;
 use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     anchor::Span,
-    customer::Customer,
+    customer::{Customer, CustomerTaxId},
     hold,
     invoice::{
-        AutomaticTax, BillingReason, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings, Status,
-        StatusTransitions, SubscriptionDetails, Tag,
+        AutomaticTax, BillingReason, CustomField, Internal, Invoice, Issuer, Parent, ParentType, PaymentSettings,
+        Status, StatusTransitions, SubscriptionDetails, Tag,
     },
     invoice_item::InvoiceItem,
     invoice_line::Line,
@@ -135,9 +135,19 @@ pub fn has_ended(books: &Books, id: &Id<Subscription>) -> bool {
     books.get(id).is_none_or(|subscription| subscription.status.is_terminal())
 }
 
+/// Those of the subscription, or else of the customer.
+fn custom_fields(own: Option<&InvoiceSettings>, customer: &Customer) -> Option<Vec<CustomField>> {
+    own.and_then(|own| own.custom_fields.clone()).or_else(|| customer.invoice_settings.custom_fields.clone())
+}
+
 /// That of the subscription, or else of the customer.
 fn footer(own: Option<&InvoiceSettings>, customer: &Customer) -> Option<String> {
     own.and_then(|own| own.footer.clone()).or_else(|| customer.invoice_settings.footer.clone())
+}
+
+/// The customer's tax IDs, as its invoices show them.
+fn tax_ids(customer: &Customer) -> Vec<CustomerTaxId> {
+    customer.internal.tax_ids.iter().map(|tax_id| CustomerTaxId { id: None, ..tax_id.clone() }).collect()
 }
 
 /// A draft with these lines.
@@ -187,7 +197,7 @@ pub fn blank(
         collection_method,
         created: at.now,
         currency: bill.currency,
-        custom_fields: own.and_then(|own| own.custom_fields.clone()),
+        custom_fields: custom_fields(own, customer),
         customer: customer.id.clone(),
         customer_account: Null,
         customer_address: customer.address.clone(),
@@ -196,7 +206,7 @@ pub fn blank(
         customer_phone: customer.phone.clone(),
         customer_shipping: customer.shipping.clone(),
         customer_tax_exempt: customer.tax_exempt,
-        customer_tax_ids: Nothing,
+        customer_tax_ids: tax_ids(customer),
         default_payment_method: None,
         default_source: Null,
         default_tax_rates: Nothing,

@@ -6,6 +6,7 @@ use super::{
     Amount, Currency, Id, Metadata, Moment, Noun, Resource, Timestamp,
     answer::Decline,
     customer::{self, Customer},
+    movement,
     noun::{By, Cell, Link, Target, boolean, filter, integer, json, null, one, text},
     payment_intent::{self, Attempt, CaptureMethod, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
@@ -55,7 +56,7 @@ pub static NOUN: Noun = Noun {
         },
         null("application"),
         null("application_fee"),
-        null("balance_transaction"),
+        Link { path: "balance_transaction", to: Target::Derived(movement::of) },
         null("failure_balance_transaction"),
         null("on_behalf_of"),
         null("review"),
@@ -92,7 +93,9 @@ pub struct Charge {
     pub application: Null,
     pub application_fee: Null,
     pub application_fee_amount: Null,
-    pub balance_transaction: Null,
+    /// The movement on its other side, once money has moved.
+    #[serde(default)]
+    pub balance_transaction: Option<String>,
     pub billing_details: BillingDetails,
     pub calculated_statement_descriptor: Null,
     pub captured: bool,
@@ -143,9 +146,14 @@ pub struct Internal {
     pub reference: Option<String>,
 }
 
-/// `fraud_details`: nothing was reported.
+/// What was reported.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct FraudDetails {}
+pub struct FraudDetails {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_report: Option<UserReport>,
+}
+
+words!(UserReport { Fraudulent = "fraudulent", Safe = "safe" });
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
@@ -255,8 +263,10 @@ impl Charge {
         };
         let paid = status == Status::Succeeded;
         let captured = paid && intent.capture_method != CaptureMethod::Manual;
+        let id: Id<Charge> = Id::new(&mut at.ids, intent.id.bucket());
         Charge {
-            id: Id::new(&mut at.ids, intent.id.bucket()),
+            balance_transaction: captured.then(|| movement::id_of(id.as_str())),
+            id,
             object: Tag::Charge,
             amount: attempt.amount,
             amount_captured: if captured { attempt.amount } else { Amount::ZERO },
@@ -264,7 +274,6 @@ impl Charge {
             application: Null,
             application_fee: Null,
             application_fee_amount: Null,
-            balance_transaction: Null,
             billing_details: method.billing_details.clone(),
             calculated_statement_descriptor: Null,
             captured,
@@ -276,7 +285,7 @@ impl Charge {
             failure_balance_transaction: Null,
             failure_code: decline.map(|decline| decline.code.clone()),
             failure_message: decline.map(|decline| decline.message.clone()),
-            fraud_details: FraudDetails {},
+            fraud_details: FraudDetails::default(),
             livemode: intent.livemode,
             metadata: if decline.is_none() { intent.metadata.clone() } else { Metadata::new() },
             on_behalf_of: Null,
@@ -309,7 +318,8 @@ impl Charge {
     #[must_use]
     pub fn succeed(self, captured: bool) -> Charge {
         let amount_captured = if captured { self.amount } else { Amount::ZERO };
-        Charge { amount_captured, captured, paid: true, status: Status::Succeeded, ..self }
+        let balance_transaction = captured.then(|| movement::id_of(self.id.as_str()));
+        Charge { amount_captured, balance_transaction, captured, paid: true, status: Status::Succeeded, ..self }
     }
 
     /// A pending charge whose money will not come.

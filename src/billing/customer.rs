@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
+    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp, card,
+    invoice::CustomField,
     noun::{By, Cell, Link, Target, filter, json, null, one, text},
     payment_method::{self, PaymentMethod},
     searchable::{CREATED, METADATA, Stand, string},
     shape::{Address, Null, Shipping},
     subscription,
+    tax_id::{self, TaxId},
     test_clock::{self, TestClock},
 };
 use crate::words;
@@ -39,10 +41,16 @@ pub static NOUN: Noun = Noun {
         null("default_source"),
         null("discount"),
         null("cash_balance"),
-        null("sources"),
         null("tax"),
-        null("tax_ids"),
         null("invoice_credit_balance"),
+        Link {
+            path: "sources",
+            to: Target::Many { noun: &card::NOUN, column: "customer", query: "/v1/customers/{id}/sources" },
+        },
+        Link {
+            path: "tax_ids",
+            to: Target::Many { noun: &tax_id::NOUN, column: "customer", query: "/v1/customers/{id}/tax_ids" },
+        },
         Link {
             path: "subscriptions",
             to: Target::Many {
@@ -96,6 +104,31 @@ pub struct Customer {
     pub shipping: Option<Shipping>,
     pub tax_exempt: TaxExempt,
     pub test_clock: Option<Id<TestClock>>,
+    #[serde(default, skip_serializing_if = "Internal::is_empty")]
+    pub internal: Internal,
+}
+
+/// What its invoices show of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Internal {
+    /// In the order in which they came.
+    pub tax_ids: Vec<CustomerTaxId>,
+}
+
+impl Internal {
+    const fn is_empty(&self) -> bool {
+        self.tax_ids.is_empty()
+    }
+}
+
+/// A tax ID as an invoice shows it; only the customer knows its id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomerTaxId {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Id<TaxId>>,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub value: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -106,7 +139,7 @@ pub enum Tag {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InvoiceSettings {
-    pub custom_fields: Null,
+    pub custom_fields: Option<Vec<CustomField>>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
     pub footer: Option<String>,
     pub rendering_options: Null,

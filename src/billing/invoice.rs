@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     attempts::Attempts,
-    customer::{self, Customer, TaxExempt},
+    customer::{self, Customer, CustomerTaxId, TaxExempt},
     dunning::FinalAction,
     invoice_line::{Line, NOUN as LINE_NOUN},
     invoice_payment,
@@ -147,7 +147,7 @@ pub struct Invoice {
     pub customer_phone: Option<String>,
     pub customer_shipping: Option<Shipping>,
     pub customer_tax_exempt: TaxExempt,
-    pub customer_tax_ids: Nothing,
+    pub customer_tax_ids: Vec<CustomerTaxId>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
     pub default_source: Null,
     pub default_tax_rates: Nothing,

@@ -26,6 +26,7 @@ pub mod wire;
 
 // A noun each.
 pub mod balance_transaction;
+pub mod card;
 pub mod charge;
 pub mod credit_note;
 pub mod customer;
@@ -35,15 +36,20 @@ pub mod invoice;
 pub mod invoice_item;
 pub mod invoice_line;
 pub mod invoice_payment;
+pub mod movement;
 pub mod payment_intent;
 pub mod payment_method;
+pub mod plan;
 pub mod price;
 pub mod product;
 pub mod refund;
 pub mod settings;
+pub mod setup_attempt;
 pub mod setup_intent;
 pub mod subscription;
+pub mod tax_id;
 pub mod test_clock;
+pub mod token;
 pub mod webhook_endpoint;
 
 // A rule each.
@@ -112,6 +118,7 @@ pub use refusal::Refusal;
 /// Every noun that a name can mean.
 const NOUNS: &[&Noun] = &[
     &balance_transaction::NOUN,
+    &card::NOUN,
     &charge::NOUN,
     &credit_note::NOUN,
     &customer::NOUN,
@@ -119,17 +126,22 @@ const NOUNS: &[&Noun] = &[
     &invoice::NOUN,
     &invoice_item::NOUN,
     &invoice_payment::NOUN,
+    &movement::NOUN,
     &payment_intent::NOUN,
     &payment_method::NOUN,
+    &plan::NOUN,
     &price::NOUN,
     &product::NOUN,
     &refund::NOUN,
     &settings::NOUN,
     &settings::VERSION_NOUN,
+    &setup_attempt::NOUN,
     &setup_intent::NOUN,
     &subscription::NOUN,
     &subscription::ITEM_NOUN,
+    &tax_id::NOUN,
     &test_clock::NOUN,
+    &token::NOUN,
     &webhook_endpoint::NOUN,
 ];
 

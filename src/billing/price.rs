@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
@@ -239,7 +239,7 @@ impl Price {
 }
 
 /// `tiers`, out of a stored price.
-fn tiers(price: &Value) -> Option<Value> {
+pub fn tiers(price: &Value) -> Option<Value> {
     price.pointer(&format!("/{}/tiers", wire::INTERNAL)).cloned()
 }
 
@@ -249,33 +249,6 @@ fn currency_options(price: &Value) -> Option<Value> {
     let mut options = price.internal.currency_options.clone();
     options.insert(price.currency, price.terms());
     serde_json::to_value(options).ok()
-}
-
-/// The legacy view of a recurring price, which accompanies `price` in subscription items.
-pub fn as_plan(price: &Value) -> Value {
-    let of = |key: &str| price.get(key).cloned().unwrap_or(Value::Null);
-    let recurring = |key: &str| price.pointer(&format!("/recurring/{key}")).cloned().unwrap_or(Value::Null);
-    let mut plan = Map::new();
-    plan.insert("id".into(), of("id"));
-    plan.insert("object".into(), Value::from("plan"));
-    plan.insert("active".into(), of("active"));
-    plan.insert("amount".into(), of("unit_amount"));
-    plan.insert("amount_decimal".into(), of("unit_amount_decimal"));
-    plan.insert("billing_scheme".into(), of("billing_scheme"));
-    plan.insert("created".into(), of("created"));
-    plan.insert("currency".into(), of("currency"));
-    plan.insert("interval".into(), recurring("interval"));
-    plan.insert("interval_count".into(), recurring("interval_count"));
-    plan.insert("livemode".into(), of("livemode"));
-    plan.insert("metadata".into(), of("metadata"));
-    plan.insert("meter".into(), recurring("meter"));
-    plan.insert("nickname".into(), of("nickname"));
-    plan.insert("product".into(), of("product"));
-    plan.insert("tiers_mode".into(), of("tiers_mode"));
-    plan.insert("transform_usage".into(), of("transform_quantity"));
-    plan.insert("trial_period_days".into(), recurring("trial_period_days"));
-    plan.insert("usage_type".into(), recurring("usage_type"));
-    Value::Object(plan)
 }
 
 impl Resource for Price {

@@ -6,7 +6,8 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     charge::{self, Charge},
     customer::{self, Customer},
-    noun::{By, Cell, filter, integer, null, one, text},
+    movement,
+    noun::{By, Cell, Link, Target, filter, integer, null, one, text},
     payment_intent::{self, PaymentIntent},
     payment_method::{self, PaymentMethod},
     shape::Null,
@@ -36,7 +37,7 @@ pub static NOUN: Noun = Noun {
         one("customer", &customer::NOUN),
         one("payment_intent", &payment_intent::NOUN),
         one("payment_method", &payment_method::NOUN),
-        null("balance_transaction"),
+        Link { path: "balance_transaction", to: Target::Derived(movement::of) },
         null("failure_balance_transaction"),
         null("source_transfer_reversal"),
         null("transfer_reversal"),
@@ -51,7 +52,8 @@ pub struct Refund {
     pub id: Id<Refund>,
     pub object: Tag,
     pub amount: Amount,
-    pub balance_transaction: Null,
+    #[serde(default)]
+    pub balance_transaction: Option<String>,
     pub charge: Id<Charge>,
     pub created: Timestamp,
     pub currency: Currency,
@@ -139,7 +141,7 @@ impl Refund {
     #[must_use]
     pub fn fail(self, reason: &str) -> Refund {
         let failure_reason = Some(reason.to_owned());
-        Refund { failure_reason, pending_reason: None, status: Status::Failed, ..self }
+        Refund { balance_transaction: None, failure_reason, pending_reason: None, status: Status::Failed, ..self }
     }
 }
 

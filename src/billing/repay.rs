@@ -5,6 +5,7 @@ use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal,
     answer::Answer,
     charge::{Charge, Status as ChargeStatus},
+    movement,
     payment_intent::{Action, Attempt, Internal as IntentInternal, PaymentIntent, Wait},
     payment_method::Kind,
     refund::{
@@ -93,10 +94,10 @@ fn part_of(left: Amount, wanted: Option<Amount>, currency: Currency) -> Result<A
 
 fn blank(id: Id<Refund>, charge: &Charge, attempt: &Attempt, new: NewRefund) -> Refund {
     Refund {
+        balance_transaction: Some(movement::id_of(id.as_str())),
         id,
         object: Tag::Refund,
         amount: attempt.amount,
-        balance_transaction: Null,
         charge: charge.id.clone(),
         created: attempt.started_at,
         currency: charge.currency,

@@ -9,6 +9,7 @@ use super::{
     charge::{Charge, RiskLevel, Verdict},
     dunning, erase, follow,
     invoice::Invoice,
+    movement,
     payment_intent::{
         Action, Attempt, CancellationReason, CaptureMethod, Internal, PaymentError, PaymentIntent, RESERVED_SECONDS,
         SetupFutureUsage, Status,
@@ -148,8 +149,15 @@ fn captured(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mu
     let charge = intent.latest_charge.as_ref().and_then(|id| books.get(id)).cloned();
     if let Some(charge) = charge {
         let released = charge.amount.minus(attempt.amount)?;
+        let balance_transaction = Some(movement::id_of(charge.id.as_str()));
         books
-            .put(Charge { amount_captured: attempt.amount, amount_refunded: released, captured: true, ..charge })
+            .put(Charge {
+                amount_captured: attempt.amount,
+                amount_refunded: released,
+                balance_transaction,
+                captured: true,
+                ..charge
+            })
             .tell("charge.captured", at);
     }
     let intent = PaymentIntent {

@@ -11,6 +11,7 @@ use super::{
     next_action::{Authentication, NextAction},
     payment_intent::{AutomaticPaymentMethods, PaymentError},
     payment_method::{self, PaymentMethod},
+    setup_attempt::{self, Status as Attempted},
     setup_intent::{CancellationReason, Internal, SetupIntent, Status, Tag, Usage},
     shape::Null,
     subscription::{SaveDefault, Subscription},
@@ -81,7 +82,7 @@ fn blank(new: NewSetup, bucket: Bucket, internal: Internal, at: &mut Moment) -> 
         excluded_payment_method_types: Null,
         flow_directions: Null,
         last_setup_error: None,
-        latest_attempt: Null,
+        latest_attempt: None,
         livemode: new.livemode,
         managed_payments: Null,
         mandate: Null,
@@ -137,11 +138,11 @@ pub fn confirm(
     check_owner(&method, intent.customer.as_ref(), "SetupIntent")?;
     if let Some(decline) = &confirmation.refused {
         let error = PaymentError::of(decline, books.image(&method.id));
-        fail(books, intent, error, at);
+        fail(books, intent, &method, error, at);
         return Ok(());
     }
     if method.internal.authenticates {
-        require_action(books, intent, &method.id, confirmation.return_url.as_deref(), at);
+        require_action(books, intent, &method, confirmation.return_url.as_deref(), at);
         return Ok(());
     }
     succeed(books, intent, method, at);
@@ -151,23 +152,25 @@ pub fn confirm(
 fn require_action(
     books: &mut Books,
     intent: SetupIntent,
-    method: &Id<PaymentMethod>,
+    method: &PaymentMethod,
     return_url: Option<&str>,
     at: &mut Moment,
 ) {
+    let intent = setup_attempt::record(books, intent, method, Attempted::RequiresAction, None, at);
     let action = NextAction::authenticate(intent.id.as_str(), &intent.client_secret, return_url, at);
     books
         .put(SetupIntent {
             last_setup_error: None,
             next_action: Some(action),
-            payment_method: Some(method.clone()),
+            payment_method: Some(method.id.clone()),
             status: Status::RequiresAction,
             ..intent
         })
         .tell("setup_intent.requires_action", at);
 }
 
-fn fail(books: &mut Books, intent: SetupIntent, error: PaymentError, at: &mut Moment) {
+fn fail(books: &mut Books, intent: SetupIntent, method: &PaymentMethod, error: PaymentError, at: &mut Moment) {
+    let intent = setup_attempt::record(books, intent, method, Attempted::Failed, Some(error.clone()), at);
     books
         .put(SetupIntent {
             last_setup_error: Some(error),
@@ -199,7 +202,7 @@ pub fn authenticate(
         Authentication::Succeed => succeed(books, intent, method, at),
         Authentication::Fail => {
             let error = PaymentError::of_authentication(FAILURE, books.image(&method.id));
-            fail(books, intent, error, at);
+            fail(books, intent, &method, error, at);
         }
     }
     Ok(())
@@ -208,6 +211,7 @@ pub fn authenticate(
 /// The card is kept: attached to the customer, and ready for payments without the customer. What waited
 /// for it waits no longer.
 fn succeed(books: &mut Books, intent: SetupIntent, method: PaymentMethod, at: &mut Moment) {
+    let intent = setup_attempt::record(books, intent, &method, Attempted::Succeeded, None, at);
     let id = intent.id.clone();
     let attaches = method.customer.is_none() && intent.customer.is_some();
     let set_up = method.internal.set_up || intent.usage == Usage::OffSession;
@@ -275,7 +279,7 @@ pub fn pending_for(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) ->
     let setup = create(books, new, None, at)?;
     if let Some(method) = method {
         let intent = books.find(&setup, "setup_intent")?.clone();
-        require_action(books, intent, &method.id, None, at);
+        require_action(books, intent, &method, None, at);
     }
     books.put(Subscription { pending_setup_intent: Some(setup), ..subscription });
     Ok(())

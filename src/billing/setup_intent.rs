@@ -9,6 +9,7 @@ use super::{
     noun::{By, Cell, filter, null, one, text},
     payment_intent::{AutomaticPaymentMethods, PaymentError},
     payment_method::{self, PaymentMethod},
+    setup_attempt::{self, SetupAttempt},
     shape::Null,
     test_clock::TestClock,
 };
@@ -33,7 +34,7 @@ pub static NOUN: Noun = Noun {
         one("customer", &customer::NOUN),
         one("payment_method", &payment_method::NOUN),
         null("application"),
-        null("latest_attempt"),
+        one("latest_attempt", &setup_attempt::NOUN),
         null("mandate"),
         null("on_behalf_of"),
         null("single_use_mandate"),
@@ -59,7 +60,8 @@ pub struct SetupIntent {
     pub excluded_payment_method_types: Null,
     pub flow_directions: Null,
     pub last_setup_error: Option<PaymentError>,
-    pub latest_attempt: Null,
+    #[serde(default)]
+    pub latest_attempt: Option<Id<SetupAttempt>>,
     pub livemode: bool,
     pub managed_payments: Null,
     pub mandate: Null,

@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::Timestamp;
+use super::{Id, Timestamp};
 
 /// A field that is always null: something Stripe shows and this server does not do (yet).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,6 +177,32 @@ impl<'de> Deserialize<'de> for Verbatim {
             }
         }
         deserializer.deserialize_newtype_struct(VERBATIM, Visitor)
+    }
+}
+
+/// The id of a thing, or what is needed to make one.
+#[derive(Clone, Debug)]
+pub enum IdOr<R, T> {
+    Id(Id<R>),
+    New(T),
+}
+
+impl<'de, R, T: Deserialize<'de>> Deserialize<'de> for IdOr<R, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<R, T>(PhantomData<fn() -> (R, T)>);
+        impl<'de, R, T: Deserialize<'de>> de::Visitor<'de> for Visitor<R, T> {
+            type Value = IdOr<R, T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id or an object")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<IdOr<R, T>, E> {
+                Ok(IdOr::Id(Id::given(text)))
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<IdOr<R, T>, D::Error> {
+                T::deserialize(deserializer).map(IdOr::New)
+            }
+        }
+        deserializer.deserialize_newtype_struct(VERBATIM, Visitor(PhantomData))
     }
 }
 

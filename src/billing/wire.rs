@@ -5,13 +5,16 @@
 
 use serde_json::{Map, Value};
 
-use super::{Noun, noun::Inline, price};
+use super::{Noun, card, noun::Inline, plan};
 
 /// The member that never leaves the server.
 pub const INTERNAL: &str = "internal";
 
 /// Turns a stored document into what a client sees. `price` finds the wire shape of a price.
 pub fn wire(noun: &Noun, document: &mut Value, price: &dyn Fn(&str) -> Option<Value>) {
+    if let Some(view) = view(noun) {
+        *document = view(document);
+    }
     if let Value::Object(members) = document {
         members.shift_remove(INTERNAL);
     }
@@ -23,9 +26,18 @@ pub fn wire(noun: &Noun, document: &mut Value, price: &dyn Fn(&str) -> Option<Va
             let Some(Value::String(id)) = parent.get(inline.key) else { return };
             let Some(mut price) = price(id) else { return };
             price.as_object_mut().and_then(|members| members.shift_remove(INTERNAL));
-            parent.insert("plan".to_owned(), price::as_plan(&price));
+            parent.insert("plan".to_owned(), plan::as_plan(&price));
             parent.insert(inline.key.to_owned(), price);
         });
+    }
+}
+
+/// How the documents of a noun are seen that is but another view of what rests.
+pub fn view(noun: &Noun) -> Option<fn(&Value) -> Value> {
+    match noun.object {
+        "plan" => Some(plan::as_plan),
+        "card" => Some(card::as_card),
+        _ => None,
     }
 }
 

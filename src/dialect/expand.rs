@@ -101,9 +101,13 @@ pub fn expand<'a>(
                     }
                 }
                 Target::Derived(derive) => {
-                    for (document, body) in documents.iter_mut().zip(bodies) {
-                        let derived = derive(&serde_json::from_str(body).map_err(Fault::from)?);
-                        if let Some((members, derived)) = document.as_object_mut().zip(derived) {
+                    let mut derived = Vec::with_capacity(bodies.len());
+                    for body in bodies {
+                        derived.push(derive(&serde_json::from_str(body).map_err(Fault::from)?).unwrap_or_default());
+                    }
+                    versions::render(connection, &mut derived, pin).await?;
+                    for (document, derived) in documents.iter_mut().zip(derived) {
+                        if let Some(members) = document.as_object_mut().filter(|_| !derived.is_null()) {
                             members.insert(link.path.to_owned(), derived);
                         }
                     }

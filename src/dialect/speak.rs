@@ -67,6 +67,7 @@ pub fn as_it_rests(noun: &Noun, version: Version) -> bool {
         && noun.inlines.is_empty()
         && noun.previews.is_empty()
         && noun.object != event::NOUN.object
+        && wire::view(noun).is_none()
 }
 
 /// A stored body of such a noun, pretty-printed.

@@ -38,6 +38,7 @@ pub async fn setup(
     let mut needs = Needs::default();
     if let Some(intent) = books::peek(connection, id).await? {
         intent.payment_method.iter().for_each(|method| needs.document(method));
+        intent.latest_attempt.iter().for_each(|attempt| needs.document(attempt));
     }
     let id = id.clone();
     Ok(Decision::new(Owner::of(&id), needs, move |books, at| {

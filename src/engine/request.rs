@@ -319,6 +319,7 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
         "products_pkey" => {
             Some(Refusal::invalid("Product already exists.").code("resource_already_exists").param("id"))
         }
+        "prices_pkey" => Some(Refusal::invalid("Plan already exists.").code("resource_already_exists").param("id")),
         "prices_lookup_key" => Some(
             Refusal::invalid("A price already uses that lookup key.")
                 .code("resource_already_exists")

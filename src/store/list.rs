@@ -3,7 +3,7 @@
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
 use super::{Connection, Fault};
-use crate::billing::Noun;
+use crate::billing::{Noun, price, product};
 
 /// A page of a list that is wanted.
 #[derive(Debug)]
@@ -57,11 +57,27 @@ pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page
         push_condition(&mut sql, condition);
     }
     let backwards = matches!(query.cursor, Some(Cursor::Before(_)));
-    // Ids sort by time, so the cursor is the id itself.
+    // Ids sort by time, so the cursor is the id itself; but not those that callers have chosen.
+    let chosen = [price::NOUN.table, product::NOUN.table].contains(&query.noun.table);
+    let downwards = query.oldest_first == backwards;
     if let Some(Cursor::After(id) | Cursor::Before(id)) = &query.cursor {
-        sql.push(if query.oldest_first == backwards { " and id < " } else { " and id > " }).push_bind(id);
+        let comparison = if downwards { "<" } else { ">" };
+        if chosen {
+            sql.push(format!(
+                " and (created, id) {comparison} (select created, id from {} where id = ",
+                query.noun.table
+            ));
+            sql.push_bind(id).push(")");
+        } else {
+            sql.push(format!(" and id {comparison} ")).push_bind(id);
+        }
     }
-    sql.push(if query.oldest_first == backwards { " order by id desc" } else { " order by id" });
+    sql.push(match (chosen, downwards) {
+        (true, true) => " order by created desc, id desc",
+        (true, false) => " order by created, id",
+        (false, true) => " order by id desc",
+        (false, false) => " order by id",
+    });
     sql.push(" limit ").push_bind(query.limit + 1);
     let rows = sql.build().fetch_all(connection).await?;
     let mut bodies: Vec<String> = rows.into_iter().map(|row| row.get("body")).collect();
@@ -74,7 +90,7 @@ pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page
     Ok(Page { bodies, has_more })
 }
 
-fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
+pub(super) fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
     sql.push(" and ");
     match condition {
         Condition::Text(column, value) => sql.push(format!("{column} = ")).push_bind(value.clone()),

@@ -13,6 +13,7 @@ pub mod idempotency;
 mod indexes;
 pub mod keys;
 pub mod list;
+pub mod movements;
 pub mod postgres;
 pub mod read;
 pub mod retries;

@@ -103,6 +103,14 @@ pub async fn price_by_lookup_key(
         .await?)
 }
 
+/// Whether an item of any subscription has a price.
+pub async fn is_price_used(connection: &mut Connection, price: &str) -> Result<bool, Fault> {
+    Ok(sqlx::query_scalar("select exists (select from subscription_items where price = $1)")
+        .bind(price)
+        .fetch_one(connection)
+        .await?)
+}
+
 /// The customers on a test clock.
 pub async fn customers_on_clock(connection: &mut Connection, clock: &str) -> Result<Vec<String>, Fault> {
     Ok(sqlx::query_scalar("select id from customers where test_clock = $1 and not deleted order by id")

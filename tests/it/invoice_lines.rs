@@ -220,7 +220,10 @@ async fn items_and_lines_with_prices_of_their_own() {
     assert_eq!(changed["amount"], 1400);
     let recurring = [("lines[0][price_data][recurring][interval]", "month")];
     let error = post(&format!("{path}/add_lines"), &recurring, &data("lines[0][price_data]", "500")).await.error(400);
-    assert_eq!(error["param"], "lines[0][pricing][price]");
+    assert_eq!(
+        (&error["code"], &error["param"]),
+        (&json!("parameter_unknown"), &json!("lines[0][price_data][recurring]"))
+    );
     let error = post(&format!("{path}/add_lines"), &[], &data("lines[0][price_data]", "-5")).await.error(400);
     assert_eq!(error["param"], "lines[0][price_data][unit_amount]");
 }

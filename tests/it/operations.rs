@@ -59,6 +59,7 @@ fn publishable_keys_may_do_little() {
             "POST /v1/payment_methods",
             "POST /v1/setup_intents/{id}/confirm",
             "POST /v1/setup_intents/{id}/verify_microdeposits",
+            "POST /v1/tokens",
         ]
     );
 }

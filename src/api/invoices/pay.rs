@@ -105,7 +105,7 @@ pub async fn pay(At(id): At<String>, call: Call, params: Pay) -> Reply {
             cancel::pay_out_of_band(books, &id, at)?;
             return Ok(Subject::document(&id));
         }
-        let method = source.map(|source| source.place(books, id.bucket(), at));
+        let method = source.map(|source| source.place(books, id.bucket(), at)).transpose()?;
         let collection =
             Collection { automatic: false, off_session: params.off_session.unwrap_or(true), payment_method: method };
         collect::collect(books, &id, &collection, at)?;

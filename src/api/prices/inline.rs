@@ -5,7 +5,6 @@ use serde::Deserialize;
 use super::{
     RecurringParams, Sketch,
     cost::{CostParams, CurrencyOptionsParams, CustomUnitAmountParams, currency_options},
-    keep,
 };
 use crate::{
     api::products,
@@ -14,6 +13,7 @@ use crate::{
         decimal::Decimal,
         edit::within,
         id::Bucket,
+        plan,
         price::{BillingScheme, Price, TaxBehavior},
         product::{Kind, Product},
         shape::{Text, Unsupported},
@@ -38,9 +38,9 @@ pub struct ProductData {
 
 impl ProductData {
     /// Puts the product into the books.
-    pub fn make(self, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<Id<Product>, Refusal> {
+    pub fn make(self, books: &mut Books, livemode: bool, param: &str, at: &mut Moment) -> Result<Id<Product>, Refusal> {
         let id = match self.id {
-            Some(Text(id)) => products::given_id(&id).map_err(|refusal| refusal.param("product_data[id]"))?,
+            Some(Text(id)) => products::given_id(&id).map_err(|refusal| refusal.param(within(param, "id")))?,
             None => Id::new(&mut at.ids, Bucket::SHARED),
         };
         let product = Product {
@@ -116,7 +116,7 @@ impl InlinePrice {
         let recurring = self.recurring.map(|recurring| recurring.check(&within(param, "recurring"))).transpose()?;
         let sketch = Sketch { cost, recurring, ..Sketch::of(self.product, self.currency, livemode) };
         let price = sketch.price(MetadataPatch::default(), at)?;
-        Ok(keep(books, Price { active: false, ..price }, at))
+        Ok(plan::create(books, Price { active: false, ..price }, at))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
         decimal::Decimal,
         id::Bucket,
         period::Interval,
+        plan,
         price::{
             BillingScheme, CurrencyOption, Internal, Kind, NOUN, Price, Recurring, Tag, TaxBehavior, TransformQuantity,
             UsageType,
@@ -129,7 +130,7 @@ pub struct Sketch {
 
 impl Sketch {
     /// A price of so much per unit, once; how much is yet to be said.
-    fn of(product: Id<Product>, currency: Currency, livemode: bool) -> Sketch {
+    pub fn of(product: Id<Product>, currency: Currency, livemode: bool) -> Sketch {
         Sketch {
             product,
             currency,
@@ -181,16 +182,6 @@ impl Sketch {
     }
 }
 
-/// Keeps a new price, and tells of it: one that recurs is a plan, too.
-pub fn keep(books: &mut Books, price: Price, at: &mut Moment) -> Id<Price> {
-    let (id, recurs) = (price.id.clone(), price.recurring.is_some());
-    books.put(price).tell("price.created", at);
-    if recurs {
-        books.tell_plan(&id, "plan.created", at);
-    }
-    id
-}
-
 impl Create {
     fn sketch(&mut self, product: Id<Product>, livemode: bool) -> Result<Sketch, Refusal> {
         let scheme = self.billing_scheme.unwrap_or(BillingScheme::PerUnit);
@@ -237,7 +228,7 @@ async fn create(call: Call, mut params: Create) -> Reply {
     let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
         match params.product_data {
             None => drop(books.find(&sketch.product, "product")?),
-            Some(data) => sketch.product = data.make(books, livemode, at)?,
+            Some(data) => sketch.product = data.make(books, livemode, "product_data", at)?,
         }
         give_up(books, holder.as_ref(), key.as_deref(), at);
         let price = Price {
@@ -246,7 +237,7 @@ async fn create(call: Call, mut params: Create) -> Reply {
             nickname: params.nickname,
             ..sketch.price(params.metadata, at)?
         };
-        Ok(Subject::document(&keep(books, price, at)))
+        Ok(Subject::document(&plan::create(books, price, at)))
     });
     call.run(&NOUN, verb).await
 }
@@ -269,7 +260,7 @@ async fn holder_of(
 fn give_up(books: &mut Books, holder: Option<&Id<Price>>, key: Option<&str>, at: &mut Moment) {
     let holder = holder.and_then(|holder| books.get(holder)).filter(|holder| holder.lookup_key.as_deref() == key);
     if let Some(holder) = holder.cloned() {
-        books.put(Price { lookup_key: None, ..holder }).tell("price.updated", at);
+        plan::update(books, Price { lookup_key: None, ..holder }, at);
     }
 }
 
@@ -305,7 +296,6 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
                 internal.currency_options.extend(options);
             }
         }
-        let options_changed = internal != price.internal;
         let changed = Price {
             active: params.active.unwrap_or(price.active),
             lookup_key: key.over(price.lookup_key),
@@ -315,11 +305,7 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
             internal,
             ..price
         };
-        let told = books.last_told().map(ToOwned::to_owned);
-        books.put(changed).tell("price.updated", at);
-        if options_changed && books.last_told() == told.as_deref() {
-            books.tell_unseen(&id, "price.updated", at);
-        }
+        plan::update(books, changed, at);
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Debug, Deserialize)]
 #[expect(dead_code, reason = "some are named so that they are refused, not ignored")]
 pub(super) struct Create {
-    customer: Option<Id<Customer>>,
+    pub(super) customer: Option<Id<Customer>>,
     #[serde(default)]
     items: Vec<ItemParams>,
     #[serde(default)]

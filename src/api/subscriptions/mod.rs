@@ -5,13 +5,19 @@ mod create;
 pub mod extras;
 pub mod items;
 mod migrate;
+mod of_customer;
 pub mod pause;
 mod resume;
 mod update;
 
 use serde::Deserialize;
 
-use super::{invoices::write::CustomFieldParams, route::Route};
+use super::{
+    call::Call,
+    invoices::write::CustomFieldParams,
+    reply::Reply,
+    route::{At, Route},
+};
 use crate::{
     billing::{
         Refusal,
@@ -27,11 +33,12 @@ use crate::{
         },
         trial::TrialEnd,
     },
+    store::read,
     words,
 };
 
 pub fn routes() -> Vec<Route> {
-    vec![
+    let mut routes = vec![
         Route::list("/v1/subscriptions", &NOUN),
         Route::search("/v1/subscriptions/search", &NOUN),
         Route::post("/v1/subscriptions", create::create, &NOUN),
@@ -41,7 +48,20 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/subscriptions/{id}/migrate", migrate::migrate, &NOUN),
         Route::post("/v1/subscriptions/{id}/pause", pause::pause, &NOUN),
         Route::post("/v1/subscriptions/{id}/resume", resume::resume, &NOUN),
-    ]
+        Route::delete("/v1/subscriptions/{id}/discount", no_discount, "discount"),
+    ];
+    routes.extend(of_customer::routes());
+    routes
+}
+
+/// There are no discounts yet, so no subscription has one.
+async fn no_discount(At(id): At<String>, call: Call) -> Reply {
+    let mut reader = call.house.engine.store.reader().await?;
+    if read::find(&mut reader, &NOUN, &id, call.livemode()).await?.is_none() {
+        return Err(Refusal::not_found(&NOUN, &id).into());
+    }
+    let message = format!("No active discount for subscription: {id}");
+    Err(Refusal::invalid(message).code("resource_missing").status(404).into())
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -8,12 +8,7 @@ use serde_json::{
 };
 
 use super::{Books, Shelved, shelf::Base};
-use crate::billing::{
-    Id, Moment, Resource, Timestamp, event,
-    plain::Plain,
-    price::{self, Price},
-    wire,
-};
+use crate::billing::{Id, Moment, Resource, Timestamp, event, plain::Plain, plan, price::Price, wire};
 
 /// An event, told but not yet written.
 #[derive(Clone, Debug)]
@@ -76,10 +71,16 @@ impl Books {
         wire::previous_attributes(&before, &self.spoken(&page.document))
     }
 
-    /// Tells an event about the legacy view of a price.
-    pub fn tell_plan(&mut self, id: &Id<Price>, kind: &'static str, at: &mut Moment) {
-        let Some(plan) = self.image(id).map(|price| price::as_plan(&price)) else { return };
-        self.tell_value(id, kind, &plan, at);
+    /// Tells an event about the legacy view of a price, if it has one. An update counts from the price as it
+    /// was `before`.
+    pub fn tell_plan(&mut self, id: &Id<Price>, kind: &'static str, before: Option<&Value>, at: &mut Moment) {
+        let recurs = self.get(id).is_some_and(|price| price.recurring.is_some());
+        let Some(plan) = self.image(id).map(|price| plan::as_plan(&price)).filter(|_| recurs) else { return };
+        let previous = before.map(|before| wire::previous_attributes(&plan::as_plan(before), &plan));
+        match previous {
+            Some(None) => {}
+            previous => self.tell_as(id, kind, &plan, previous.flatten(), at),
+        }
     }
 
     /// Tells that something about a document has changed which it does not show.
@@ -90,11 +91,22 @@ impl Books {
 
     /// Tells an event that belongs to a document, and shows something else.
     pub fn tell_value<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, value: &Value, at: &mut Moment) {
+        self.tell_as(id, kind, value, None, at);
+    }
+
+    fn tell_as<R: Shelved>(
+        &mut self,
+        id: &Id<R>,
+        kind: &'static str,
+        value: &Value,
+        previous: Option<Map<String, Value>>,
+        at: &mut Moment,
+    ) {
         let Some(livemode) = self.get(id).map(Resource::livemode) else { return };
         let Ok(object) = to_raw_value(value) else { return };
         let (about, event) = (id.to_string(), at.ids.next(event::NOUN.prefix, id.bucket()));
         let (sequence, object) = (self.next_sequence_of(&about), object.into());
-        self.told.push(Told { id: event, created: at.now, kind, livemode, about, sequence, object, previous: None });
+        self.told.push(Told { id: event, created: at.now, kind, livemode, about, sequence, object, previous });
     }
 
     /// The id of the newest event that was told.

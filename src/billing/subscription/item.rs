@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Subscription;
 use crate::billing::{
     Id, Metadata, Moment, Noun, Timestamp,
-    noun::{Inline, Link, Target},
+    noun::{Inline, Link, Target, null},
     period::Period,
     price::{self, Price},
     shape::{Nothing, Null},
@@ -22,7 +22,7 @@ pub static ITEM_NOUN: Noun = Noun {
     leaves_stub: false,
     columns: &[],
     filters: &[],
-    links: &[Link { path: "price", to: Target::Inline(&price::NOUN) }],
+    links: &[Link { path: "price", to: Target::Inline(&price::NOUN) }, null("discounts")],
     inlines: &[Inline { parents: "", key: "price" }],
     previews: &[],
     searchable: &[],

@@ -4,7 +4,7 @@ use super::{Change, Facts, Members, Route, tools};
 use crate::{
     billing::{
         noun::{Link, Target, one},
-        price, subscription,
+        plan, price, subscription,
     },
     dialect::{form::Form, version::Version},
 };
@@ -42,7 +42,7 @@ fn undo(members: &mut Members, facts: &Facts) {
 pub fn insert_price(members: &mut Members, facts: &Facts) {
     let price = tools::at(members, "pricing.price_details.price").as_str().and_then(|id| facts.price(id)).cloned();
     let recurs = price.as_ref().is_some_and(|price| price.get("recurring").is_some_and(Value::is_object));
-    let plan = price.as_ref().filter(|_| recurs).map(price::as_plan);
+    let plan = price.as_ref().filter(|_| recurs).map(plan::as_plan);
     tools::set(members, "plan", plan.unwrap_or(Value::Null));
     tools::set(members, "price", price.unwrap_or(Value::Null));
 }
