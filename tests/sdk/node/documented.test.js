@@ -95,7 +95,7 @@ test('webhooks: the customer behind an address', async () => {
   assert.deepEqual(customers.data.map((each) => each.id), [customer.id]);
 });
 
-test('webhooks: the customer behind an address, searched', { todo: 'search' }, async () => {
+test('webhooks: the customer behind an address, searched', async () => {
   const { customer } = await customerWith(null, { metadata: { order: unique('order') } });
   const found = await stripe.customers.search({ query: `email:'${customer.email}'` });
   assert.deepEqual(found.data.map((each) => each.id), [customer.id]);
