@@ -10,7 +10,7 @@ use dunlin::{
         id::lower_bound,
     },
     clock::Clock,
-    store::close,
+    store::close::{self, Beside},
 };
 use sqlx::{PgConnection, Row as _};
 
@@ -142,7 +142,9 @@ async fn people(place: &Place, count: usize) -> Outcome<String> {
         }
         let (changes, _) = books.into_changes()?;
         let changes: Vec<_> = changes.into_iter().map(|(_, changes)| changes).collect();
-        close::close(&mut connection, &changes, &[], &[], &[]).await?;
+        let mut tx = app.engine.store.begin().await?;
+        close::close(&mut tx, &changes, &Beside::default(), None).await?;
+        tx.commit().await?;
     }
     execute(&mut connection, &format!("delete from customers where id = '{}'", original.id())).await?;
     execute(&mut connection, "vacuum analyze").await?;

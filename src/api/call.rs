@@ -187,6 +187,7 @@ impl Call {
         };
         let voice = Voice { paths, pin: self.pin(), redact: self.caller.publishable };
         let body = voice.text(&mut reader, noun, body).await?;
+        reader.give_back();
         Ok(Said(Answered { status: 200, body, repeats: None }))
     }
 
@@ -224,11 +225,13 @@ impl Call {
         };
         let Page { bodies, has_more } = list::list(&mut reader, &query).await?;
         if paths.is_empty() && speak::as_it_rests(noun, self.version) {
+            reader.give_back();
             let body = speak::list_as_it_rests(&bodies, has_more, &self.path)?;
             return Ok(Said(Answered { status: 200, body, repeats: None }));
         }
         let mut data = speak::speak(&mut reader, noun, &bodies, self.pin()).await?;
         expand::expand(&mut reader, noun, &mut data, &bodies, &paths, self.pin()).await?;
+        reader.give_back();
         self.envelope(&data, has_more)
     }
 

@@ -73,32 +73,56 @@ impl Voice {
             return Ok(None);
         };
         let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
-        let status = value.get("status").and_then(Value::as_str).unwrap_or_default();
-        let of = |key: &str| {
-            value.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned)
-        };
-        // An intent that was closed with what it was to pay failed before.
-        let refusal = if let ("requires_payment_method" | "canceled", Some(message)) = (status, of("message")) {
-            let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
-            (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
-            refusal
-        } else if status == "requires_action" && subject.noun.object == "invoice" {
-            let message = "This payment requires additional user action before it can be completed successfully. Payment can be \
-                           completed using the PaymentIntent associated with the invoice.";
-            Refusal::card("invoice_payment_intent_requires_action", message)
-        } else if status == "canceled" && subject.noun.object == "subscription" {
-            let message = "Payment for this subscription requires additional user action before it can be completed successfully. \
-                           Create the subscription with another payment_behavior to let the customer complete it.";
-            Refusal::card("subscription_payment_intent_requires_action", message)
-        } else {
-            return Ok(None);
-        };
+        let Some(refusal) = refusal_of(subject, &value) else { return Ok(None) };
         let refusal = Refusal { payment_intent: Some(Box::new(value)), ..refusal };
         Ok(Some(Answered { status: refusal.status, body: speak::text(&error::body(&refusal))?, repeats: None }))
     }
 }
 
+/// What an intent that was to be paid has come to, if that is an error.
+fn refusal_of(subject: &Subject, intent: &Value) -> Option<Refusal> {
+    let status = intent.get("status").and_then(Value::as_str).unwrap_or_default();
+    let of = |key: &str| {
+        intent.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned)
+    };
+    // An intent that was closed with what it was to pay failed before.
+    if let ("requires_payment_method" | "canceled", Some(message)) = (status, of("message")) {
+        let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
+        (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
+        Some(refusal)
+    } else if status == "requires_action" && subject.noun.object == "invoice" {
+        let message = "This payment requires additional user action before it can be completed successfully. Payment can be \
+                       completed using the PaymentIntent associated with the invoice.";
+        Some(Refusal::card("invoice_payment_intent_requires_action", message))
+    } else if status == "canceled" && subject.noun.object == "subscription" {
+        let message = "Payment for this subscription requires additional user action before it can be completed successfully. \
+                       Create the subscription with another payment_behavior to let the customer complete it.";
+        Some(Refusal::card("subscription_payment_intent_requires_action", message))
+    } else {
+        None
+    }
+}
+
 impl Render for Voice {
+    fn render_ahead(&self, subject: &Subject, closed: &Closed) -> Result<Option<Answered>, Failure> {
+        let Subject { noun, id, part: None, refusal: None, shown_once: None, deleted: false, .. } = subject else {
+            return Ok(None);
+        };
+        if !self.paths.is_empty() || self.redact {
+            return Ok(None);
+        }
+        if let Some(intent) = &subject.unless_declined {
+            let intent = closed.written(&payment_intent::NOUN, intent.as_str()).map(serde_json::from_str::<Value>);
+            let Some(intent) = intent.transpose().map_err(Fault::from)? else { return Ok(None) };
+            if refusal_of(subject, &intent).is_some() {
+                return Ok(None);
+            }
+        }
+        let Some(body) = closed.written(noun, id) else { return Ok(None) };
+        let body = speak::text_at_hand(noun, body, self.pin.version, &|id| closed.price(id))?;
+        Ok(body.map(|body| Answered { status: 200, body, repeats: None }))
+    }
+
     fn render<'a>(
         &'a self,
         connection: &'a mut Connection,

@@ -61,14 +61,20 @@ pub fn catch_up(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Re
 impl Books {
     /// What must be touched next, and when.
     fn next_due(&self) -> Option<(Timestamp, Due)> {
-        let subscriptions =
-            self.all::<Subscription>().filter_map(|one| Some((one.due()?, Due::Subscription(one.id.clone()))));
-        let invoices = self.all::<Invoice>().filter_map(|one| Some((one.due()?, Due::Invoice(one.id.clone()))));
         // One with an open question is the processor's to answer.
         let intents = self.all::<PaymentIntent>().filter(|one| one.internal.attempt.is_none());
-        let intents = intents.filter_map(|one| Some((one.due()?, Due::PaymentIntent(one.id.clone()))));
-        subscriptions.chain(invoices).chain(intents).min()
+        let firsts = [
+            first(intents).map(|(time, id)| (time, Due::PaymentIntent(id.clone()))),
+            first(self.all::<Subscription>()).map(|(time, id)| (time, Due::Subscription(id.clone()))),
+            first(self.all::<Invoice>()).map(|(time, id)| (time, Due::Invoice(id.clone()))),
+        ];
+        firsts.into_iter().flatten().min()
     }
+}
+
+/// The first of one noun to be due, and when.
+fn first<'a, R: Resource>(documents: impl Iterator<Item = &'a R>) -> Option<(Timestamp, &'a Id<R>)> {
+    documents.filter_map(|one| Some((one.due()?, one.id()))).min()
 }
 
 /// Does what is due about a subscription at this moment.

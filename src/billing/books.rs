@@ -140,6 +140,10 @@ impl Books {
         Books { catalogue, ..Books::default() }
     }
 
+    pub const fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
     pub fn get<R: Shelved>(&self, id: &Id<R>) -> Option<&R> {
         R::shelf(self).0.get(id).filter(|page| !page.gone).map(|page| &page.document)
     }

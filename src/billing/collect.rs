@@ -77,7 +77,7 @@ pub fn begin(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(),
 /// books are closed; [`settle::settle`] takes its answer. Without any payment method the attempt has
 /// failed already: a refusal for a caller, a failure like any other for the billing cycle.
 pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at: &mut Moment) -> Result<(), Refusal> {
-    let invoice = books.find(id, "invoice")?.clone();
+    let mut invoice = books.find(id, "invoice")?.clone();
     invoice.check_payable()?;
     let method = match &collection.payment_method {
         Some(given) => Some(books.find(given, "payment_method")?),
@@ -92,7 +92,11 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
     let intent = match intent_of(books, id) {
         Some(intent) => intent.clone(),
         // It was given up at once, and is wanted after all.
-        None => finalize::claim_later(books, &invoice, at),
+        None => {
+            let intent = finalize::claim_later(books, &invoice, at);
+            invoice = books.find(id, "invoice")?.clone();
+            intent
+        }
     };
     if intent.status == IntentStatus::Processing {
         // Its outcome is awaited already: the money must not be asked for twice.
@@ -102,17 +106,15 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
     let attempt = intent.charge_to(&method, invoice.amount_remaining, asker, at.now);
     books.put(intent.ask(attempt)?);
     if invoice.next_payment_attempt.is_some() {
-        await_payment(books, id)?;
+        await_payment(books, invoice);
     }
     Ok(())
 }
 
 /// What comes next about an invoice follows from how its payment goes.
-pub fn await_payment(books: &mut Books, id: &Id<Invoice>) -> Result<(), Refusal> {
-    let mut invoice = books.find(id, "invoice")?.clone();
+pub fn await_payment(books: &mut Books, mut invoice: Invoice) {
     invoice.internal.asked = true;
     books.put(invoice);
-    Ok(())
 }
 
 fn processing() -> Refusal {

@@ -56,10 +56,11 @@ pub fn due(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), R
 /// The time of the next attempt has come. Where there is nothing to charge but what was refused for good,
 /// it counts without being made (when a retry does not charge).
 fn retry(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
-    if intent_of(books, id).is_some_and(PaymentIntent::is_under_way) {
-        return collect::await_payment(books, id);
-    }
     let invoice = books.find(id, "invoice")?.clone();
+    if intent_of(books, id).is_some_and(PaymentIntent::is_under_way) {
+        collect::await_payment(books, invoice);
+        return Ok(());
+    }
     if resolve_payment_method(books, &invoice).is_some_and(|method| invoice.has_spent(&method.id)) {
         return settle::nothing_to_charge(books, invoice, at);
     }

@@ -77,6 +77,30 @@ pub fn text_as_it_rests(body: &str) -> String {
     text
 }
 
+/// A stored body as text, where all that it takes is at hand: `price` finds the prices that are inlined, and
+/// only the newest version needs nothing else.
+pub fn text_at_hand(
+    noun: &Noun,
+    body: &str,
+    version: Version,
+    price: &dyn Fn(&str) -> Option<Value>,
+) -> Result<Option<String>, Fault> {
+    if as_it_rests(noun, version) {
+        return Ok(Some(text_as_it_rests(body)));
+    }
+    if version != Version::NEWEST {
+        return Ok(None);
+    }
+    let mut document: Value = serde_json::from_str(body)?;
+    let mut wanted = Vec::new();
+    wire::prices_to_inline(noun, &document, &mut wanted);
+    if noun.object == event::NOUN.object || wanted.iter().any(|id| price(id).is_none()) {
+        return Ok(None);
+    }
+    wire::wire(noun, &mut document, price);
+    Ok(Some(text(&document)?))
+}
+
 /// A page of such bodies, pretty-printed.
 pub fn list_as_it_rests(bodies: &[String], has_more: bool, url: &str) -> Result<String, Fault> {
     let length: usize = bodies.iter().map(String::len).sum();

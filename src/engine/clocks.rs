@@ -65,7 +65,7 @@ impl Engine {
         loop {
             let mut tx = self.store.begin().await?;
             let customers = due::claim_on_clock(&mut tx, id.as_str(), horizon.time.unix_seconds(), BATCH).await?;
-            drop(tx);
+            tx.commit().await?;
             if customers.is_empty() {
                 break;
             }

@@ -1,29 +1,33 @@
 //! Closing books: every changed document, every event and every delivery of the whole batch in one
-//! transaction, with one statement per table.
+//! statement.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
 
 use crate::{
     billing::{
         Books, Noun, Timestamp,
-        books::{Changes, Told},
-        event, event_types,
+        books::{Catalogue, Changes, Told},
+        event, event_types, price,
         webhook_endpoint::WebhookEndpoint,
     },
     store::{
-        Connection, Fault,
-        close::{self, DeliveryRow, EventRow},
+        Connection, Fault, Tx,
+        close::{self, Beside, DeliveryRow, EventRow},
+        idempotency::Entry,
         read,
     },
 };
 
 pub use crate::billing::event::Cause;
 
-/// What closing wrote.
+/// What closing writes, or wrote.
 #[derive(Debug, Default)]
 pub struct Closed {
     pub deliveries: usize,
     changes: Vec<Changes>,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Closed {
@@ -41,27 +45,63 @@ impl Closed {
         }
     }
 
-    fn written(&self, noun: &Noun, id: &str) -> Option<&str> {
+    /// A document, if this is what writes it.
+    pub fn written(&self, noun: &Noun, id: &str) -> Option<&str> {
         let rows = self.changes.iter().filter(|change| change.noun.object == noun.object);
         let row = rows.flat_map(|change| change.inserted.iter().chain(&change.updated)).find(|row| row.id == id)?;
         Some(&row.body)
+    }
+
+    /// A price that was at hand, as it rests.
+    pub fn price(&self, id: &str) -> Option<Value> {
+        let written = self.written(&price::NOUN, id).and_then(|body| serde_json::from_str(body).ok());
+        written.or_else(|| self.catalogue.spoken_price(id).cloned())
+    }
+}
+
+/// What will be written.
+pub struct Closing {
+    pub closed: Closed,
+    beside: Beside,
+}
+
+impl Closing {
+    /// How many deliveries there are.
+    pub const fn deliveries(&self) -> usize {
+        self.closed.deliveries
+    }
+
+    /// Writes it, with the receipt of whoever asked for it.
+    pub async fn write(&self, tx: &mut Tx, receipt: Option<&Entry<'_>>) -> Result<(), Fault> {
+        close::close(tx, &self.closed.changes, &self.beside, receipt).await
     }
 }
 
 /// Writes decided books. The caller commits.
 pub async fn close(
-    connection: &mut Connection,
+    tx: &mut Tx,
     decided: Vec<Books>,
     endpoints: &[WebhookEndpoint],
     cause: &Cause,
     wall: Timestamp,
 ) -> Result<Closed, Fault> {
+    let closing = prepare(decided, endpoints, cause, wall)?;
+    closing.write(tx, None).await?;
+    Ok(closing.closed)
+}
+
+/// Turns decided books into rows.
+pub fn prepare(
+    decided: Vec<Books>,
+    endpoints: &[WebhookEndpoint],
+    cause: &Cause,
+    wall: Timestamp,
+) -> Result<Closing, Fault> {
     let mut merged: BTreeMap<usize, Changes> = BTreeMap::new();
-    let mut events = Vec::new();
-    let mut deliveries = Vec::new();
-    let mut learned = Vec::new();
+    let mut beside = Beside::default();
+    let catalogue = decided.first().map(|books| Arc::clone(books.catalogue())).unwrap_or_default();
     for mut books in decided {
-        learned.append(&mut books.take_learned());
+        beside.learned.append(&mut books.take_learned());
         let shown_in = [false, true].map(|livemode| books.settings(livemode).api_version.clone());
         let (changes, told) = books.into_changes()?;
         for (place, change) in changes {
@@ -73,8 +113,8 @@ pub async fn close(
         for told in &told {
             let shown_in = shown_in[usize::from(told.livemode)].as_deref();
             let listening = endpoints.iter().filter(|endpoint| listens(endpoint, told, shown_in));
-            let before = deliveries.len();
-            deliveries.extend(listening.map(|endpoint| DeliveryRow {
+            let before = beside.deliveries.len();
+            beside.deliveries.extend(listening.map(|endpoint| DeliveryRow {
                 event: told.id.clone(),
                 endpoint: endpoint.id.to_string(),
                 object: told.about.clone(),
@@ -82,13 +122,12 @@ pub async fn close(
                 // Deliveries live at wall time, whatever the clock of their event.
                 due_at: wall.unix_seconds(),
             }));
-            let pending = deliveries.len() - before;
-            events.push(event_row(told, cause, pending, shown_in)?);
+            let pending = beside.deliveries.len() - before;
+            beside.events.push(event_row(told, cause, pending, shown_in)?);
         }
     }
     let changes: Vec<Changes> = merged.into_values().collect();
-    close::close(connection, &changes, &events, &deliveries, &learned).await?;
-    Ok(Closed { deliveries: deliveries.len(), changes })
+    Ok(Closing { closed: Closed { deliveries: beside.deliveries.len(), changes, catalogue }, beside })
 }
 
 /// Whether an endpoint is to hear of an event: it wants to, and its version knows such events.

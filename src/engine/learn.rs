@@ -21,17 +21,23 @@ impl Engine {
         Arc::clone(&self.experience.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gathers what was seen, and estimates anew.
+    /// Gathers what was seen, and estimates anew if there is more or less of it than before.
     pub async fn learn(&self) -> Result<(), Fault> {
         let now = self.clock.now().unix_seconds();
         let mut reader = self.store.reader().await?;
         while retries::gather(&mut reader, BATCH).await? == BATCH.unsigned_abs() {}
         retries::forget(&mut reader, now).await?;
+        // Other processes gather, too: what was gathered here says nothing.
+        let extent = Some(retries::extent(&mut reader, now).await?);
+        if *self.learned_from.lock().unwrap_or_else(PoisonError::into_inner) == extent {
+            return Ok(());
+        }
         let test = retries::statistics(&mut reader, false, now).await?;
         let live = retries::statistics(&mut reader, true, now).await?;
         drop(reader);
         let experience = Experience { test: estimates(test).await?, live: estimates(live).await? };
         *self.experience.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(experience);
+        *self.learned_from.lock().unwrap_or_else(PoisonError::into_inner) = extent;
         Ok(())
     }
 }

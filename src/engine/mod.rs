@@ -28,7 +28,7 @@ pub mod ticker;
 pub mod verb;
 pub mod work;
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use rand::{TryRng as _, rngs::SysRng};
 use tokio::sync::Notify;
@@ -38,7 +38,7 @@ use crate::{
     clock::Clock,
     gateway::Gateway,
     metrics::Metrics,
-    store::{Fault, Store},
+    store::{Fault, Store, retries},
 };
 
 pub use close::{Cause, Closed};
@@ -61,6 +61,7 @@ pub struct Engine {
     pub webhooks: Webhooks,
     /// What this process last learned of retries.
     pub experience: Arc<RwLock<Arc<Experience>>>,
+    learned_from: Arc<Mutex<Option<retries::Extent>>>,
 }
 
 /// What whoever runs the server has said about webhooks.
@@ -100,6 +101,7 @@ impl Engine {
             told: Arc::new(Notify::new()),
             webhooks: Webhooks::default(),
             experience: Arc::default(),
+            learned_from: Arc::default(),
         }
     }
 

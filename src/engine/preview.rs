@@ -23,7 +23,7 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let opening = opening_of(&mut tx, owner, needs).await?;
         let opened = books::open(&mut tx, std::slice::from_ref(&opening)).await?;
-        drop(tx);
+        tx.commit().await?;
         let mut books = opened.books.into_iter().next().unwrap_or_default();
         books.keep_mode(livemode);
         let mut at = self.moment(time_in(&books, wall)?)?;

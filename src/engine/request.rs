@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Engine, Failure,
-    close::{Cause, Closed, close},
+    close::{Cause, Closed, Closing, prepare},
     payment::{Open, Settled},
     verb::{Owner, Subject, Verb},
     work::settle_all,
@@ -20,7 +20,8 @@ use crate::{
     store::{
         Connection, Fault, Tx,
         books::{self, Needs, Opening},
-        idempotency::{self, Entry, Receipt},
+        close,
+        idempotency::{self, Entry, Key, Receipt, State},
     },
 };
 
@@ -50,6 +51,12 @@ pub struct Answered {
 
 /// Puts a subject into words, inside the transaction that made it.
 pub trait Render: Sync {
+    /// Before anything is written, where what will be written is all there is to say: the receipt of such an
+    /// answer is written with it.
+    fn render_ahead(&self, _subject: &Subject, _closed: &Closed) -> Result<Option<Answered>, Failure> {
+        Ok(None)
+    }
+
     fn render<'a>(
         &'a self,
         connection: &'a mut Connection,
@@ -71,6 +78,14 @@ enum First {
     Pay(Subject, Vec<Open>),
     /// A twin committed first: look again.
     TwinWon,
+}
+
+/// What a look at the books came to.
+enum Decided {
+    /// With how many deliveries.
+    Now(First, usize),
+    /// It was decided before: this is the receipt.
+    Before(Receipt),
 }
 
 impl Engine {
@@ -97,16 +112,38 @@ impl Engine {
     }
 
     async fn first<V: Verb>(&self, request: &Request, verb: V, render: &dyn Render) -> Result<First, Failure> {
-        let wall = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        if let Some(known) = self.known(&mut tx, request, wall).await? {
-            drop(tx);
-            return self.repeat(request, known, render).await.map(First::Done);
-        }
-        let mut needs = Needs::default();
+        let (owner, mut needs) = (verb.owner(), Needs::default());
         verb.needs(&mut needs);
-        let opening = opening_of(&mut tx, verb.owner(), needs).await?;
-        let opened = books::open(&mut tx, std::slice::from_ref(&opening)).await?;
+        let mut tx = self.store.begin_later().await?;
+        if !(matches!(owner, Owner::Nobody) && needs.locks_nothing()) {
+            tx.begin().await?;
+        }
+        let opening = opening_of(&mut tx, owner, needs).await?;
+        let decided = self.first_in(&mut tx, request, verb, &opening, render).await;
+        match ended(tx, decided).await {
+            Ok(Decided::Now(first, deliveries)) => {
+                self.tell(deliveries);
+                Ok(first)
+            }
+            Ok(Decided::Before(known)) => self.repeat(request, known, render).await.map(First::Done),
+            Err(Failure::Broken(fault)) if fault.constraint() == Some(idempotency::TWICE) => Ok(First::TwinWon),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn first_in<V: Verb>(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        verb: V,
+        opening: &Opening,
+        render: &dyn Render,
+    ) -> Result<Decided, Failure> {
+        let wall = self.clock.now();
+        let opened = books::open_and_find(tx, std::slice::from_ref(opening), key_of(request)).await?;
+        if let Some(known) = known(tx, request, opened.receipt, wall).await? {
+            return Ok(Decided::Before(known));
+        }
         let mut books = opened.books.into_iter().next().unwrap_or_default();
         books.keep_mode(request.livemode);
         books.know(self.experience());
@@ -115,30 +152,17 @@ impl Engine {
         let subject = verb.decide(&mut books, &mut at)?;
         books.soundness()?;
         let open = Open::opened_in(&books);
-        let cause = cause_of(request);
-        let closed = close(&mut tx, vec![books], &opened.endpoints, &cause, wall).await?;
-        let first = if open.is_empty() {
-            let answered = render.render(&mut tx, &subject, &closed).await?;
-            if !self.receipt(&mut tx, request, wall, &answered).await? {
-                return Ok(First::TwinWon);
-            }
-            First::Done(answered)
-        } else {
-            if let Some(known) = &request.idempotency {
-                let entry = entry(request, known, wall);
-                let subject = subject_text(&subject, &open);
-                let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
-                if !idempotency::begin(&mut tx, &entry, &subject, leased_until).await? {
-                    return Ok(First::TwinWon);
-                }
-            }
-            First::Pay(subject, open)
-        };
-        tx.commit().await?;
-        if closed.deliveries > 0 {
-            self.told.notify_one();
+        let closing = prepare(vec![books], &opened.endpoints, &cause_of(request), wall)?;
+        let deliveries = closing.deliveries();
+        if open.is_empty() {
+            let answered = answer(tx, request, &subject, &closing, render, wall, false).await?;
+            return Ok(Decided::Now(First::Done(answered), deliveries));
         }
-        Ok(first)
+        let subject_text = subject_text(&subject, &open);
+        let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
+        let receipt = entry(request, wall, State::UnderWay { subject: &subject_text, leased_until });
+        closing.write(tx, receipt.as_ref()).await?;
+        Ok(Decided::Now(First::Pay(subject, open), deliveries))
     }
 
     /// Asks the processor, settles what it says, and answers.
@@ -181,39 +205,30 @@ impl Engine {
     ) -> Result<Answered, Failure> {
         let wall = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let closed = settle_all(self, &mut tx, settled, wall, &cause_of(request)).await?;
-        let answered = render.render(&mut tx, subject, &closed).await?;
-        // Refused only when a repetition took over after the lease: its answer is the same.
-        self.receipt(&mut tx, request, wall, &answered).await?;
-        tx.commit().await?;
-        if closed.deliveries > 0 {
-            self.told.notify_one();
-        }
+        let answered = async {
+            let closing = settle_all(self, &mut tx, settled, wall, &cause_of(request)).await?;
+            let answered = answer(&mut tx, request, subject, &closing, render, wall, true).await?;
+            Ok((answered, closing.deliveries()))
+        };
+        let answered = answered.await;
+        let (answered, deliveries) = ended(tx, answered).await?;
+        self.tell(deliveries);
         Ok(answered)
     }
 
-    /// What is known about the request's idempotency key, checked against the request.
-    async fn known(&self, tx: &mut Tx, request: &Request, wall: Timestamp) -> Result<Option<Receipt>, Failure> {
-        let Some(idempotency) = &request.idempotency else { return Ok(None) };
-        let known = idempotency::find(tx, request.livemode, &idempotency.key, wall.unix_seconds()).await?;
-        if known.as_ref().is_some_and(|known| known.fingerprint != idempotency.fingerprint) {
-            let message = format!(
-                "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a \
-                 key other than '{}' if you meant to execute a different request.",
-                idempotency.key
-            );
-            return Err(Refusal::new(400, ErrorType::IdempotencyError, message).into());
+    fn tell(&self, deliveries: usize) {
+        if deliveries > 0 {
+            self.told.notify_one();
         }
-        Ok(known)
     }
 
     /// The answer that was given before; or, if its server died between the two transactions, the rest
     /// of the work.
     async fn repeat(&self, request: &Request, known: Receipt, render: &dyn Render) -> Result<Answered, Failure> {
-        if let Some((status, body)) = known.answer {
+        if let Some((status, body)) = known.status.zip(known.body) {
             return Ok(Answered { status, body, repeats: Some(known.request) });
         }
-        let Some(idempotency) = &request.idempotency else { return Err(in_use(request).into()) };
+        let Some(key) = key_of(request) else { return Err(in_use(request).into()) };
         let wall = self.clock.now();
         let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
         let subject = known.subject.as_deref().and_then(subject_of);
@@ -223,7 +238,7 @@ impl Engine {
         let open = self.still_open(&intents).await?;
         let mut reader = self.store.reader().await?;
         let now = wall.unix_seconds();
-        let ours = idempotency::take_over(&mut reader, request.livemode, &idempotency.key, now, leased_until).await?;
+        let ours = idempotency::take_over(&mut reader, key, now, leased_until).await?;
         drop(reader);
         if !ours {
             return Err(in_use(request).into());
@@ -237,22 +252,79 @@ impl Engine {
         let mut needs = Needs::default();
         needs.documents.extend(intents.iter().map(|id| (&crate::billing::payment_intent::NOUN, id.clone())));
         let opened = books::open(&mut tx, &[Opening { customer: None, needs }]).await?;
+        tx.commit().await?;
         // Far enough ahead that an open attempt counts however fresh it is.
         Ok(opened.books.first().map(|books| Open::left_alone_in(books, Timestamp::new(i64::MAX))).unwrap_or_default())
     }
+}
 
-    async fn receipt(
-        &self,
-        tx: &mut Tx,
-        request: &Request,
-        wall: Timestamp,
-        answered: &Answered,
-    ) -> Result<bool, Fault> {
-        match &request.idempotency {
-            None => Ok(true),
-            Some(known) => idempotency::finish(tx, &entry(request, known, wall), answered.status, &answered.body).await,
+/// Ends a transaction as it deserves.
+async fn ended<T>(tx: Tx, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    match outcome {
+        Ok(done) => {
+            tx.commit().await?;
+            Ok(done)
+        }
+        Err(failure) => {
+            // Where even that fails the connection is closed, which comes to the same.
+            let _ = tx.roll_back().await;
+            Err(failure)
         }
     }
+}
+
+/// What is known about the request's idempotency key, checked against the request.
+async fn known(
+    tx: &mut Tx,
+    request: &Request,
+    found: Option<Receipt>,
+    wall: Timestamp,
+) -> Result<Option<Receipt>, Failure> {
+    let (Some(idempotency), Some(key), Some(found)) = (&request.idempotency, key_of(request), found) else {
+        return Ok(None);
+    };
+    if found.has_lapsed(wall.unix_seconds()) {
+        idempotency::forget(tx, key, wall.unix_seconds()).await?;
+        return Ok(None);
+    }
+    if !found.is_same {
+        let message = format!(
+            "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a \
+             key other than '{}' if you meant to execute a different request.",
+            idempotency.key
+        );
+        return Err(Refusal::new(400, ErrorType::IdempotencyError, message).into());
+    }
+    Ok(Some(found))
+}
+
+/// Writes what was decided, and answers. The receipt is written with it where the answer can be put into
+/// words before; `is_known` when there is one already, of a payment under way.
+async fn answer(
+    tx: &mut Tx,
+    request: &Request,
+    subject: &Subject,
+    closing: &Closing,
+    render: &dyn Render,
+    wall: Timestamp,
+    is_known: bool,
+) -> Result<Answered, Failure> {
+    if let Some(answered) = render.render_ahead(subject, &closing.closed)? {
+        closing.write(tx, entry(request, wall, state(&answered, is_known)).as_ref()).await?;
+        return Ok(answered);
+    }
+    tx.begin().await?;
+    closing.write(tx, None).await?;
+    let answered = render.render(tx, subject, &closing.closed).await?;
+    if let Some(receipt) = entry(request, wall, state(&answered, is_known)) {
+        close::close_receipt(tx, &receipt).await?;
+    }
+    Ok(answered)
+}
+
+fn state(answered: &Answered, is_known: bool) -> State<'_> {
+    let (status, body) = (answered.status, answered.body.as_str());
+    if is_known { State::Settled { status, body } } else { State::Answered { status, body } }
 }
 
 /// Whether the same verb may be done again. After a lost commit only where a receipt would tell.
@@ -294,14 +366,14 @@ pub fn cause_of(request: &Request) -> Cause {
     }
 }
 
-fn entry<'a>(request: &'a Request, known: &'a Idempotency, wall: Timestamp) -> Entry<'a> {
-    Entry {
-        livemode: request.livemode,
-        key: &known.key,
-        fingerprint: &known.fingerprint,
-        request: &request.id,
-        now: wall.unix_seconds(),
-    }
+fn key_of(request: &Request) -> Option<Key<'_>> {
+    let idempotency = request.idempotency.as_ref()?;
+    Some(Key { livemode: request.livemode, text: &idempotency.key, fingerprint: &idempotency.fingerprint })
+}
+
+/// What is to be written about the request's key, if it has one.
+fn entry<'a>(request: &'a Request, wall: Timestamp, state: State<'a>) -> Option<Entry<'a>> {
+    Some(Entry { key: key_of(request)?, request: &request.id, now: wall.unix_seconds(), state })
 }
 
 fn in_use(request: &Request) -> Refusal {

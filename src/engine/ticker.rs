@@ -68,7 +68,7 @@ impl Engine {
         let claim = due::claim(&mut tx, now.unix_seconds(), watermark, BATCH).await?;
         let mut ticked = Ticked { customers: claim.customers.len(), more: None, refused: 0 };
         if claim.customers.is_empty() {
-            drop(tx);
+            tx.commit().await?;
             self.finish_guests(now.unix_seconds()).await?;
             return Ok(ticked);
         }
@@ -80,7 +80,8 @@ impl Engine {
                 vec![round]
             }
             Err(fault) => {
-                drop(tx);
+                // Where that fails the halves will tell.
+                let _ = tx.roll_back().await;
                 self.in_halves(&work, Some(horizon), fault).await?
             }
         };

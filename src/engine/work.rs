@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Engine, Failure,
-    close::{Cause, Closed, close},
+    close::{Cause, Closed, Closing, close, prepare},
     payment::{Open, Settled},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, hold, payment_intent::PaymentIntent, settle,
     },
     store::{
-        Connection, Fault, Tx,
+        Fault, Tx,
         books::{self, Opened, Opening},
         delivery,
     },
@@ -144,17 +144,17 @@ fn settle_into(books: &mut Books, settled: &[Settled], wall: Timestamp, at: &mut
     Ok(())
 }
 
-/// Settles the answers that one request got.
+/// Settles the answers that one request got. The caller writes it.
 pub async fn settle_all(
     engine: &Engine,
-    connection: &mut Connection,
+    tx: &mut Tx,
     settled: &[Settled],
     wall: Timestamp,
     cause: &Cause,
-) -> Result<Closed, Failure> {
+) -> Result<Closing, Failure> {
     let work = Work::from_answers(settled.to_vec());
     let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
-    let Opened { books, endpoints } = books::open(connection, &openings).await?;
+    let Opened { books, endpoints, .. } = books::open(tx, &openings).await?;
     let mut decided = Vec::new();
     for (mut books, work) in books.into_iter().zip(&work) {
         let mut at = engine.moment(wall)?;
@@ -163,5 +163,5 @@ pub async fn settle_all(
         books.soundness()?;
         decided.push(books);
     }
-    Ok(close(connection, decided, &endpoints, cause, wall).await?)
+    Ok(prepare(decided, &endpoints, cause, wall)?)
 }

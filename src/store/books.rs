@@ -2,12 +2,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 
-use super::{Connection, Fault};
+use super::{
+    Connection, Fault,
+    idempotency::{self, Key, Receipt},
+};
 use crate::billing::{
     Id, Noun, Resource,
     books::{Books, Catalogue},
@@ -47,6 +50,8 @@ pub struct Opened {
     pub books: Vec<Books>,
     /// Enabled endpoints: their events become deliveries.
     pub endpoints: Arc<[WebhookEndpoint]>,
+    /// What is known about the key that was asked about.
+    pub receipt: Option<Receipt>,
 }
 
 /// Whose books, and what must be in them.
@@ -54,6 +59,13 @@ pub struct Opened {
 pub struct Opening {
     pub customer: Option<Id<Customer>>,
     pub needs: Needs,
+}
+
+impl Needs {
+    /// Whether nothing that exists may be changed: one statement reads all there is to read.
+    pub const fn locks_nothing(&self) -> bool {
+        self.documents.is_empty() && self.invoices_beside.is_none() && self.invoices_of.is_none()
+    }
 }
 
 /// The customer that a document belongs to. `None`: no such document; `Some(None)`: nobody's.
@@ -80,6 +92,15 @@ pub async fn peek<R: Resource>(connection: &mut Connection, id: &Id<R>) -> Resul
 
 /// Locks the customers (in id order: no deadlocks) and loads all that the decisions need.
 pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<Opened, Fault> {
+    open_and_find(connection, openings, None).await
+}
+
+/// The same, and what is known about the idempotency key of whoever asks.
+pub async fn open_and_find(
+    connection: &mut Connection,
+    openings: &[Opening],
+    key: Option<Key<'_>>,
+) -> Result<Opened, Fault> {
     let customers: Vec<&str> =
         openings.iter().filter_map(|opening| Some(opening.customer.as_ref()?.as_str())).collect();
     let mut loaded = Loaded::default();
@@ -98,7 +119,7 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
         }
     }
     let prices: Vec<&str> = openings.iter().flat_map(|opening| &opening.needs.prices).map(Id::as_str).collect();
-    load_standing(connection, &customers, &prices, &mut loaded).await?;
+    load_standing(connection, &customers, &prices, key, &mut loaded).await?;
     load_needed(connection, openings, &mut loaded).await?;
     loaded.into_books(openings)
 }
@@ -128,11 +149,18 @@ struct Loaded {
     needed: Vec<(usize, Stored)>,
     catalogue: Catalogue,
     endpoints: Vec<WebhookEndpoint>,
+    receipt: Option<Receipt>,
 }
 
-/// The standing set: what is alive about the customers, the prices it refers to, who listens, and
-/// the settings. What may be large (events, old invoices) is never in it.
-const STANDING: &str = "
+/// All that is needed where the decision is about nothing that exists: who listens, and the settings.
+const LISTENING: &str = "
+    select 'webhook_endpoint' as object, id, '' as owner, body, told from webhook_endpoints where enabled
+    union all
+    select 'dunlin.settings', id, '', body, told from settings where version > 0";
+
+/// The standing set: what is alive about the customers, and the prices it refers to. What may be large
+/// (events, old invoices) is never in it.
+const ALIVE: &str = "
     with wanted as materialized (
         select unnest($2::text[]) as price union select price from subscription_items where customer = any($1)
     )
@@ -153,30 +181,36 @@ const STANDING: &str = "
     select 'price', id, '', body, told from prices where id in (select price from wanted)
     union all
     select 'product', id, '', body, told from products
-    where id in (select product from prices where id in (select price from wanted))
-    union all
-    select 'webhook_endpoint', id, '', body, told from webhook_endpoints where enabled
-    union all
-    select 'dunlin.settings', id, '', body, told from settings where version > 0";
+    where id in (select product from prices where id in (select price from wanted))";
 
-/// All that is needed where the decision is about nothing that exists.
-const LISTENING: &str = "
-    select 'webhook_endpoint' as object, id, '' as owner, body, told from webhook_endpoints where enabled
-    union all
-    select 'dunlin.settings', id, '', body, told from settings where version > 0";
+static STANDING: LazyLock<String> = LazyLock::new(|| format!("{ALIVE} union all {LISTENING}"));
+static STANDING_AND_RECEIPT: LazyLock<String> =
+    LazyLock::new(|| format!("{} union all {}", *STANDING, idempotency::found(4)));
+static LISTENING_AND_RECEIPT: LazyLock<String> =
+    LazyLock::new(|| format!("{LISTENING} union all {}", idempotency::found(1)));
 
 async fn load_standing(
     connection: &mut Connection,
     customers: &[&str],
     prices: &[&str],
+    key: Option<Key<'_>>,
     loaded: &mut Loaded,
 ) -> Result<(), Fault> {
     let clocks: Vec<&String> = loaded.on_clocks.keys().collect();
-    let query = if customers.is_empty() && prices.is_empty() {
-        sqlx::query(LISTENING)
-    } else {
-        sqlx::query(STANDING).bind(customers).bind(prices).bind(clocks)
+    let is_about_nothing = customers.is_empty() && prices.is_empty();
+    let sql = match (is_about_nothing, key) {
+        (true, None) => LISTENING,
+        (true, Some(_)) => &LISTENING_AND_RECEIPT,
+        (false, None) => &STANDING,
+        (false, Some(_)) => &STANDING_AND_RECEIPT,
     };
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    if !is_about_nothing {
+        query = query.bind(customers).bind(prices).bind(clocks);
+    }
+    if let Some(key) = key {
+        query = query.bind(key.livemode).bind(key.text).bind(key.fingerprint);
+    }
     let rows = query.fetch_all(connection).await?;
     for row in rows {
         let stored = Stored::of(row.get("object"), &row);
@@ -186,6 +220,8 @@ async fn load_standing(
         } else if stored.object == product::NOUN.object {
             let product: Product = serde_json::from_str(&stored.body)?;
             loaded.catalogue.products.insert(product.id.clone(), product);
+        } else if stored.object == idempotency::OBJECT {
+            loaded.receipt = Some(serde_json::from_str(&stored.body)?);
         } else if stored.object == webhook_endpoint::NOUN.object {
             loaded.endpoints.push(serde_json::from_str(&stored.body)?);
         } else if stored.object == settings::NOUN.object {
@@ -259,6 +295,6 @@ impl Loaded {
                 books.load(&stored.object, &stored.body, stored.told)?;
             }
         }
-        Ok(Opened { books, endpoints })
+        Ok(Opened { books, endpoints, receipt: self.receipt })
     }
 }

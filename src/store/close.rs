@@ -6,7 +6,10 @@ use sqlx::{
     postgres::{PgArguments, PgHasArrayType},
 };
 
-use super::{Connection, Fault};
+use super::{
+    Connection, Fault, Tx,
+    idempotency::{Entry, State},
+};
 use crate::billing::{
     Noun, Timestamp,
     books::{Changes, Learned, Row},
@@ -35,29 +38,50 @@ pub struct DeliveryRow {
     pub due_at: i64,
 }
 
-/// Writes all that changed.
+/// What is written beside the documents.
+#[derive(Default)]
+pub struct Beside {
+    pub events: Vec<EventRow>,
+    pub deliveries: Vec<DeliveryRow>,
+    pub learned: Vec<Learned>,
+}
+
+/// Writes all that changed, and the receipt of whoever asked for it. What takes more than one statement
+/// begins a transaction, if none is open.
 pub async fn close(
-    connection: &mut Connection,
+    tx: &mut Tx,
     changes: &[Changes],
-    events: &[EventRow],
-    deliveries: &[DeliveryRow],
-    learned: &[Learned],
+    beside: &Beside,
+    receipt: Option<&Entry<'_>>,
 ) -> Result<(), Fault> {
-    remove_parts(connection, changes).await?;
+    if changes.iter().any(|change| !change.removed.is_empty() || stale_parts(change).next().is_some()) {
+        tx.begin().await?;
+    }
+    remove_parts(tx, changes).await?;
     let mut statement = Statement::default();
     for change in changes {
         insert(&mut statement, change.noun, &change.inserted)?;
         update(&mut statement, change.noun, &change.updated)?;
     }
     insert_parts(&mut statement, changes)?;
-    insert_events(&mut statement, events)?;
-    insert_deliveries(&mut statement, deliveries)?;
-    insert_outcomes(&mut statement, learned)?;
-    statement.execute(connection).await?;
+    insert_events(&mut statement, &beside.events)?;
+    insert_deliveries(&mut statement, &beside.deliveries)?;
+    insert_outcomes(&mut statement, &beside.learned)?;
+    if let Some(receipt) = receipt {
+        put_receipt(&mut statement, receipt)?;
+    }
+    statement.execute(tx).await?;
     for change in changes {
-        remove(connection, change.noun, &change.removed).await?;
+        remove(tx, change.noun, &change.removed).await?;
     }
     Ok(())
+}
+
+/// Writes a receipt whose answer could not be put into words before all else was written.
+pub async fn close_receipt(tx: &mut Tx, receipt: &Entry<'_>) -> Result<(), Fault> {
+    let mut statement = Statement::default();
+    put_receipt(&mut statement, receipt)?;
+    statement.execute(tx).await
 }
 
 /// Changes of several tables that are made by one statement.
@@ -70,23 +94,27 @@ struct Statement {
 
 impl Statement {
     /// Binds a column of values, and answers the words for it.
-    fn column<'q, T>(&mut self, kind: &str, values: impl Iterator<Item = T>) -> Result<String, Fault>
+    fn column<'q, T>(&mut self, kind: &str, values: impl IntoIterator<Item = T>) -> Result<String, Fault>
     where
         Vec<T>: Encode<'q, Postgres> + Type<Postgres>,
         T: PgHasArrayType + 'q,
     {
-        self.arguments.add(values.collect::<Vec<T>>()).map_err(sqlx::Error::Encode)?;
+        self.arguments.add(values.into_iter().collect::<Vec<T>>()).map_err(sqlx::Error::Encode)?;
         self.bound += 1;
         Ok(format!("${}::{kind}[]", self.bound))
     }
 
-    async fn execute(mut self, connection: &mut Connection) -> Result<(), Fault> {
+    async fn execute(mut self, tx: &mut Tx) -> Result<(), Fault> {
         let Some(last) = self.changes.pop() else { return Ok(()) };
         let others: Vec<String> =
             self.changes.iter().enumerate().map(|(place, change)| format!("change_{place} as ({change})")).collect();
         let sql = if others.is_empty() { last } else { format!("with {} {last}", others.join(", ")) };
-        sqlx::query_with(AssertSqlSafe(sql), self.arguments).execute(connection).await?;
-        Ok(())
+        let written = sqlx::query_with(AssertSqlSafe(sql), self.arguments).execute(&mut **tx).await;
+        match written {
+            Ok(_) => Ok(()),
+            Err(error) if tx.commits_each() => Err(Fault::of_commit(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -229,6 +257,41 @@ fn insert_outcomes(statement: &mut Statement, learned: &[Learned]) -> Result<(),
     Ok(())
 }
 
+/// A twin that was first makes the whole statement fail.
+fn put_receipt(statement: &mut Statement, receipt: &Entry<'_>) -> Result<(), Fault> {
+    let mut columns = vec![
+        ("livemode", statement.column("boolean", [receipt.key.livemode])?),
+        ("key", statement.column("text", [receipt.key.text])?),
+        ("fingerprint", statement.column("bytea", [receipt.key.fingerprint])?),
+        ("request", statement.column("text", [receipt.request])?),
+    ];
+    if let State::UnderWay { subject, leased_until } = receipt.state {
+        columns.push(("subject", statement.column("text", [subject])?));
+        columns.push(("leased_until", statement.column("bigint", [leased_until])?));
+    }
+    if let State::Answered { status, body } | State::Settled { status, body } = receipt.state {
+        columns.push(("status", statement.column("smallint", [status.cast_signed()])?));
+        columns.push(("body", statement.column("text", [body])?));
+    }
+    let is_known = matches!(receipt.state, State::Settled { .. });
+    if !is_known {
+        columns.push(("created", statement.column("bigint", [receipt.now])?));
+    }
+    let (names, values): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
+    let (names, values) = (names.join(", "), values.join(", "));
+    statement.changes.push(if is_known {
+        format!(
+            "update idempotency_keys k set status = x.status, body = x.body, leased_until = null
+             from unnest({values}) x ({names})
+             where k.livemode = x.livemode and k.key = x.key and k.fingerprint = x.fingerprint
+                 and k.request = x.request and k.status is null"
+        )
+    } else {
+        format!("insert into idempotency_keys ({names}) select * from unnest({values})")
+    });
+    Ok(())
+}
+
 async fn remove(connection: &mut Connection, noun: &Noun, rows: &[Row]) -> Result<(), Fault> {
     if rows.is_empty() {
         return Ok(());
@@ -249,10 +312,13 @@ async fn remove(connection: &mut Connection, noun: &Noun, rows: &[Row]) -> Resul
     Ok(())
 }
 
-/// The parts of documents whose parts have changed: they are written anew.
+/// The documents whose parts have changed: they are written anew.
+fn stale_parts(change: &Changes) -> impl Iterator<Item = &str> {
+    change.updated.iter().filter(|row| row.parts.is_some()).map(|row| row.id.as_str())
+}
+
 async fn remove_parts(connection: &mut Connection, changes: &[Changes]) -> Result<(), Fault> {
-    let updated = changes.iter().flat_map(|change| &change.updated);
-    let stale: Vec<&str> = updated.filter(|row| row.parts.is_some()).map(|row| row.id.as_str()).collect();
+    let stale: Vec<&str> = changes.iter().flat_map(stale_parts).collect();
     if !stale.is_empty() {
         sqlx::query("delete from subscription_items where subscription = any($1)")
             .bind(&stale)

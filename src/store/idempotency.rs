@@ -1,116 +1,103 @@
-//! Receipts of requests with an `Idempotency-Key`, written in the transaction of their effect.
+//! Receipts of requests with an `Idempotency-Key`, written in the transaction of their effect: found while
+//! the books are opened, written while they are closed.
 
-use sqlx::Row as _;
+use serde::Deserialize;
 
 use super::{Connection, Fault};
 
+/// A request's key, and a digest of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub livemode: bool,
+    pub text: &'a str,
+    pub fingerprint: &'a [u8],
+}
+
 /// What is known about a key.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
 pub struct Receipt {
-    pub fingerprint: Vec<u8>,
+    /// It is for the same request.
+    pub is_same: bool,
     /// The id of the request that first used the key.
     pub request: String,
-    /// The answer, once there is one.
-    pub answer: Option<(u16, String)>,
+    pub created: i64,
     /// What the answer will be about, while a payment is under way.
     pub subject: Option<String>,
     pub leased_until: Option<i64>,
+    /// The answer, once there is one.
+    pub status: Option<u16>,
+    pub body: Option<String>,
+}
+
+impl Receipt {
+    /// Forgotten, but for its row.
+    pub const fn has_lapsed(&self, now: i64) -> bool {
+        self.created <= now - RETENTION_SECONDS
+    }
 }
 
 /// How long a key is remembered.
-pub const RETENTION_SECONDS: i64 = 48 * 3600;
+const RETENTION_SECONDS: i64 = 48 * 3600;
 
-pub async fn find(connection: &mut Connection, livemode: bool, key: &str, now: i64) -> Result<Option<Receipt>, Fault> {
-    let row = sqlx::query(
-        "select fingerprint, request, status, body, subject, leased_until from idempotency_keys
-         where livemode = $1 and key = $2 and created > $3",
+/// What is known about the key whose mode, text and fingerprint are three parameters of a statement, the
+/// first of them this one: a row among those of the statement, with the receipt as its body.
+pub(super) fn found(first: usize) -> String {
+    format!(
+        "select '{OBJECT}' as object, '' as id, '' as owner, json_build_object(
+             'is_same', fingerprint = ${}, 'request', request, 'created', created, 'subject', subject,
+             'leased_until', leased_until, 'status', status, 'body', body)::text as body, 0 as told
+         from idempotency_keys where livemode = ${first} and key = ${}",
+        first + 2,
+        first + 1
     )
-    .bind(livemode)
-    .bind(key)
-    .bind(now - RETENTION_SECONDS)
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| Receipt {
-        fingerprint: row.get("fingerprint"),
-        request: row.get("request"),
-        answer: row.get::<Option<i16>, _>("status").map(|status| (status.cast_unsigned(), row.get("body"))),
-        subject: row.get("subject"),
-        leased_until: row.get("leased_until"),
-    }))
 }
+
+/// What such a row calls itself.
+pub(super) const OBJECT: &str = "dunlin.receipt";
+
+/// The unique index that the second of two twins runs into.
+pub const TWICE: &str = "idempotency_keys_pkey";
 
 /// What to write about a key.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    pub livemode: bool,
-    pub key: &'a str,
-    pub fingerprint: &'a [u8],
+    pub key: Key<'a>,
     pub request: &'a str,
     pub now: i64,
+    pub state: State<'a>,
 }
 
-/// Writes that the effect has happened and its payment is under way. False: a twin was first.
-pub async fn begin(
-    connection: &mut Connection,
-    entry: &Entry<'_>,
-    subject: &str,
-    leased_until: i64,
-) -> Result<bool, Fault> {
-    let done = sqlx::query(
-        "insert into idempotency_keys as k (livemode, key, fingerprint, request, created, subject, leased_until)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (livemode, key) do update
-         set fingerprint = $3, request = $4, created = $5, subject = $6, leased_until = $7, status = null, body = null
-         where k.created <= $8",
-    )
-    .bind(entry.livemode)
-    .bind(entry.key)
-    .bind(entry.fingerprint)
-    .bind(entry.request)
-    .bind(entry.now)
-    .bind(subject)
-    .bind(leased_until)
-    .bind(entry.now - RETENTION_SECONDS)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// How far its request has come.
+#[derive(Debug)]
+pub enum State<'a> {
+    /// The effect has happened, and its payment is under way.
+    UnderWay { subject: &'a str, leased_until: i64 },
+    /// It was answered at once.
+    Answered { status: u16, body: &'a str },
+    /// What was under way was answered. Where a repetition took over after the lease its answer, which is
+    /// the same, stays.
+    Settled { status: u16, body: &'a str },
 }
 
-/// Writes the answer. False: a twin was first.
-pub async fn finish(connection: &mut Connection, entry: &Entry<'_>, status: u16, body: &str) -> Result<bool, Fault> {
-    let done = sqlx::query(
-        "insert into idempotency_keys as k (livemode, key, fingerprint, request, created, status, body)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (livemode, key) do update set status = $6, body = $7, leased_until = null
-         where k.status is null and k.fingerprint = $3 and k.request = $4 or k.created <= $8",
-    )
-    .bind(entry.livemode)
-    .bind(entry.key)
-    .bind(entry.fingerprint)
-    .bind(entry.request)
-    .bind(entry.now)
-    .bind(status.cast_signed())
-    .bind(body)
-    .bind(entry.now - RETENTION_SECONDS)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// Forgets a receipt that has lapsed before the sweep came by.
+pub async fn forget(connection: &mut Connection, key: Key<'_>, now: i64) -> Result<(), Fault> {
+    sqlx::query("delete from idempotency_keys where livemode = $1 and key = $2 and created <= $3")
+        .bind(key.livemode)
+        .bind(key.text)
+        .bind(now - RETENTION_SECONDS)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Takes over an unfinished request whose lease has run out. False: somebody else did.
-pub async fn take_over(
-    connection: &mut Connection,
-    livemode: bool,
-    key: &str,
-    now: i64,
-    leased_until: i64,
-) -> Result<bool, Fault> {
+pub async fn take_over(connection: &mut Connection, key: Key<'_>, now: i64, leased_until: i64) -> Result<bool, Fault> {
     let done = sqlx::query(
         "update idempotency_keys set leased_until = $4
          where livemode = $1 and key = $2 and status is null and leased_until <= $3",
     )
-    .bind(livemode)
-    .bind(key)
+    .bind(key.livemode)
+    .bind(key.text)
     .bind(now)
     .bind(leased_until)
     .execute(connection)

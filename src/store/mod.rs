@@ -14,18 +14,19 @@ mod indexes;
 pub mod keys;
 pub mod list;
 pub mod movements;
+mod pool;
 pub mod postgres;
 pub mod read;
 pub mod retries;
 pub mod search;
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc};
 
-use sqlx::{
-    PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+use pool::Pool;
+
+pub use pool::Lent;
 pub use sqlx::PgConnection as Connection;
 
 /// We broke. Logged once, where it is answered.
@@ -53,6 +54,15 @@ impl Fault {
         }
     }
 
+    /// What went wrong while committing.
+    fn of_commit(error: sqlx::Error) -> Fault {
+        match error {
+            // The server answered, and said no.
+            sqlx::Error::Database(_) => Fault::Database(error),
+            lost => Fault::Uncertain(lost),
+        }
+    }
+
     /// The commit may or may not have happened.
     pub const fn is_uncertain(&self) -> bool {
         matches!(self, Fault::Uncertain(_))
@@ -75,11 +85,12 @@ impl Fault {
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Arc<Pool>,
 }
 
-/// An open transaction; dropped, it is rolled back.
-pub struct Tx(Transaction<'static, Postgres>);
+/// What a decision is read and written on: a transaction; or, while there is one statement for each, none.
+/// Dropped within a transaction, it is rolled back, and the connection is lost with it.
+pub struct Tx(Lent);
 
 impl Store {
     /// Connects to a Postgres 15 or newer.
@@ -102,17 +113,17 @@ impl Store {
             .application_name("dunlin");
         let pool = PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(pool::PATIENCE)
             .test_before_acquire(false)
             .connect_with(options)
             .await?;
-        let store = Store { pool };
+        let store = Store { pool: Pool::new(pool) };
         store.check_version().await?;
         Ok(store)
     }
 
     async fn check_version(&self) -> Result<(), Fault> {
-        let version: String = sqlx::query_scalar("show server_version_num").fetch_one(&self.pool).await?;
+        let version: String = sqlx::query_scalar("show server_version_num").fetch_one(self.pool.opened()).await?;
         match version.parse::<u32>() {
             Ok(number) if number >= 150_000 => Ok(()),
             _ => Err(Fault::Setup(format!("Postgres 15 or newer is needed; this one is {version}"))),
@@ -121,21 +132,33 @@ impl Store {
 
     /// Brings the tables up to date. Several processes may start at once: one migrates, the others wait.
     pub async fn migrate(&self) -> Result<(), Fault> {
-        sqlx::migrate!().run(&self.pool).await?;
+        sqlx::migrate!().run(self.pool.opened()).await?;
         indexes::prepare(&mut *self.reader().await?).await
     }
 
     pub async fn begin(&self) -> Result<Tx, Fault> {
-        Ok(Tx(self.pool.begin().await?))
+        let mut tx = self.begin_later().await?;
+        tx.begin().await?;
+        Ok(tx)
     }
 
-    /// A connection for reading.
-    pub async fn reader(&self) -> Result<sqlx::pool::PoolConnection<Postgres>, Fault> {
-        Ok(self.pool.acquire().await?)
+    /// For what locks nothing: its transaction begins when it turns out to need one.
+    pub async fn begin_later(&self) -> Result<Tx, Fault> {
+        Ok(Tx(self.pool.lend().await?))
+    }
+
+    /// A connection for reading. Whoever gives it back when all went well spares a round trip.
+    pub async fn reader(&self) -> Result<Lent, Fault> {
+        self.pool.lend().await
     }
 
     pub async fn is_ready(&self) -> bool {
-        sqlx::query("select 1").execute(&self.pool).await.is_ok()
+        let Ok(mut reader) = self.reader().await else { return false };
+        let is_ready = sqlx::query("select 1").execute(&mut *reader).await.is_ok();
+        if is_ready {
+            reader.give_back();
+        }
+        is_ready
     }
 
     pub async fn close(&self) {
@@ -144,12 +167,23 @@ impl Store {
 }
 
 impl Tx {
+    /// From now on what is written holds together.
+    pub async fn begin(&mut self) -> Result<(), Fault> {
+        if self.0.is_begun() { Ok(()) } else { self.0.begin().await }
+    }
+
     pub async fn commit(self) -> Result<(), Fault> {
-        self.0.commit().await.map_err(|error| match error {
-            // The server answered, and said no.
-            sqlx::Error::Database(_) => Fault::Database(error),
-            lost => Fault::Uncertain(lost),
-        })
+        self.0.commit().await.map_err(Fault::of_commit)
+    }
+
+    /// Whether a statement commits what it writes.
+    const fn commits_each(&self) -> bool {
+        !self.0.is_begun()
+    }
+
+    /// Nothing of it is kept, but the connection is.
+    pub async fn roll_back(self) -> Result<(), Fault> {
+        Ok(self.0.roll_back().await?)
     }
 }
 

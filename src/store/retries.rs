@@ -52,6 +52,32 @@ pub async fn forget(connection: &mut Connection, now: i64) -> Result<(), Fault> 
     Ok(())
 }
 
+/// What all that was seen comes to. While it is the same, so are the counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    stretches: Option<(i32, i32)>,
+    rows: i64,
+    attempts: i64,
+    recovered: i64,
+}
+
+pub async fn extent(connection: &mut Connection, now: i64) -> Result<Extent, Fault> {
+    let row = sqlx::query(
+        "select min(stretch) as first, max(stretch) as last, count(*) as rows,
+             coalesce(sum(attempts), 0)::bigint as attempts, coalesce(sum(recovered), 0)::bigint as recovered
+         from retry_statistics where stretch >= $1",
+    )
+    .bind(oldest(now))
+    .fetch_one(connection)
+    .await?;
+    Ok(Extent {
+        stretches: row.get::<Option<i32>, _>("first").zip(row.get("last")),
+        rows: row.get("rows"),
+        attempts: row.get("attempts"),
+        recovered: row.get("recovered"),
+    })
+}
+
 /// What was seen in a mode.
 pub async fn statistics(connection: &mut Connection, livemode: bool, now: i64) -> Result<Statistics, Fault> {
     let rows = sqlx::query(

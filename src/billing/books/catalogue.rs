@@ -25,6 +25,11 @@ impl Catalogue {
         self.spoken.insert(price.id.to_string(), document);
         self.prices.insert(price.id.clone(), price);
     }
+
+    /// A price as it rests.
+    pub fn spoken_price(&self, id: &str) -> Option<&Value> {
+        self.spoken.get(id)
+    }
 }
 
 impl Books {
