@@ -77,7 +77,7 @@ impl App {
             tasks.spawn(engine.clone().run_maintenance(stop.clone()));
             tasks.spawn(dispatcher.clone().run(stop.clone()));
         }
-        let house = House { engine: engine.clone(), keys: Arc::default(), account: Arc::new(account) };
+        let house = House { engine: Arc::new(engine.clone()), keys: Arc::default(), account: Arc::new(account) };
         let pages = pages::routes(engine.clone());
         let mut stopped = stop;
         tasks.spawn(async move {

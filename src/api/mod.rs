@@ -65,10 +65,10 @@ use auth::Keys;
 use reply::Problem;
 use route::Route;
 
-/// What every handler can reach.
+/// What every handler can reach. Copied several times for each request.
 #[derive(Clone)]
 pub struct House {
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub keys: Arc<Keys>,
     /// The account that this server is.
     pub account: Arc<account::Account>,

@@ -1,6 +1,6 @@
 //! Listing documents: filters, cursors, newest first. Keyset paging, no offsets, no exact counts.
 
-use sqlx::{Postgres, QueryBuilder, Row as _};
+use sqlx::{Postgres, QueryBuilder};
 
 use super::{Connection, Fault};
 use crate::billing::{Noun, price, product};
@@ -79,8 +79,7 @@ pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page
         (false, false) => " order by id",
     });
     sql.push(" limit ").push_bind(query.limit + 1);
-    let rows = sql.build().fetch_all(connection).await?;
-    let mut bodies: Vec<String> = rows.into_iter().map(|row| row.get("body")).collect();
+    let mut bodies: Vec<String> = sql.build_query_scalar().fetch_all(connection).await?;
     let limit = usize::try_from(query.limit).unwrap_or(0);
     let has_more = bodies.len() > limit;
     bodies.truncate(limit);
