@@ -105,7 +105,7 @@ struct Source {
 impl Source {
     fn new(path: &str, text: &str) -> Source {
         let (mut code, mut strings) = split(text);
-        if let Some(foot) = code.find("#[cfg(test)]") {
+        if let Some(foot) = code.find("#[cfg(test)]").or_else(|| code.find("#![cfg(test)]")) {
             code.truncate(foot);
         }
         let last = line_at(&code, code.len());

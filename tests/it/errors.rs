@@ -366,7 +366,7 @@ async fn a_customer_has_at_most_500_subscriptions() {
         insert into subscriptions
         select copy.* from subscriptions s
         cross join generate_series(1, 499) n
-        cross join overlay(s.id placing lpad(n::text, 4, '0') from length(s.id) - 5) as copied
+        cross join overlay(s.id placing 'Z' || lpad(n::text, 3, '0') from length(s.id) - 5) as copied
         cross join jsonb_populate_record(s, jsonb_build_object('id', copied, 'body', replace(s.body, s.id, copied))) copy
         where s.id = '{sub}'";
     execute(&scene.house.database_url, &scene.fill(copies)).await;

@@ -5,7 +5,6 @@
 mod added;
 mod event;
 mod facts;
-#[cfg(test)]
 mod snapshots;
 mod tools;
 mod v2022_08_01_pending_invoice_items;

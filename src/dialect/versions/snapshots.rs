@@ -1,5 +1,7 @@
 //! What each change makes of an object: as it is since, and as it was before.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
