@@ -5,7 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
-    api::{self, House, account::Account, auth},
+    api::{
+        self, House,
+        account::Account,
+        auth::{self, KeyKind},
+    },
     clock::Clock,
     engine::{Engine, Webhooks},
     gateway::Gateway,
@@ -143,7 +147,7 @@ async fn first_keys(engine: &Engine, fixed: Option<&str>) -> Result<Option<First
     if !crate::store::keys::list(&mut reader).await?.is_empty() {
         return Ok(None);
     }
-    let secret = auth::create(&mut reader, false, &mut moment.ids, now).await?.text;
-    let publishable = auth::create(&mut reader, true, &mut moment.ids, now).await?.text;
+    let secret = auth::create(&mut reader, &KeyKind::Secret, &mut moment.ids, now).await?.text;
+    let publishable = auth::create(&mut reader, &KeyKind::Publishable, &mut moment.ids, now).await?.text;
     Ok(Some(FirstKeys { secret, publishable }))
 }

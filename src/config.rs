@@ -74,6 +74,9 @@ pub enum Keys {
         /// A publishable key (`pk_test_…`) instead of a secret one.
         #[arg(long)]
         publishable: bool,
+        /// A restricted key (`rk_test_…`) that may do only this: `customers=read,invoices=write`.
+        #[arg(long, value_name = "PERMISSIONS", conflicts_with = "publishable")]
+        restricted: Option<String>,
     },
     /// List the keys, without their secrets.
     List,

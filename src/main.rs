@@ -4,7 +4,11 @@ use std::{error::Error, ffi::OsString, io::IsTerminal as _, path::Path, process:
 
 use clap::Parser as _;
 use dunlin::{
-    api::{auth, settings},
+    api::{
+        self,
+        auth::{self, KeyKind},
+        settings,
+    },
     app::{App, Parts},
     clock::Clock,
     config::{Cli, Command, Config, Format, Keys, Settings, Simulate},
@@ -207,15 +211,21 @@ async fn manage_keys(config: &Config, url: &str, action: Keys) -> Result<ExitCod
     let now = clock.now().unix_seconds();
     let mut reader = store.reader().await?;
     match action {
-        Keys::Create { publishable } => {
+        Keys::Create { publishable, restricted } => {
             let mut ids = dunlin::engine::new_ids(&clock)?;
-            let key = auth::create(&mut reader, publishable, &mut ids, now).await?;
+            let kind = match restricted {
+                Some(permissions) => KeyKind::Restricted(api::known_permissions(&permissions).map_err(Fault::Setup)?),
+                None if publishable => KeyKind::Publishable,
+                None => KeyKind::Secret,
+            };
+            let key = auth::create(&mut reader, &kind, &mut ids, now).await?;
             println!("{}\n{}", key.id, key.text);
         }
         Keys::List => {
             for key in keys::list(&mut reader).await? {
                 let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
-                println!("{}  {:<11}  {:<7}  {}", key.id, key.kind, state, key.hint);
+                let permissions = key.permissions.unwrap_or_default();
+                println!("{}  {:<11}  {:<7}  {}  {permissions}", key.id, key.kind, state, key.hint);
             }
         }
         Keys::Revoke { id } => {

@@ -9,7 +9,10 @@ use std::{
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
-use super::settings;
+use super::{
+    permissions::{Permission, Permissions},
+    settings,
+};
 use crate::{
     billing::{
         Refusal,
@@ -31,6 +34,8 @@ pub struct Caller {
     pub publishable: bool,
     /// What it is answered in when it does not ask for a version.
     pub version: Version,
+    /// What a restricted key may do.
+    pub permissions: Option<Arc<Permissions>>,
 }
 
 /// Keys that were seen a moment ago. A revoked key stops working within a second.
@@ -63,6 +68,13 @@ impl Keys {
             livemode: found.livemode,
             publishable: found.kind == PUBLISHABLE,
             version: settings.api_version.as_deref().and_then(Version::known).unwrap_or(Version::NEWEST),
+            permissions: match (&*found.kind, found.permissions) {
+                (RESTRICTED, text) => {
+                    let read = Permissions::parse(text.as_deref().unwrap_or_default());
+                    Some(Arc::new(read.map_err(Fault::Setup)?))
+                }
+                _ => None,
+            },
         };
         if let Ok(mut seen) = self.seen.lock() {
             if seen.len() >= MOST_REMEMBERED {
@@ -160,6 +172,16 @@ pub fn no_access(caller: &Caller, account: &str) -> Refusal {
     .status(403)
 }
 
+/// What a restricted key lacks.
+pub fn not_permitted(caller: &Caller, account: &str, resource: &str, permission: Permission) -> Refusal {
+    Refusal::invalid(format!(
+        "The provided key '{}' does not have the required permissions for this endpoint on account '{account}'. A key with \
+         {resource}={permission} may make this request.",
+        caller.hint
+    ))
+    .status(403)
+}
+
 fn invalid(key: &str) -> Refusal {
     Refusal::invalid(format!("Invalid API Key provided: {}", hint(key))).status(401)
 }
@@ -176,6 +198,25 @@ pub fn hint(key: &str) -> String {
 
 const SECRET: &str = "secret";
 const PUBLISHABLE: &str = "publishable";
+const RESTRICTED: &str = "restricted";
+
+/// Which key to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    Secret,
+    Publishable,
+    Restricted(Permissions),
+}
+
+impl KeyKind {
+    const fn prefix(&self) -> &'static str {
+        match self {
+            KeyKind::Secret => "sk_test_",
+            KeyKind::Publishable => "pk_test_",
+            KeyKind::Restricted(_) => "rk_test_",
+        }
+    }
+}
 
 /// A key that was just made: the only time its text is known.
 #[derive(Debug)]
@@ -185,27 +226,45 @@ pub struct NewKey {
 }
 
 /// Makes a test key: 256 bits of chance and more.
-pub async fn create(connection: &mut Connection, publishable: bool, ids: &mut Ids, now: i64) -> Result<NewKey, Fault> {
-    let prefix = if publishable { "pk_test_" } else { "sk_test_" };
-    let text = format!("{prefix}{}", ids.secret(48));
-    keep(connection, &text, ids, now).await
+pub async fn create(connection: &mut Connection, kind: &KeyKind, ids: &mut Ids, now: i64) -> Result<NewKey, Fault> {
+    let text = format!("{}{}", kind.prefix(), ids.secret(48));
+    add(connection, &text, kind, ids, now).await
 }
 
-/// Keeps a given key.
+/// Keeps a given secret or publishable key.
 pub async fn keep(connection: &mut Connection, text: &str, ids: &mut Ids, now: i64) -> Result<NewKey, Fault> {
-    let publishable = text.starts_with("pk_test_");
-    if !publishable && !text.starts_with("sk_test_") {
+    let known = [KeyKind::Secret, KeyKind::Publishable].into_iter().find(|kind| text.starts_with(kind.prefix()));
+    let Some(kind) = known else {
         return Err(Fault::Setup(
             "a key must start with sk_test_ or pk_test_: there is no live processor yet".to_owned(),
         ));
-    }
+    };
+    add(connection, text, &kind, ids, now).await
+}
+
+async fn add(
+    connection: &mut Connection,
+    text: &str,
+    kind: &KeyKind,
+    ids: &mut Ids,
+    now: i64,
+) -> Result<NewKey, Fault> {
     if text.len() < 16 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(Fault::Setup("a key needs at least 8 letters and digits after its prefix".to_owned()));
     }
     let id = ids.next("key_", Bucket::SHARED);
     let key = keys::Key {
         id: id.clone(),
-        kind: if publishable { PUBLISHABLE } else { SECRET }.to_owned(),
+        kind: match kind {
+            KeyKind::Secret => SECRET,
+            KeyKind::Publishable => PUBLISHABLE,
+            KeyKind::Restricted(_) => RESTRICTED,
+        }
+        .to_owned(),
+        permissions: match kind {
+            KeyKind::Restricted(permissions) => Some(permissions.to_string()),
+            KeyKind::Secret | KeyKind::Publishable => None,
+        },
         livemode: false,
         hint: hint(text),
         created: now,

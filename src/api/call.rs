@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     EffectiveVersion, House, RequestId,
     auth::{self, Caller},
+    permissions::Permission,
     reply::{Problem, Reply, Said},
     voice::Voice,
 };
@@ -150,6 +151,37 @@ impl Call {
         self.params::<Nothing>().map(|_| ())
     }
 
+    /// What is to be expanded. A restricted key sees whole only what it may read.
+    fn expansions(&self, noun: &'static Noun, is_list: bool) -> Result<Vec<String>, Refusal> {
+        self.expansions_of(noun, &self.expand, is_list)
+    }
+
+    /// The same, of some of what was asked for.
+    pub(super) fn expansions_of(
+        &self,
+        noun: &'static Noun,
+        asked: &[String],
+        is_list: bool,
+    ) -> Result<Vec<String>, Refusal> {
+        let paths = expand::check(noun, asked, is_list, self.version)?;
+        if self.caller.permissions.is_some() {
+            for reached in paths.iter().flat_map(|path| expand::reached(noun, path, self.version)) {
+                self.check_permission(reached.resource(), Permission::Read)?;
+            }
+        }
+        Ok(paths)
+    }
+
+    /// Whether the key may do this. Only restricted keys are asked.
+    pub fn check_permission(&self, resource: &str, permission: Permission) -> Result<(), Refusal> {
+        match &self.caller.permissions {
+            Some(permissions) if !permissions.allow(resource, permission) => {
+                Err(auth::not_permitted(&self.caller, &self.house.account.id, resource, permission))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub const fn livemode(&self) -> bool {
         self.caller.livemode
     }
@@ -165,7 +197,7 @@ impl Call {
 
     /// Does a verb, and answers with its subject.
     pub async fn run<V: Verb>(&self, noun: &'static Noun, verb: V) -> Reply {
-        let paths = expand::check(noun, &self.expand, false, self.version)?;
+        let paths = self.expansions(noun, false)?;
         let voice = Voice { paths, pin: self.pin(), redact: self.caller.publishable };
         Ok(Said(self.house.engine.perform(&self.request, verb, &voice).await?))
     }
@@ -180,7 +212,7 @@ impl Call {
 
     /// Answers with one document.
     pub async fn retrieve(&self, noun: &'static Noun, id: &str) -> Reply {
-        let paths = expand::check(noun, &self.expand, false, self.version)?;
+        let paths = self.expansions(noun, false)?;
         let mut reader = self.house.engine.store.reader().await?;
         let Some(body) = read::find(&mut reader, noun, id, self.livemode()).await? else {
             return Err(Refusal::not_found(noun, id).in_mode(noun.name, self.livemode()).into());
@@ -203,7 +235,7 @@ impl Call {
 
     /// The same, narrowed by where in the path it was asked.
     pub async fn list_where(&self, noun: &'static Noun, narrowed: Vec<Condition>) -> Reply {
-        let paths = expand::check(noun, &self.expand, true, self.version)?;
+        let paths = self.expansions(noun, true)?;
         let mut asked = filter::read(noun, &self.form)?;
         if !narrowed.is_empty() {
             asked.conditions.retain(|condition| !matches!(condition, Condition::Null("test_clock", _)));
@@ -253,7 +285,7 @@ impl Call {
 
     /// Answers with a page of values that were gathered elsewhere (items, lines).
     pub async fn list_of(&self, noun: &'static Noun, mut values: Vec<Value>) -> Reply {
-        expand::check(noun, &self.expand, true, self.version)?;
+        self.expansions(noun, true)?;
         let asked = filter::read(noun, &self.form)?;
         let place = |id: &str| values.iter().position(|value| value.get("id").and_then(Value::as_str) == Some(id));
         let missing = |param: &str, id: &str| Refusal::no_such(noun.name, id).param(param);
@@ -282,7 +314,7 @@ impl Call {
         bodies: Vec<String>,
         has_more: bool,
     ) -> Reply {
-        let paths = expand::check(noun, &self.expand, true, self.version)?;
+        let paths = self.expansions(noun, true)?;
         let mut reader = self.house.engine.store.reader().await?;
         versions::render(&mut reader, &mut page, self.pin()).await?;
         expand::expand(&mut reader, noun, &mut page, &bodies, &paths, self.pin()).await?;
@@ -302,7 +334,7 @@ impl Call {
 
     /// The same with a value that is made of a stored document.
     pub async fn show_made(&self, noun: &'static Noun, value: Value, body: String) -> Reply {
-        let paths = expand::check(noun, &self.expand, false, self.version)?;
+        let paths = self.expansions(noun, false)?;
         let mut values = [value];
         let mut reader = self.house.engine.store.reader().await?;
         versions::render(&mut reader, &mut values, self.pin()).await?;

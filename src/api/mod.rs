@@ -14,13 +14,16 @@ pub mod deliveries;
 pub mod endpoint_settings;
 pub mod events;
 pub mod explain;
+pub mod features;
 pub mod health;
 pub mod intents;
 pub mod invoice_items;
 pub mod invoices;
 pub mod movements;
+pub mod openapi;
 pub mod payment_intents;
 pub mod payment_methods;
+pub mod permissions;
 pub mod plans;
 pub mod prices;
 pub mod products;
@@ -41,6 +44,7 @@ pub mod voice;
 pub mod webhook_endpoints;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -51,7 +55,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::any,
+    routing::{any, get},
 };
 use rand::{TryRng as _, rngs::SysRng};
 
@@ -62,6 +66,7 @@ use crate::{
 };
 
 use auth::Keys;
+use permissions::Permissions;
 use reply::Problem;
 use route::Route;
 
@@ -107,6 +112,7 @@ pub fn routes() -> Vec<Route> {
         deliveries::routes(),
         endpoint_settings::routes(),
         events::routes(),
+        features::routes(),
         invoice_items::routes(),
         invoices::routes(),
         movements::routes(),
@@ -131,11 +137,23 @@ pub fn routes() -> Vec<Route> {
     .collect()
 }
 
+/// Permissions of a restricted key, for resources that some call needs them for; or what is wrong with them.
+pub fn known_permissions(text: &str) -> Result<Permissions, String> {
+    let permissions = Permissions::parse(text)?;
+    let known: BTreeSet<&str> = routes().iter().map(|route| route.operation.resource).collect();
+    if let Some(other) = permissions.resources().find(|resource| !known.contains(resource)) {
+        let known: Vec<&str> = known.into_iter().collect();
+        return Err(format!("there is no resource {other}: there are {}", known.join(", ")));
+    }
+    Ok(permissions)
+}
+
 /// Everything that is served: the API, and the pages beside it.
 pub fn router(house: House, pages: Router) -> Router {
     Router::new()
         .merge(health::routes())
         .merge(route::serve(routes()))
+        .route("/openapi.json", get(openapi::show))
         // Previews were here once: neither is the id of an invoice.
         .route("/v1/invoices/upcoming", any(unrecognized))
         .route("/v1/invoices/upcoming/lines", any(unrecognized))

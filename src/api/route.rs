@@ -19,10 +19,14 @@ use super::{
     House, auth,
     call::Call,
     explain::{Seer, explained},
+    permissions::Permission,
     reply::{Problem, Reply},
 };
 use crate::{
-    billing::{Noun, Refusal},
+    billing::{
+        Noun, Refusal,
+        describe::{Shape, shape_of},
+    },
     dialect::{error, version::Version, versions},
 };
 
@@ -48,19 +52,14 @@ pub const fn deleted(noun: &'static Noun) -> Answer {
     Answer::Deleted(noun)
 }
 
-/// What a restricted key must be allowed to do with a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Permission {
-    Read,
-    Write,
-}
-
 /// A call, described.
 #[derive(Clone, Debug)]
 pub struct Operation {
     pub method: Method,
     /// With parameters in braces: `/v1/customers/{id}`.
     pub path: &'static str,
+    /// What its handler reads from the form; a list without any is filtered as its noun declares.
+    pub parameters: fn() -> Option<Shape>,
     pub answer: Answer,
     /// A publishable key may make it, too.
     pub publishable: bool,
@@ -114,11 +113,12 @@ impl Route {
         Route::get(path, handler, noun)
     }
 
-    fn new<A: 'static>(method: Method, path: &'static str, handler: impl Handler<A>, answer: Answer) -> Route {
+    fn new<A: 'static, H: Handler<A>>(method: Method, path: &'static str, handler: H, answer: Answer) -> Route {
         let reads = method == Method::GET;
         let operation = Operation {
             method,
             path,
+            parameters: H::Params::shape,
             answer,
             publishable: false,
             resource: answer.resource(),
@@ -200,18 +200,21 @@ impl Operation {
         if call.caller.publishable && !self.publishable {
             return Err(auth::publishable_not_allowed());
         }
-        Ok(())
+        call.check_permission(self.resource, self.permission)
     }
 }
 
 impl Answer {
-    /// The first word of a noun's URL, whether it is ours, for tests only, or Stripe's.
+    pub const fn noun(self) -> Option<&'static Noun> {
+        match self {
+            Answer::One(noun) | Answer::List(noun) | Answer::Search(noun) | Answer::Deleted(noun) => Some(noun),
+            Answer::Other(_) => None,
+        }
+    }
+
     fn resource(self) -> &'static str {
         match self {
-            Answer::One(noun) | Answer::List(noun) | Answer::Search(noun) | Answer::Deleted(noun) => {
-                let words = noun.url.split('/').filter(|word| !["", "v1", "dunlin", "test_helpers"].contains(word));
-                words.take(1).last().unwrap_or(noun.object)
-            }
+            Answer::One(noun) | Answer::List(noun) | Answer::Search(noun) | Answer::Deleted(noun) => noun.resource(),
             Answer::Other(object) => object,
         }
     }
@@ -339,11 +342,18 @@ fn unreadable_path() -> Refusal {
 pub trait Params: Sized + Send + 'static {
     /// A list keeps what says where in it to be.
     fn read(call: &mut Call, lists: bool) -> Result<Self, Refusal>;
+
+    /// What is read; none where there are no parameters.
+    fn shape() -> Option<Shape>;
 }
 
 impl<T: DeserializeOwned + Send + 'static> Params for T {
     fn read(call: &mut Call, lists: bool) -> Result<Self, Refusal> {
         if lists { call.params_of_list() } else { call.params() }
+    }
+
+    fn shape() -> Option<Shape> {
+        Some(shape_of::<T>())
     }
 }
 
@@ -356,5 +366,9 @@ impl Params for Nothing {
             call.no_params()?;
         }
         Ok(Nothing)
+    }
+
+    fn shape() -> Option<Shape> {
+        None
     }
 }

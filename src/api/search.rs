@@ -16,7 +16,7 @@ impl Call {
     /// Answers with a page of what a search finds.
     pub async fn search(&self, noun: &'static Noun) -> Reply {
         let (counts, paths): (Vec<String>, _) = self.expand.iter().cloned().partition(|path| path == TOTAL_COUNT);
-        let paths = expand::check(noun, &paths, true, self.version())?;
+        let paths = self.expansions_of(noun, &paths, true)?;
         let (search, pages) = search::read(noun, &self.form, self.livemode())?;
         let mut reader = self.house.engine.store.reader().await?;
         let found::Found { documents, has_more } = found::search(&mut reader, &search).await?;

@@ -161,6 +161,11 @@ impl Render for Voice {
     }
 }
 
+/// Whether a publishable key sees only a part of it.
+pub fn is_redacted(noun: &Noun) -> bool {
+    [payment_intent::NOUN.object, setup_intent::NOUN.object].contains(&noun.object)
+}
+
 /// What a publishable key may see of an intent.
 pub fn redacted(noun: &Noun, value: Value) -> Value {
     const SHOWN: [&str; 26] = [
@@ -192,7 +197,7 @@ pub fn redacted(noun: &Noun, value: Value) -> Value {
         "usage",
     ];
     match value {
-        Value::Object(members) if [payment_intent::NOUN.object, setup_intent::NOUN.object].contains(&noun.object) => {
+        Value::Object(members) if is_redacted(noun) => {
             Value::Object(members.into_iter().filter(|(key, _)| SHOWN.contains(&key.as_str())).collect())
         }
         other => other,

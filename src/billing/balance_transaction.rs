@@ -6,6 +6,7 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     credit_note::{self, CreditNote},
     customer::{self, Customer},
+    describe,
     invoice::{self, Invoice},
     noun::{By, Cell, filter, integer, null, one, text},
     shape::Null,
@@ -31,6 +32,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<BalanceTransaction>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,11 +12,12 @@ mod withheld;
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Id, Moment, Refusal, Resource,
+    Id, Moment, Noun, Refusal, Resource,
     balance_transaction::BalanceTransaction,
     charge::Charge,
     credit_note::CreditNote,
     customer::Customer,
+    feature::Feature,
     invoice::Invoice,
     invoice_item::InvoiceItem,
     invoice_payment::InvoicePayment,
@@ -69,6 +70,9 @@ macro_rules! shelves {
             fn shelf(books: &Books) -> &Shelf<Self> { &books.$field }
             fn shelf_mut(books: &mut Books) -> &mut Shelf<Self> { &mut books.$field }
         })+
+
+        /// All nouns that books hold.
+        pub static NOUNS: &[&Noun] = &[$(<$noun as Resource>::NOUN),+];
 
         impl Books {
             /// Puts a stored document into the books. The object name says which noun it is; `told` how
@@ -133,6 +137,7 @@ shelves! {
     refunds: Refund,
     balance_transactions: BalanceTransaction,
     credit_notes: CreditNote,
+    features: Feature,
 }
 
 impl Books {

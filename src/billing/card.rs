@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     Id, Metadata, Noun,
     customer::{self, Customer},
+    describe,
     noun::one,
     payment_method::{AllowRedisplay, BillingDetails, Card, PaymentMethod, RegulatedStatus},
     shape::Null,
@@ -26,6 +27,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::written_elsewhere,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use super::{
     Amount, Currency, Id, Metadata, Moment, Noun, Resource, Timestamp,
     answer::Decline,
     customer::{self, Customer},
-    movement,
+    describe, movement,
     noun::{By, Cell, Link, Target, boolean, filter, integer, json, null, one, text},
     payment_intent::{self, Attempt, CaptureMethod, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
@@ -81,6 +81,7 @@ pub static NOUN: Noun = Noun {
         token("refunded", Stand::Boolean("refunded")),
         token("status", Stand::Word("status")),
     ],
+    document: describe::shape_of::<Charge>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use super::{
     balance_transaction::{self, BalanceTransaction},
     customer::{self, Customer},
     decimal::Decimal,
+    describe,
     invoice::{self, Invoice},
     invoice_line,
     noun::{By, Cell, Link, Target, filter, integer, one, text},
@@ -47,6 +48,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &["lines"],
     searchable: &[],
+    document: describe::shape_of::<CreditNote>,
 };
 
 /// A line as its own object, for the list of lines.
@@ -64,6 +66,7 @@ pub static LINE_NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<Line>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp, card,
+    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp, card, describe,
     invoice::CustomField,
     noun::{By, Cell, Link, Target, filter, json, null, one, text},
     payment_method::{self, PaymentMethod},
@@ -69,6 +69,7 @@ pub static NOUN: Noun = Noun {
         string("name", Stand::Folded("name_folded")),
         string("phone", Stand::Folded("phone_folded")),
     ],
+    document: describe::shape_of::<Customer>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! it is named and found.
 
 use super::{
-    Noun, event,
+    Noun, describe, event,
     noun::{By, filter},
     webhook_endpoint,
 };
@@ -37,6 +37,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::written_elsewhere,
 };
 
 /// The headers that are the same in every delivery.

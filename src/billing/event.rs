@@ -6,6 +6,7 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{
     Noun, Timestamp,
     books::Told,
+    describe,
     noun::{By, filter, text},
 };
 
@@ -27,6 +28,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::written_elsewhere,
 };
 
 /// The API version that documents, and those in events, are kept in.

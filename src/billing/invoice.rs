@@ -8,6 +8,7 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     attempts::Attempts,
     customer::{self, Customer, CustomerTaxId, TaxExempt},
+    describe,
     dunning::FinalAction,
     invoice_line::{Line, NOUN as LINE_NOUN},
     invoice_payment,
@@ -102,6 +103,7 @@ pub static NOUN: Noun = Noun {
         token("subscription", Stand::Id("subscription")),
         number("total"),
     ],
+    document: describe::shape_of::<Invoice>,
 };
 
 const STATUS_FILTER: &[(&str, &[&str])] = &[

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     customer::{self, Customer},
+    describe,
     invoice::{self, Invoice},
     invoice_line::{CreditedLines, Pricing},
     noun::{By, Cell, boolean, filter, null, one, text},
@@ -42,6 +43,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<InvoiceItem>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

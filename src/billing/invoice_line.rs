@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun,
     decimal::Decimal,
+    describe,
     invoice::Invoice,
     invoice_item::InvoiceItem,
     noun::{null, one},
@@ -34,6 +35,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<Line>,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

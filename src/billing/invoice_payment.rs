@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Moment, Noun, Resource, Timestamp,
     customer::Customer,
+    describe,
     invoice::{self, Invoice},
     noun::{By, Cell, boolean, filter, null, one, text},
     payment_intent::{self, PaymentIntent},
@@ -38,6 +39,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<InvoicePayment>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

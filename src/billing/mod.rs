@@ -32,6 +32,7 @@ pub mod credit_note;
 pub mod customer;
 pub mod event;
 pub mod event_types;
+pub mod feature;
 pub mod invoice;
 pub mod invoice_item;
 pub mod invoice_line;
@@ -69,6 +70,7 @@ pub mod collect;
 pub mod confirm;
 pub mod credit;
 pub mod delivery;
+pub mod describe;
 pub mod draft;
 pub mod dunning;
 pub mod edit;
@@ -116,41 +118,22 @@ pub use noun::{Noun, Resource};
 pub use refusal::Refusal;
 
 /// Every noun that a name can mean.
-const NOUNS: &[&Noun] = &[
-    &balance_transaction::NOUN,
-    &card::NOUN,
-    &charge::NOUN,
-    &credit_note::NOUN,
-    &customer::NOUN,
-    &event::NOUN,
-    &invoice::NOUN,
-    &invoice_item::NOUN,
-    &invoice_payment::NOUN,
-    &movement::NOUN,
-    &payment_intent::NOUN,
-    &payment_method::NOUN,
-    &plan::NOUN,
-    &price::NOUN,
-    &product::NOUN,
-    &refund::NOUN,
-    &settings::NOUN,
-    &settings::VERSION_NOUN,
-    &setup_attempt::NOUN,
-    &setup_intent::NOUN,
-    &subscription::NOUN,
-    &subscription::ITEM_NOUN,
-    &tax_id::NOUN,
-    &test_clock::NOUN,
-    &token::NOUN,
-    &webhook_endpoint::NOUN,
-];
+fn nouns() -> impl Iterator<Item = &'static Noun> {
+    books::NOUNS.iter().copied().chain([
+        &card::NOUN,
+        &event::NOUN,
+        &movement::NOUN,
+        &plan::NOUN,
+        &subscription::ITEM_NOUN,
+    ])
+}
 
 /// The noun that an object name means.
 pub fn noun_of(object: &str) -> Option<&'static Noun> {
-    NOUNS.iter().copied().find(|noun| noun.object == object)
+    nouns().find(|noun| noun.object == object)
 }
 
 /// The noun that errors call so.
 pub fn noun_named(name: &str) -> Option<&'static Noun> {
-    NOUNS.iter().copied().find(|noun| noun.name == name)
+    nouns().find(|noun| noun.name == name)
 }

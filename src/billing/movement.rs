@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Id, Noun,
     charge::{self, Charge},
+    describe,
     noun::{By, Link, Target, filter},
     refund::{self, Refund},
     wire,
@@ -30,6 +31,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::written_elsewhere,
 };
 
 /// The id of the movement on the other side of a charge or a refund.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     Id, Metadata, Timestamp,
+    describe::Shape,
     searchable::{self, Searchable},
 };
 
@@ -37,6 +38,16 @@ pub struct Noun {
     pub previews: &'static [&'static str],
     /// What its search can ask, if it has one.
     pub searchable: &'static [Searchable],
+    /// What its document holds.
+    pub document: fn() -> Shape,
+}
+
+impl Noun {
+    /// What permissions call it: the first word of its URL, whether it is ours, for tests only, or Stripe's.
+    pub fn resource(&self) -> &'static str {
+        let mut words = self.url.split('/').filter(|word| !["", "v1", "dunlin", "test_helpers"].contains(word));
+        words.next().unwrap_or(self.object)
+    }
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use super::{
     balance_transaction::BalanceTransaction,
     charge::{self, Charge},
     customer::{self, Customer},
+    describe,
     invoice::Invoice,
     invoice_item::InvoiceItem,
     next_action::NextAction,
@@ -59,6 +60,7 @@ pub static NOUN: Noun = Noun {
         METADATA,
         token("status", Stand::Word("status")),
     ],
+    document: describe::shape_of::<PaymentIntent>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Id, Metadata, Noun, Resource, Timestamp,
     customer::{self, Customer},
+    describe,
     noun::{By, Cell, boolean, filter, one, text},
     shape::{Address, Null},
 };
@@ -28,6 +29,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<PaymentMethod>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Books, Id, Moment, Noun,
+    Books, Id, Moment, Noun, describe,
     noun::{By, Link, Target, filter, one},
     price::{self, Price},
     product,
@@ -24,6 +24,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::written_elsewhere,
 };
 
 /// The legacy view of a recurring price, which accompanies `price` in subscription items.

@@ -9,6 +9,7 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     amount::Overflow,
     decimal::Decimal,
+    describe,
     noun::{By, Cell, Link, Target, boolean, filter, integer, json, one, text},
     period::{Cycle, Interval},
     product::{self, Product},
@@ -67,6 +68,7 @@ pub static NOUN: Noun = Noun {
         string("product", Stand::Id("product")),
         token("type", Stand::Word("type")),
     ],
+    document: describe::shape_of::<Price>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

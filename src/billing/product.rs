@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Metadata, Noun, Resource, Timestamp,
+    Id, Metadata, Noun, Resource, Timestamp, describe,
     noun::{By, Cell, boolean, filter, json, null, one, text},
     price::{self, Price},
     searchable::{METADATA, Stand, string, token},
@@ -46,6 +46,7 @@ pub static NOUN: Noun = Noun {
         token("shippable", Stand::Boolean("shippable")),
         string("url", Stand::Text("url")),
     ],
+    document: describe::shape_of::<Product>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

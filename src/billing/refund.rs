@@ -6,7 +6,7 @@ use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     charge::{self, Charge},
     customer::{self, Customer},
-    movement,
+    describe, movement,
     noun::{By, Cell, Link, Target, filter, integer, null, one, text},
     payment_intent::{self, PaymentIntent},
     payment_method::{self, PaymentMethod},
@@ -45,6 +45,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<Refund>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

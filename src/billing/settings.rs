@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Noun, Resource, Timestamp,
+    Id, Noun, Resource, Timestamp, describe,
     dunning::{FinalAction, InvoiceAction},
     noun::{Cell, integer},
 };
@@ -33,6 +33,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<Settings>,
 };
 
 /// How often and when a failed payment is tried again; what follows; who is reminded.

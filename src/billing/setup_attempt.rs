@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Moment, Noun, Resource, Timestamp,
     customer::{self, Customer},
+    describe,
     noun::{By, Cell, filter, null, one, text},
     payment_intent::PaymentError,
     payment_method::{self, Checks, Kind, PaymentMethod},
@@ -33,6 +34,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<SetupAttempt>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

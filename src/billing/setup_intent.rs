@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Id, Metadata, Noun, Refusal, Resource, Timestamp,
     customer::{self, Customer},
+    describe,
     next_action::NextAction,
     noun::{By, Cell, filter, null, one, text},
     payment_intent::{AutomaticPaymentMethods, PaymentError},
@@ -42,6 +43,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<SetupIntent>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ impl Serialize for Null {
 
 impl<'de> Deserialize<'de> for Null {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        de::IgnoredAny::deserialize(deserializer).map(|_| Null)
+        deserializer.deserialize_newtype_struct(NULL, Ignore).map(|()| Null)
     }
 }
 
@@ -34,7 +34,26 @@ impl Serialize for Nothing {
 
 impl<'de> Deserialize<'de> for Nothing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        de::IgnoredAny::deserialize(deserializer).map(|_| Nothing)
+        deserializer.deserialize_newtype_struct(NOTHING, Ignore).map(|()| Nothing)
+    }
+}
+
+/// The names by which [`Null`] and [`Nothing`] can be told from what is merely not looked at.
+pub const NULL: &str = "$null";
+pub const NOTHING: &str = "$nothing";
+
+/// Takes whatever there is.
+struct Ignore;
+
+impl<'de> de::Visitor<'de> for Ignore {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        de::IgnoredAny::deserialize(deserializer).map(|_| ())
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     anchor::AnchorConfig,
     books::Withheld,
     customer::{self, Customer},
+    describe,
     invoice::{self, Invoice},
     noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, json, null, one, text},
     pause::StatusDetails,
@@ -89,6 +90,7 @@ pub static NOUN: Noun = Noun {
     ],
     previews: &[],
     searchable: &[CREATED, number("canceled_at"), METADATA, token("status", Stand::Word("status"))],
+    document: describe::shape_of::<Subscription>,
 };
 
 /// The `status` filter of the list (listing rules); the first word is the default.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Moment, Noun, Refusal, Resource, Timestamp,
     customer::{self, Customer, CustomerTaxId},
+    describe,
     id::Bucket,
     noun::{Cell, null, one, text},
     shape::Null,
@@ -25,6 +26,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<TaxId>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

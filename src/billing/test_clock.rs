@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Moment, Noun, Resource, Timestamp,
     customer::Customer,
+    describe,
     noun::{Cell, text},
 };
 use crate::words;
@@ -23,6 +24,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<TestClock>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

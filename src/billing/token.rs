@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Moment, Noun, Refusal, Resource, Timestamp,
     card::OldCard,
+    describe,
     id::Bucket,
     noun::Cell,
     payment_method::{BillingDetails, Card, Kind},
@@ -25,6 +26,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<Token>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Id, Metadata, Moment, Noun, Resource, Timestamp,
+    Id, Metadata, Moment, Noun, Resource, Timestamp, describe,
     noun::{Cell, boolean},
     shape::Null,
 };
@@ -23,6 +23,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<WebhookEndpoint>,
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

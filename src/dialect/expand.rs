@@ -66,6 +66,20 @@ fn follow<'p>(link: &Link, path: &'p str) -> Option<&'p str> {
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }
 }
 
+/// The nouns that a checked path leads through, and to.
+pub fn reached(noun: &'static Noun, path: &str, version: Version) -> Vec<&'static Noun> {
+    let mut found = Vec::new();
+    for link in versions::links(noun, version) {
+        let Some(rest) = follow(link, path) else { continue };
+        if let Target::One(target) | Target::Many { noun: target, .. } | Target::Inline(target) = link.to {
+            // What is inlined is shown anyway.
+            found.extend((!matches!(link.to, Target::Inline(_))).then_some(target));
+            found.extend(reached(target, rest.strip_prefix("data.").unwrap_or(rest), version));
+        }
+    }
+    found
+}
+
 /// Expands checked paths in spoken documents. `bodies` are the stored ones, in the same order.
 pub fn expand<'a>(
     connection: &'a mut Connection,
@@ -226,6 +240,17 @@ fn visit(value: &mut Value, path: &str, act: &mut dyn FnMut(&mut Value)) {
 mod tests {
     use super::*;
     use crate::billing::{customer, subscription};
+
+    /// What is shown anyway needs no asking for; what lies behind it does.
+    #[test]
+    fn paths_reach_what_they_lead_through() {
+        let reached =
+            |noun, path| reached(noun, path, Version::NEWEST).iter().map(|noun| noun.object).collect::<Vec<_>>();
+        assert_eq!(reached(&subscription::NOUN, "customer"), ["customer"]);
+        assert_eq!(reached(&subscription::NOUN, "latest_invoice.customer"), ["invoice", "customer"]);
+        assert_eq!(reached(&subscription::NOUN, "items.data.price.product"), ["product"]);
+        assert_eq!(reached(&customer::NOUN, "subscriptions.data.latest_invoice"), ["subscription", "invoice"]);
+    }
 
     #[test]
     fn paths_are_checked_against_the_links() {

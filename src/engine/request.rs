@@ -16,7 +16,7 @@ use super::{
     work::settle_all,
 };
 use crate::{
-    billing::{Books, Refusal, Timestamp, refusal::ErrorType, test_clock::Status},
+    billing::{Books, Refusal, Timestamp, books::NOUNS, refusal::ErrorType, test_clock::Status},
     store::{
         Connection, Fault, Tx,
         books::{self, Needs, Opening},
@@ -392,11 +392,6 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
             Some(Refusal::invalid("Product already exists.").code("resource_already_exists").param("id"))
         }
         "prices_pkey" => Some(Refusal::invalid("Plan already exists.").code("resource_already_exists").param("id")),
-        "prices_lookup_key" => Some(
-            Refusal::invalid("A price already uses that lookup key.")
-                .code("resource_already_exists")
-                .param("lookup_key"),
-        ),
         "invoices_given_number" => Some(
             Refusal::invalid("Another invoice has that number already.")
                 .code("resource_already_exists")
@@ -405,7 +400,17 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
         "prices_product_fkey" => {
             Some(Refusal::invalid("This product cannot be deleted because it has one or more user-created prices."))
         }
-        _ => None,
+        // `prices_lookup_key`: the table and the column of a unique index.
+        other => {
+            let named = NOUNS.iter().find_map(|noun| {
+                let column = other.strip_prefix(noun.table)?.strip_prefix('_')?;
+                noun.columns.iter().find(|known| known.name == column).map(|column| (noun.name, column.name))
+            });
+            named.map(|(name, column)| {
+                let message = format!("A {name} already uses that {}.", column.replace('_', " "));
+                Refusal::invalid(message).code("resource_already_exists").param(column)
+            })
+        }
     }
 }
 

@@ -13,9 +13,11 @@ pub struct Key {
     pub hint: String,
     pub created: i64,
     pub revoked_at: Option<i64>,
+    /// Of a restricted key: `customers=read,invoices=write`.
+    pub permissions: Option<String>,
 }
 
-const COLUMNS: &str = "id, kind, livemode, hint, created, revoked_at";
+const COLUMNS: &str = "id, kind, livemode, hint, created, revoked_at, permissions";
 
 fn key(row: &sqlx::postgres::PgRow) -> Key {
     Key {
@@ -25,6 +27,7 @@ fn key(row: &sqlx::postgres::PgRow) -> Key {
         hint: row.get("hint"),
         created: row.get("created"),
         revoked_at: row.get("revoked_at"),
+        permissions: row.get("permissions"),
     }
 }
 
@@ -41,7 +44,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Key>, Fault> {
 /// Keeps a key by its hash; a key that is known already stays as it is, unless it was revoked.
 pub async fn add(connection: &mut Connection, new: &Key, hash: &[u8]) -> Result<(), Fault> {
     sqlx::query(
-        "insert into api_keys (id, kind, livemode, hash, hint, created) values ($1, $2, $3, $4, $5, $6)
+        "insert into api_keys (id, kind, livemode, hash, hint, created, permissions) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (hash) do nothing",
     )
     .bind(&new.id)
@@ -50,6 +53,7 @@ pub async fn add(connection: &mut Connection, new: &Key, hash: &[u8]) -> Result<
     .bind(hash)
     .bind(&new.hint)
     .bind(new.created)
+    .bind(&new.permissions)
     .execute(connection)
     .await?;
     Ok(())

@@ -1,9 +1,10 @@
 //! All declared calls, at once: what holds for each of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use dunlin::api::{self, route::Operation};
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::support::{House, PUBLISHABLE_KEY};
 
@@ -14,7 +15,7 @@ fn operations() -> Vec<Operation> {
 }
 
 /// A path that names nothing: `/v1/customers/none`.
-fn path_of(operation: &Operation) -> String {
+pub fn path_of(operation: &Operation) -> String {
     let part = |part: &'static str| if part.starts_with('{') { "none" } else { part };
     operation.path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
@@ -108,4 +109,66 @@ fn shadow(path: &str) -> String {
     path.rsplit_once('/')
         .map(|(above, last)| if last == "none" { String::new() } else { format!("{above}/none") })
         .unwrap_or_default()
+}
+
+/// The description is for everybody, and names every call that is served and none besides.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_has_every_call() {
+    let house = House::open().await;
+    let answer = house.call(Method::GET, "/openapi.json", &[], &[("authorization", "")]).await;
+    let described = answer.ok();
+    let declared: BTreeSet<(String, String)> = operations()
+        .iter()
+        .map(|operation| (operation.path.to_owned(), operation.method.as_str().to_lowercase()))
+        .collect();
+    let paths = described["paths"].as_object().unwrap().iter();
+    let calls: BTreeSet<(String, String)> = paths
+        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(|method| (path.clone(), method.clone())))
+        .collect();
+    assert_eq!(calls, declared);
+}
+
+/// What is described as a parameter is one: sent alone, however wrong its value, it is never called unknown.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_described_parameter_is_known() {
+    let house = House::open().await;
+    let described = api::openapi::document();
+    let mut seen = 0;
+    for operation in &operations() {
+        let call = &described["paths"][operation.path][operation.method.as_str().to_lowercase()];
+        let body = &call["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]["properties"];
+        let in_query = call["parameters"].as_array().unwrap().iter().filter(|one| one["in"] == "query");
+        let names = body.as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str));
+        let names: Vec<&str> = names.chain(in_query.filter_map(|one| one["name"].as_str())).collect();
+        // All at once: one that is unknown would be named.
+        let form: Vec<(&str, &str)> = names.iter().map(|name| (*name, "\u{1}")).collect();
+        if form.is_empty() {
+            continue;
+        }
+        let answer = house.call(operation.method.clone(), &path_of(operation), &form, &[]).await;
+        assert!([400, 404].contains(&answer.status), "{operation:?} {}", answer.text);
+        assert_ne!(answer.body["error"]["code"], "parameter_unknown", "{operation:?} {}", answer.text);
+        seen += names.len();
+    }
+    assert!(seen > 500, "{seen}");
+}
+
+/// What is described as required is missed by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_required_parameter_is_missed() {
+    let house = House::open().await;
+    let described = api::openapi::document();
+    for operation in operations().iter().filter(|operation| operation.method == Method::POST) {
+        let call = &described["paths"][operation.path]["post"];
+        let schema = &call["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"];
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let answer = house.post(&path_of(operation), &[]).await;
+        let error = &answer.body["error"];
+        if required.is_empty() {
+            continue;
+        }
+        assert_eq!(error["code"], "parameter_missing", "{operation:?}");
+        assert!(required.contains(&error["param"].as_str().unwrap()), "{operation:?} {error}");
+    }
 }

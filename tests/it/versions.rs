@@ -380,7 +380,7 @@ async fn the_account_has_a_version_of_its_own() {
     // What a key stands for is known for a second; another key is looked up anew.
     let mut moment = house.app.engine.new_moment().expect("a moment");
     let mut reader = house.app.engine.store.reader().await.expect("a connection");
-    let key = auth::create(&mut reader, false, &mut moment.ids, 0).await.expect("a key");
+    let key = auth::create(&mut reader, &auth::KeyKind::Secret, &mut moment.ids, 0).await.expect("a key");
     drop(reader);
     let headers = [("authorization", &*format!("Bearer {}", key.text))];
     let customer = house.customer("pm_card_visa", None).await;

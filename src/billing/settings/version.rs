@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Settings;
 use crate::{
     billing::{
-        Id, Noun, Resource, Timestamp,
+        Id, Noun, Resource, Timestamp, describe,
         noun::{Cell, integer},
     },
     words,
@@ -25,6 +25,7 @@ pub static NOUN: Noun = Noun {
     inlines: &[],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<SettingsVersion>,
 };
 
 /// A change of the settings. Never changed itself.

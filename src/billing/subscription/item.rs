@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Subscription;
 use crate::billing::{
-    Id, Metadata, Moment, Noun, Timestamp,
+    Id, Metadata, Moment, Noun, Timestamp, describe,
     noun::{Inline, Link, Target, null},
     period::Period,
     price::{self, Price},
@@ -26,6 +26,7 @@ pub static ITEM_NOUN: Noun = Noun {
     inlines: &[Inline { parents: "", key: "price" }],
     previews: &[],
     searchable: &[],
+    document: describe::shape_of::<Item>,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
