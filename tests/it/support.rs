@@ -297,7 +297,9 @@ fn record(body: &Value, version: Option<&str>) {
     let is_ours = |key: &str, start: &str| body[key].as_str().is_some_and(|text| text.starts_with(start));
     // What comes next has no id before basil; the published types say otherwise.
     let is_upcoming = body["object"] == "invoice" && body.get("id").is_none();
-    if body.is_null() || is_upcoming || is_ours("object", "dunlin.") || is_ours("url", "/v1/dunlin/") {
+    let is_description = body.get("openapi").is_some();
+    if body.is_null() || is_upcoming || is_description || is_ours("object", "dunlin.") || is_ours("url", "/v1/dunlin/")
+    {
         return;
     }
     let mut files = FILES.lock().expect("the record");

@@ -26,7 +26,8 @@ pub static SINCE_2022_08_01: Change = Change {
     ..Change::NONE
 };
 
-const WITH_BASIL: [Added; 16] = [
+const WITH_BASIL: [Added; 18] = [
+    ("balance_transaction", &["balance_type"]),
     ("credit_note", &["customer_account", "post_payment_amount", "pre_payment_amount"]),
     ("credit_note_line_item", &["metadata"]),
     ("customer", &["business_name", "customer_account", "individual_name", "tax.provider"]),
@@ -104,9 +105,29 @@ const WITH_BASIL: [Added; 16] = [
         ],
     ),
     ("subscription_item", &["billed_until", "current_trial"]),
+    ("tax_id", &["customer_account"]),
 ];
 
-const AFTER_2020_08_27: [Added; 16] = [
+const AFTER_2020_08_27: [Added; 19] = [
+    ("card", &["allow_redisplay", "networks", "regulated_status"]),
+    ("tax_id", &["owner"]),
+    (
+        "setup_attempt",
+        &[
+            "attach_to_self",
+            "flow_directions",
+            "payment_method_details.card.brand",
+            "payment_method_details.card.checks",
+            "payment_method_details.card.country",
+            "payment_method_details.card.exp_month",
+            "payment_method_details.card.exp_year",
+            "payment_method_details.card.fingerprint",
+            "payment_method_details.card.funding",
+            "payment_method_details.card.last4",
+            "payment_method_details.card.network",
+            "payment_method_details.card.wallet",
+        ],
+    ),
     (
         "charge",
         &[
