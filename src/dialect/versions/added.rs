@@ -26,7 +26,7 @@ pub static SINCE_2022_08_01: Change = Change {
     ..Change::NONE
 };
 
-const WITH_BASIL: [Added; 18] = [
+const WITH_BASIL: [Added; 19] = [
     ("balance_transaction", &["balance_type"]),
     ("credit_note", &["customer_account", "post_payment_amount", "pre_payment_amount"]),
     ("credit_note_line_item", &["metadata"]),
@@ -105,6 +105,7 @@ const WITH_BASIL: [Added; 18] = [
         ],
     ),
     ("subscription_item", &["billed_until", "current_trial"]),
+    ("setup_attempt", &["customer_account"]),
     ("tax_id", &["customer_account"]),
 ];
 
