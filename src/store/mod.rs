@@ -105,6 +105,8 @@ impl Store {
                 ("timezone", "UTC"),
                 ("work_mem", "32MB"),
                 ("plan_cache_mode", "force_generic_plan"),
+                // A reading statement finds a few rows by their keys: starting helpers takes longer than that.
+                ("max_parallel_workers_per_gather", "0"),
                 ("enable_seqscan", "off"),
                 ("enable_hashjoin", "off"),
                 ("enable_mergejoin", "off"),
