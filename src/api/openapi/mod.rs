@@ -148,6 +148,7 @@ fn responses(operation: &Operation) -> Value {
         ("404", true, "What the path names is not there."),
         ("409", writes, "Another request with this idempotency key is under way."),
         ("413", true, "The request is too large."),
+        ("414", true, "The URL is too long."),
         ("429", true, "Something else is at work on this, or it asks for too much."),
     ] {
         if occurs {
