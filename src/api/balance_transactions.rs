@@ -4,9 +4,9 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    customers::{check_owner, narrowed},
+    customers::check_owner,
     reply::Reply,
-    route::{At, Route, list_of},
+    route::{At, Route},
 };
 use crate::{
     billing::{
@@ -22,15 +22,11 @@ use crate::{
 
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get("/v1/customers/{id}/balance_transactions", list, list_of(&NOUN)),
+        Route::list_of_customer("/v1/customers/{id}/balance_transactions", &NOUN),
         Route::post("/v1/customers/{id}/balance_transactions", create, &NOUN),
-        Route::get("/v1/customers/{id}/balance_transactions/{transaction}", retrieve, &NOUN),
+        Route::retrieve_of_customer("/v1/customers/{id}/balance_transactions/{transaction}", &NOUN),
         Route::post("/v1/customers/{id}/balance_transactions/{transaction}", update, &NOUN),
     ]
-}
-
-async fn list(At(id): At<String>, call: Call) -> Reply {
-    narrowed(call, &NOUN, id).await
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -55,11 +51,6 @@ async fn create(At(id): At<String>, call: Call, params: Create) -> Reply {
         Ok(Subject::document(&transaction))
     });
     call.run(&NOUN, verb).await
-}
-
-async fn retrieve(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
-    check_owner(&call, &NOUN, &customer, &id).await?;
-    call.retrieve(&NOUN, &id).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -25,12 +25,12 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route::get("/v1/customers/{id}/sources", list, list_of(&NOUN)),
         Route::post("/v1/customers/{id}/sources", create, &NOUN),
-        Route::get("/v1/customers/{id}/sources/{source}", retrieve, &NOUN),
+        Route::retrieve_of_customer("/v1/customers/{id}/sources/{source}", &NOUN),
         Route::post("/v1/customers/{id}/sources/{source}", update, &NOUN),
         Route::delete("/v1/customers/{id}/sources/{source}", delete, deleted(&NOUN)),
         Route::get("/v1/customers/{id}/cards", list, list_of(&NOUN)),
         Route::post("/v1/customers/{id}/cards", create, &NOUN),
-        Route::get("/v1/customers/{id}/cards/{source}", retrieve, &NOUN),
+        Route::retrieve_of_customer("/v1/customers/{id}/cards/{source}", &NOUN),
         Route::post("/v1/customers/{id}/cards/{source}", update, &NOUN),
         Route::delete("/v1/customers/{id}/cards/{source}", delete, deleted(&NOUN)),
     ]
@@ -90,11 +90,6 @@ async fn create(At(id): At<String>, call: Call, params: Create) -> Reply {
         Ok(subject(&method))
     });
     call.run(&NOUN, verb).await
-}
-
-async fn retrieve(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
-    check_owner(&call, &NOUN, &customer, &id).await?;
-    call.retrieve(&NOUN, &id).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

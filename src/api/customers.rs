@@ -6,7 +6,7 @@ use super::{
     call::Call,
     invoices::write::CustomFieldParams,
     reply::{Problem, Reply},
-    route::{At, Route, deleted, list_of},
+    route::{At, Route, deleted},
     sources,
     tax_ids::NumberParams,
 };
@@ -37,8 +37,8 @@ pub fn routes() -> Vec<Route> {
         Route::retrieve("/v1/customers/{id}", &NOUN),
         Route::post("/v1/customers/{id}", update, &NOUN),
         Route::delete("/v1/customers/{id}", delete, deleted(&NOUN)),
-        Route::get("/v1/customers/{id}/payment_methods", payment_methods, list_of(&payment_method::NOUN)),
-        Route::get("/v1/customers/{id}/payment_methods/{method}", payment_method, &payment_method::NOUN),
+        Route::list_of_customer("/v1/customers/{id}/payment_methods", &payment_method::NOUN),
+        Route::retrieve_of_customer("/v1/customers/{id}/payment_methods/{method}", &payment_method::NOUN),
         Route::get("/v1/customers/{id}/discount", no_discount, "discount"),
         Route::delete("/v1/customers/{id}/discount", no_discount, "discount"),
     ]
@@ -323,15 +323,6 @@ pub async fn narrowed(call: Call, noun: &'static crate::billing::Noun, id: Strin
     }
     drop(reader);
     call.list_where(noun, vec![Condition::Text("customer", id)]).await
-}
-
-async fn payment_methods(At(id): At<String>, call: Call) -> Reply {
-    narrowed(call, &payment_method::NOUN, id).await
-}
-
-async fn payment_method(At((id, method)): At<(String, String)>, call: Call) -> Reply {
-    check_owner(&call, &payment_method::NOUN, &id, &method).await?;
-    call.retrieve(&payment_method::NOUN, &method).await
 }
 
 /// There are no discounts yet, so no customer has one.

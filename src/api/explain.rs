@@ -3,10 +3,10 @@
 
 use axum::http::Method;
 
-use super::{House, reply::Problem, voice::redacted};
+use super::{House, reply::Problem, voice::show_intents};
 use crate::{
-    billing::{Refusal, noun_named, payment_intent, refusal::About, setup_intent, subscription::ITEM_NOUN},
-    dialect::{version::Pin, versions},
+    billing::{Refusal, noun_named, refusal::About, subscription::ITEM_NOUN},
+    dialect::version::Pin,
     engine::Failure,
     store::{Fault, read},
 };
@@ -28,14 +28,9 @@ pub struct Seer {
 }
 
 async fn complete(house: &House, method: &Method, caller: Seer, refusal: &mut Refusal) -> Result<(), Fault> {
-    let intents =
-        [(&payment_intent::NOUN, &mut refusal.payment_intent), (&setup_intent::NOUN, &mut refusal.setup_intent)];
-    for (noun, shown) in intents {
-        let Some(shown) = shown else { continue };
-        let mut seen = [shown.take()];
-        versions::render(&mut *house.engine.store.reader().await?, &mut seen, caller.pin).await?;
-        let [seen] = seen;
-        **shown = if caller.publishable { redacted(noun, seen) } else { seen };
+    if refusal.payment_intent.is_some() || refusal.setup_intent.is_some() {
+        let mut reader = house.engine.store.reader().await?;
+        show_intents(&mut reader, refusal, caller.pin, caller.publishable).await?;
     }
     if refusal.code.as_deref() == Some("resource_missing") {
         name_the_path(refusal, method);

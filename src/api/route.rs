@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::{
     House, auth,
     call::Call,
+    customers::{check_owner, narrowed},
     explain::{Seer, explained},
     permissions::Permission,
     reply::{Problem, Reply},
@@ -110,6 +111,20 @@ impl Route {
     /// One of a noun.
     pub fn retrieve(path: &'static str, noun: &'static Noun) -> Route {
         let handler = move |At(id): At<String>, call: Call| async move { call.retrieve(noun, &id).await };
+        Route::get(path, handler, noun)
+    }
+
+    /// Those of a noun that belong to the customer in the path.
+    pub fn list_of_customer(path: &'static str, noun: &'static Noun) -> Route {
+        Route::get(path, move |At(id): At<String>, call: Call| narrowed(call, noun, id), Answer::List(noun))
+    }
+
+    /// One of a noun, if it belongs to the customer in the path.
+    pub fn retrieve_of_customer(path: &'static str, noun: &'static Noun) -> Route {
+        let handler = move |At((customer, id)): At<(String, String)>, call: Call| async move {
+            check_owner(&call, noun, &customer, &id).await?;
+            call.retrieve(noun, &id).await
+        };
         Route::get(path, handler, noun)
     }
 

@@ -8,7 +8,6 @@ use super::{
     reply::Reply,
     route::{At, Route},
     sources::{self, MethodData, Source},
-    voice::redacted,
 };
 use crate::{
     billing::{
@@ -99,7 +98,7 @@ async fn create(call: Call, params: Create) -> Reply {
             return Ok(Subject::document(&id));
         }
         let payment_method = method.ok_or_else(missing_method)?;
-        decide(books, &id, &Confirmation { payment_method, return_url, refused }, false, at)
+        decide(books, &id, &Confirmation { payment_method, return_url, refused }, at)
     });
     call.run(&NOUN, verb).await
 }
@@ -116,13 +115,12 @@ fn decide(
     books: &mut Books,
     id: &Id<SetupIntent>,
     confirmation: &Confirmation,
-    redact: bool,
     at: &mut Moment,
 ) -> Result<Subject, Refusal> {
     setup::confirm(books, id, confirmation, at).map_err(|refusal| setup::showing(books, id, refusal))?;
     let subject = Subject::document(id);
     let Some(decline) = &confirmation.refused else { return Ok(subject) };
-    let image = books.image(id).map(|image| if redact { redacted(&NOUN, image) } else { image });
+    let image = books.image(id);
     Ok(subject.refused(Refusal { setup_intent: image.map(Box::new), ..Decline::refusal(decline) }))
 }
 
@@ -198,12 +196,12 @@ async fn confirm(At(id): At<String>, call: Call, params: Confirm) -> Reply {
         source.needs(&mut needs);
         refused = sources::refused(&call, source).await?;
     }
-    let (id, redact) = (intent.id, call.caller.publishable);
+    let id = intent.id;
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         books.at_path(&id)?;
         let Some(source) = source else { return Err(setup::showing(books, &id, missing_method())) };
         let payment_method = source.place(books, id.bucket(), at)?;
-        decide(books, &id, &Confirmation { payment_method, return_url, refused }, redact, at)
+        decide(books, &id, &Confirmation { payment_method, return_url, refused }, at)
     });
     call.run(&NOUN, verb).await
 }

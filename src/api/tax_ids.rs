@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    customers::{check_owner, narrowed},
+    customers::check_owner,
     reply::Reply,
     route::{At, Route, deleted, list_of},
 };
@@ -20,9 +20,9 @@ use crate::{
 
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get("/v1/customers/{id}/tax_ids", list_of_customer, list_of(&NOUN)),
+        Route::list_of_customer("/v1/customers/{id}/tax_ids", &NOUN),
         Route::post("/v1/customers/{id}/tax_ids", create_of_customer, &NOUN),
-        Route::get("/v1/customers/{id}/tax_ids/{tax_id}", retrieve_of_customer, &NOUN),
+        Route::retrieve_of_customer("/v1/customers/{id}/tax_ids/{tax_id}", &NOUN),
         Route::delete("/v1/customers/{id}/tax_ids/{tax_id}", delete_of_customer, deleted(&NOUN)),
         Route::get("/v1/tax_ids", list, list_of(&NOUN)),
         Route::post("/v1/tax_ids", create, &NOUN),
@@ -63,10 +63,6 @@ impl OwnerParams {
             (OwnerType::Account | OwnerType::Application, _) => Err(Refusal::not_supported_yet("owner[type]")),
         }
     }
-}
-
-async fn list_of_customer(At(id): At<String>, call: Call) -> Reply {
-    narrowed(call, &NOUN, id).await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -118,11 +114,6 @@ async fn create(call: Call, params: Create) -> Reply {
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
-}
-
-async fn retrieve_of_customer(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
-    check_owner(&call, &NOUN, &customer, &id).await?;
-    call.retrieve(&NOUN, &id).await
 }
 
 async fn delete_of_customer(At((customer, id)): At<(String, String)>, call: Call) -> Reply {

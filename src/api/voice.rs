@@ -131,9 +131,9 @@ impl Render for Voice {
     ) -> BoxFuture<'a, Result<Answered, Failure>> {
         Box::pin(async move {
             if let Some(refusal) = &subject.refusal {
-                let mut body = [error::body(refusal)];
-                versions::render(connection, &mut body, self.pin).await?;
-                let body = speak::text(&body[0])?;
+                let mut refusal = Refusal::clone(refusal);
+                show_intents(connection, &mut refusal, self.pin, self.redact).await?;
+                let body = speak::text(&error::body(&refusal))?;
                 return Ok(Answered { status: refusal.status, body, repeats: None });
             }
             if let Some(declined) = self.declined(connection, subject, closed).await? {
@@ -166,8 +166,28 @@ pub fn is_redacted(noun: &Noun) -> bool {
     [payment_intent::NOUN.object, setup_intent::NOUN.object].contains(&noun.object)
 }
 
+/// Shapes the intents in an error for who is told: in the caller's version, and of them only what a publishable
+/// key may see where one asks.
+pub async fn show_intents(
+    connection: &mut Connection,
+    refusal: &mut Refusal,
+    pin: Pin,
+    redact: bool,
+) -> Result<(), Fault> {
+    let intents =
+        [(&payment_intent::NOUN, &mut refusal.payment_intent), (&setup_intent::NOUN, &mut refusal.setup_intent)];
+    for (noun, shown) in intents {
+        let Some(shown) = shown else { continue };
+        let mut seen = [shown.take()];
+        versions::render(connection, &mut seen, pin).await?;
+        let [seen] = seen;
+        **shown = if redact { redacted(noun, seen) } else { seen };
+    }
+    Ok(())
+}
+
 /// What a publishable key may see of an intent.
-pub fn redacted(noun: &Noun, value: Value) -> Value {
+fn redacted(noun: &Noun, value: Value) -> Value {
     const SHOWN: [&str; 26] = [
         "id",
         "object",

@@ -15,19 +15,14 @@ use crate::{
 };
 
 /// Stored bodies of one noun, as spoken values.
-pub async fn speak(
-    connection: &mut Connection,
-    noun: &Noun,
-    bodies: &[String],
-    Pin { livemode, version }: Pin,
-) -> Result<Vec<Value>, Fault> {
+pub async fn speak(connection: &mut Connection, noun: &Noun, bodies: &[String], pin: Pin) -> Result<Vec<Value>, Fault> {
     let mut documents: Vec<Value> = bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?;
     let mut wanted = Vec::new();
     documents.iter().for_each(|document| wire::prices_to_inline(noun, document, &mut wanted));
     wanted.sort_unstable();
     wanted.dedup();
     let mut prices: HashMap<String, Value> = HashMap::new();
-    for (id, body) in read::find_many(connection, &price::NOUN, &wanted, livemode).await? {
+    for (id, body) in read::find_many(connection, &price::NOUN, &wanted, pin.livemode).await? {
         prices.insert(id, serde_json::from_str(&body)?);
     }
     for document in &mut documents {
@@ -36,9 +31,9 @@ pub async fn speak(
     if noun.object == event::NOUN.object {
         count_pending(connection, &mut documents).await?;
         // Events are shown in the version of their time, whoever asks.
-        versions::render_events(connection, &mut documents, livemode).await?;
+        versions::render_events(connection, &mut documents, pin.livemode).await?;
     }
-    versions::render(connection, &mut documents, Pin { livemode, version }).await?;
+    versions::render(connection, &mut documents, pin).await?;
     Ok(documents)
 }
 

@@ -47,6 +47,19 @@ pub struct Page {
     pub has_more: bool,
 }
 
+impl Page {
+    /// Of what was read: one more than the limit if there is one, and before a cursor the other way round.
+    pub(super) fn of(mut bodies: Vec<String>, limit: i64, backwards: bool) -> Page {
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let has_more = bodies.len() > limit;
+        bodies.truncate(limit);
+        if backwards {
+            bodies.reverse();
+        }
+        Page { bodies, has_more }
+    }
+}
+
 pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page, Fault> {
     let mut sql = QueryBuilder::<Postgres>::new(format!("select body from {} t where livemode = ", query.noun.table));
     sql.push_bind(query.livemode);
@@ -79,14 +92,8 @@ pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page
         (false, false) => " order by id",
     });
     sql.push(" limit ").push_bind(query.limit + 1);
-    let mut bodies: Vec<String> = sql.build_query_scalar().fetch_all(connection).await?;
-    let limit = usize::try_from(query.limit).unwrap_or(0);
-    let has_more = bodies.len() > limit;
-    bodies.truncate(limit);
-    if backwards {
-        bodies.reverse();
-    }
-    Ok(Page { bodies, has_more })
+    let bodies: Vec<String> = sql.build_query_scalar().fetch_all(connection).await?;
+    Ok(Page::of(bodies, query.limit, backwards))
 }
 
 pub(super) fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {

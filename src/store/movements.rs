@@ -1,6 +1,6 @@
 //! Movements of the balance: charges and refunds in one order. Their ids sort by time behind the prefix.
 
-use sqlx::{Postgres, QueryBuilder, Row as _};
+use sqlx::{Postgres, QueryBuilder};
 
 use super::{
     Connection, Fault,
@@ -42,13 +42,6 @@ pub async fn list(
         sql.push(format!(" order by id{order} limit ")).push_bind(limit + 1).push(")");
     }
     sql.push(format!(") movements order by place{order} limit ")).push_bind(limit + 1);
-    let rows = sql.build().fetch_all(connection).await?;
-    let mut bodies: Vec<String> = rows.into_iter().map(|row| row.get("body")).collect();
-    let limit = usize::try_from(limit).unwrap_or(0);
-    let has_more = bodies.len() > limit;
-    bodies.truncate(limit);
-    if backwards {
-        bodies.reverse();
-    }
-    Ok(Page { bodies, has_more })
+    let bodies: Vec<String> = sql.build_query_scalar().fetch_all(connection).await?;
+    Ok(Page::of(bodies, limit, backwards))
 }

@@ -9,26 +9,22 @@ use super::{
 use crate::{
     api::{
         call::Call,
-        customers::{check_owner, narrowed},
+        customers::check_owner,
         reply::Reply,
-        route::{At, Route, list_of},
+        route::{At, Route},
     },
     billing::{Id, Refusal, subscription::NOUN},
 };
 
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get("/v1/customers/{id}/subscriptions", list, list_of(&NOUN)),
+        Route::list_of_customer("/v1/customers/{id}/subscriptions", &NOUN),
         Route::post("/v1/customers/{id}/subscriptions", create, &NOUN),
-        Route::get("/v1/customers/{id}/subscriptions/{subscription}", retrieve, &NOUN),
+        Route::retrieve_of_customer("/v1/customers/{id}/subscriptions/{subscription}", &NOUN),
         Route::post("/v1/customers/{id}/subscriptions/{subscription}", update, &NOUN),
         Route::delete("/v1/customers/{id}/subscriptions/{subscription}", cancel, &NOUN),
         Route::delete("/v1/customers/{id}/subscriptions/{subscription}/discount", discount, "discount"),
     ]
-}
-
-async fn list(At(id): At<String>, call: Call) -> Reply {
-    narrowed(call, &NOUN, id).await
 }
 
 async fn create(At(id): At<String>, call: Call, mut params: Create) -> Reply {
@@ -37,11 +33,6 @@ async fn create(At(id): At<String>, call: Call, mut params: Create) -> Reply {
     }
     params.customer = Some(Id::given(id));
     create::create(call, params).await
-}
-
-async fn retrieve(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
-    check_owner(&call, &NOUN, &customer, &id).await?;
-    call.retrieve(&NOUN, &id).await
 }
 
 async fn update(At((customer, id)): At<(String, String)>, call: Call, params: Update) -> Reply {

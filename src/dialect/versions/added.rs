@@ -26,13 +26,12 @@ pub static SINCE_2022_08_01: Change = Change {
     ..Change::NONE
 };
 
-const WITH_BASIL: [Added; 19] = [
+const WITH_BASIL: [Added; 18] = [
     ("balance_transaction", &["balance_type"]),
     ("credit_note", &["customer_account", "post_payment_amount", "pre_payment_amount"]),
     ("credit_note_line_item", &["metadata"]),
     ("customer", &["business_name", "customer_account", "individual_name", "tax.provider"]),
     ("customer_balance_transaction", &["checkout_session", "customer_account"]),
-    ("event", &["context"]),
     ("invoice", &["amount_paid_off_stripe", "automatic_tax.provider", "customer_account", "status_details"]),
     (
         "invoiceitem",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Members, tools, v2022_11_15_latest_charge, v2025_03_31_invoice_payments};
 use crate::{
-    billing::{Noun, charge, invoice_payment, payment_intent, price, refund, wire},
+    billing::{Noun, charge, event, invoice_payment, payment_intent, price, refund, wire},
     dialect::version::Pin,
     store::{Connection, Fault, read},
 };
@@ -120,6 +120,8 @@ impl Wanted {
     fn look(&mut self, value: &Value) {
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.look(item)),
+            // What an event shows is shaped with the event, in the event's own version.
+            Value::Object(members) if members.get("object") == Some(&Value::from(event::NOUN.object)) => {}
             Value::Object(members) => {
                 self.look_at(members);
                 members.values().for_each(|member| self.look(member));

@@ -126,16 +126,12 @@ pub fn touches(object: &str, version: Version) -> bool {
 }
 
 /// Shapes documents, as they are in the newest version, for a pin.
-pub async fn render(
-    connection: &mut Connection,
-    documents: &mut [Value],
-    Pin { livemode, version }: Pin,
-) -> Result<(), Fault> {
-    if after(version).next().is_none() {
+pub async fn render(connection: &mut Connection, documents: &mut [Value], pin: Pin) -> Result<(), Fault> {
+    if after(pin.version).next().is_none() {
         return Ok(());
     }
-    let facts = Facts::gather(connection, documents, Pin { livemode, version }).await?;
-    documents.iter_mut().for_each(|document| undo(document, version, &facts));
+    let facts = Facts::gather(connection, documents, pin).await?;
+    documents.iter_mut().for_each(|document| undo(document, pin.version, &facts));
     Ok(())
 }
 
