@@ -391,9 +391,9 @@ mod tests {
             prop_assert!(plan.times.len() <= remaining && plan.times.len() <= 15);
             prop_assert!(plan.times.iter().all(|time| *time >= now.plus_seconds(HOUR) && *time <= until));
             prop_assert!(plan.times.windows(2).all(|pair| pair[0].plus_seconds(HOUR) <= pair[1]));
-            // A window of a week has room for all.
+            // A window of a week has room for all; but good times that lie close together can be worth more.
             if window - late > 7 * DAY && remaining <= 8 {
-                prop_assert_eq!(plan.times.len(), remaining);
+                prop_assert!(plan.times.len() * 2 >= remaining);
             }
             prop_assert_eq!(plan.reason.unwrap().candidates[0].at, plan.times[0]);
         }
