@@ -13,7 +13,7 @@ use super::{
     auth::{self, Caller},
     permissions::Permission,
     reply::{Problem, Reply, Said},
-    voice::Voice,
+    voice::{self, Voice},
 };
 use crate::{
     billing::{Noun, Refusal, event, event_types},
@@ -164,6 +164,9 @@ impl Call {
         is_list: bool,
     ) -> Result<Vec<String>, Refusal> {
         let paths = expand::check(noun, asked, is_list, self.version)?;
+        if self.caller.publishable {
+            voice::check_expansions(&paths)?;
+        }
         if self.caller.permissions.is_some() {
             for reached in paths.iter().flat_map(|path| expand::reached(noun, path, self.version)) {
                 self.check_permission(reached.resource(), Permission::Read)?;

@@ -186,6 +186,20 @@ pub async fn show_intents(
     Ok(())
 }
 
+/// The one thing that a publishable key may see whole: behind it lies what is the merchant's own.
+const EXPANDABLE: &str = "payment_method";
+
+/// Whether a publishable key may see whole what it asks for.
+pub fn check_expansions(paths: &[String]) -> Result<(), Refusal> {
+    match paths.iter().find(|path| *path != EXPANDABLE) {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!("This property cannot be expanded with a publishable key ({path}).");
+            Err(Refusal::invalid(message).param("expand"))
+        }
+    }
+}
+
 /// What a publishable key may see of an intent.
 fn redacted(noun: &Noun, value: Value) -> Value {
     const SHOWN: [&str; 26] = [
@@ -216,9 +230,19 @@ fn redacted(noun: &Noun, value: Value) -> Value {
         "status",
         "usage",
     ];
+    /// Where payment methods are shown whole.
+    const METHODS: [&str; 3] =
+        ["/payment_method", "/last_payment_error/payment_method", "/last_setup_error/payment_method"];
     match value {
         Value::Object(members) if is_redacted(noun) => {
-            Value::Object(members.into_iter().filter(|(key, _)| SHOWN.contains(&key.as_str())).collect())
+            let mut shown =
+                Value::Object(members.into_iter().filter(|(key, _)| SHOWN.contains(&key.as_str())).collect());
+            for path in METHODS {
+                if let Some(Value::Object(method)) = shown.pointer_mut(path) {
+                    method.retain(|key, _| !["customer", "customer_account", "metadata"].contains(&key.as_str()));
+                }
+            }
+            shown
         }
         other => other,
     }
