@@ -4,6 +4,7 @@ use super::{
     Books, Id, Metadata, Moment, Refusal,
     customer::{Customer, InvoiceSettings},
     id::Bucket,
+    invoice::Invoice,
     payment_method::{AllowRedisplay, BillingDetails, Card, Internal, Kind, PaymentMethod, Tag},
     shape::Null,
     subscription::Subscription,
@@ -91,6 +92,11 @@ pub fn detach(books: &mut Books, id: &Id<PaymentMethod>, at: &mut Moment) -> Res
         books
             .put(Subscription { default_payment_method: None, ..subscription })
             .tell("customer.subscription.updated", at);
+    }
+    let named: Vec<Invoice> =
+        books.all::<Invoice>().filter(|invoice| invoice.default_payment_method.as_ref() == Some(id)).cloned().collect();
+    for invoice in named {
+        books.put(Invoice { default_payment_method: None, ..invoice }).tell("invoice.updated", at);
     }
     method.customer = None;
     method.internal.spent = true;

@@ -2,6 +2,7 @@
 
 use super::{
     Books, Id, Moment, Refusal,
+    confirm::check_unspent,
     customer::Customer,
     finalize,
     invoice::{Invoice, Status},
@@ -9,6 +10,7 @@ use super::{
     payment_intent::{Asker, PaymentIntent, Status as IntentStatus},
     payment_method::PaymentMethod,
     remind, send, settle,
+    subscribe::check_payment_method,
     subscription::{CollectionMethod, Subscription},
 };
 
@@ -49,9 +51,10 @@ fn attached<'a>(
     books.get(named).filter(|method| method.customer.as_ref() == Some(owner))
 }
 
-/// The payment intent of an open invoice.
+/// The payment intent of an open invoice: the latest, where one has come to its end with something left.
 pub fn intent_of<'a>(books: &'a Books, invoice: &Id<Invoice>) -> Option<&'a PaymentIntent> {
-    let payment = books.all::<InvoicePayment>().find(|payment| payment.is_default && payment.invoice == *invoice)?;
+    let own = |payment: &&InvoicePayment| payment.is_default && payment.invoice == *invoice;
+    let payment = books.all::<InvoicePayment>().filter(own).last()?;
     books.get(&payment.payment.payment_intent)
 }
 
@@ -80,7 +83,7 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
     let mut invoice = books.find(id, "invoice")?.clone();
     invoice.check_payable()?;
     let method = match &collection.payment_method {
-        Some(given) => Some(books.find(given, "payment_method")?),
+        Some(given) => Some(given_method(books, given, &invoice.customer)?),
         None => resolve_payment_method(books, &invoice),
     };
     let Some(method) = method.cloned() else {
@@ -89,9 +92,9 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
         }
         return Err(no_payment_method());
     };
-    let intent = match intent_of(books, id) {
+    let intent = match intent_of(books, id).filter(|intent| !intent.status.is_terminal()) {
         Some(intent) => intent.clone(),
-        // It was given up at once, and is wanted after all.
+        // It was given up at once, and is wanted after all; or what came left something to be paid.
         None => {
             let intent = finalize::claim_later(books, &invoice, at);
             invoice = books.find(id, "invoice")?.clone();
@@ -109,6 +112,20 @@ pub fn collect(books: &mut Books, id: &Id<Invoice>, collection: &Collection, at:
         await_payment(books, invoice);
     }
     Ok(())
+}
+
+/// The one that a caller names: the customer's own, or one that belongs to nobody yet.
+fn given_method<'a>(
+    books: &'a Books,
+    id: &Id<PaymentMethod>,
+    customer: &Id<Customer>,
+) -> Result<&'a PaymentMethod, Refusal> {
+    let method = books.find(id, "payment_method")?;
+    check_unspent(method)?;
+    if method.customer.is_some() {
+        check_payment_method(books, id, customer, "payment_method")?;
+    }
+    Ok(method)
 }
 
 /// What comes next about an invoice follows from how its payment goes.

@@ -69,14 +69,20 @@ pub fn confirm(
     Ok(())
 }
 
-/// A payment method that belongs to a customer can pay for that customer only.
-/// `what` is asked for: a `PaymentIntent`, a `SetupIntent`.
-pub fn check_owner(method: &PaymentMethod, customer: Option<&Id<Customer>>, what: &str) -> Result<(), Refusal> {
+/// A payment method that belonged to a customer, or has paid for nobody, is of no further use.
+pub fn check_unspent(method: &PaymentMethod) -> Result<(), Refusal> {
     if method.internal.spent {
         let message = "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, or was \
                        detached from a Customer. It may not be used again.";
         return Err(Refusal::invalid(message).code("payment_method_unexpected_state").param("payment_method"));
     }
+    Ok(())
+}
+
+/// A payment method that belongs to a customer can pay for that customer only.
+/// `what` is asked for: a `PaymentIntent`, a `SetupIntent`.
+pub fn check_owner(method: &PaymentMethod, customer: Option<&Id<Customer>>, what: &str) -> Result<(), Refusal> {
+    check_unspent(method)?;
     match (&method.customer, customer) {
         (Some(owner), Some(customer)) if owner == customer => Ok(()),
         (None, _) => Ok(()),
