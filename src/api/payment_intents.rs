@@ -18,6 +18,7 @@ use crate::{
         payment_intent::{
             CancellationReason, CaptureMethod, ConfirmationMethod, NOUN, PaymentIntent, SetupFutureUsage,
         },
+        receive,
         shape::{Patch, Shipping, Text, Unsupported},
     },
     engine::{Owner, Subject, authenticate::around, verb::Decision},
@@ -184,7 +185,9 @@ impl Changes {
     fn apply(self, intent: PaymentIntent) -> Result<PaymentIntent, Refusal> {
         let amount = self.amount.unwrap_or(intent.amount);
         let currency = self.currency.unwrap_or(intent.currency);
-        intend::check_amount(amount, currency)?;
+        if self.amount.is_some() || self.currency.is_some() {
+            intend::check_price(&intent, amount, currency)?;
+        }
         Ok(PaymentIntent {
             amount,
             capture_method: self.capture_method.unwrap_or(intent.capture_method),
@@ -244,7 +247,9 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
             // An id says whose bucket it lives in, so an intent stays with the customer it was made for.
             return Err(Refusal::invalid("The customer of a PaymentIntent cannot be changed.").param("customer"));
         }
-        books.put(changes.apply(intent)?);
+        let changed = changes.apply(intent)?;
+        receive::request(books, &changed);
+        books.put(changed);
         if let Some(source) = source {
             let method = source.place(books, id.bucket(), at)?;
             intend::choose_method(books, &id, &method)?;

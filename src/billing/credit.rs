@@ -409,7 +409,10 @@ pub fn void(books: &mut Books, id: &Id<CreditNote>, at: &mut Moment) -> Result<(
         let message = "A credit note that gave back a payment cannot be voided.";
         return Err(Refusal::invalid(message).code("status_transition_invalid"));
     }
-    check_creditable(books, &invoice)?;
+    // What is being paid is what was due with the note.
+    if intent_of(books, &invoice.id).is_some_and(PaymentIntent::is_under_way) {
+        return Err(busy());
+    }
     let part = note.pre_payment_amount;
     let mut internal = invoice.internal.clone();
     for line in &note.lines.data {

@@ -137,6 +137,15 @@ pub fn choose_method(books: &mut Books, id: &Id<PaymentIntent>, method: &Id<Paym
     Ok(())
 }
 
+/// Whether an intent may ask for this instead.
+pub fn check_price(intent: &PaymentIntent, amount: Amount, currency: Currency) -> Result<(), Refusal> {
+    if intent.internal.attached_to.is_some() && currency != intent.currency {
+        let message = "The currency of a PaymentIntent that is attached to an invoice cannot be changed.";
+        return Err(Refusal::invalid(message).param("currency"));
+    }
+    check_amount(amount, currency)
+}
+
 /// Whether an intent may still be changed by a caller, and is not an invoice's.
 pub fn check_editable(intent: &PaymentIntent) -> Result<(), Refusal> {
     if intent.internal.invoice.is_some() {

@@ -22,16 +22,18 @@ pub fn receive(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let mut invoice = books.find(id, "invoice")?.clone();
-    if matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void) {
+    // Money of another currency pays nothing here, whatever the numbers are.
+    if matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void) || intent.currency != invoice.currency {
         return Ok(());
     }
+    let was_paid = invoice.status == InvoiceStatus::Paid;
     let own = intent.internal.invoice.is_some();
     if own {
         // It was asked for; what is attached may have been paid before.
         invoice = invoice.count_attempt(automatic);
     }
     let (invoice, excess) = invoice.receive(intent.amount_received, at.now)?;
-    let settled = invoice.status == InvoiceStatus::Paid;
+    let settled = !was_paid && invoice.status == InvoiceStatus::Paid;
     books.put(invoice).tell("invoice.updated", at);
     if settled {
         for kind in ["invoice.paid", "invoice.payment_succeeded"] {
@@ -87,14 +89,25 @@ pub fn follow_remaining(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) ->
     if remaining.is_zero() {
         cancel_intent(books, intent, CancellationReason::Automatic, at, |_, _| Ok(()))?;
         close_payments(books, id, at);
-        return Ok(());
-    }
-    let joint = books.all::<InvoicePayment>().find(|payment| payment.is_default && payment.invoice == *id).cloned();
-    books.put(PaymentIntent { amount: remaining, ..intent });
-    if let Some(payment) = joint {
-        books.put(InvoicePayment { amount_requested: remaining, ..payment });
+    } else if intent.amount != remaining {
+        let intent = PaymentIntent { amount: remaining, ..intent };
+        books.put(intent.clone());
+        request(books, &intent);
     }
     Ok(())
+}
+
+/// The joint between an invoice and an intent that has yet to pay it shows what is asked for.
+pub fn request(books: &mut Books, intent: &PaymentIntent) {
+    let asks = |payment: &&InvoicePayment| {
+        payment.status == Status::Open
+            && payment.payment.payment_intent == intent.id
+            && payment.amount_requested != intent.amount
+    };
+    let joint = books.all::<InvoicePayment>().find(asks).cloned();
+    if let Some(payment) = joint {
+        books.put(InvoicePayment { amount_requested: intent.amount, ..payment });
+    }
 }
 
 /// Attaches a payment intent to an open invoice: what it has brought, or will bring, pays a part.
@@ -108,6 +121,7 @@ pub fn attach(books: &mut Books, id: &Id<Invoice>, intent: &Id<PaymentIntent>, a
     }
     let intent = books.find(intent, "payment_intent")?.clone();
     check_attachable(&invoice, &intent)?;
+    check_kept(books, &intent)?;
     let intent = PaymentIntent {
         internal: super::payment_intent::Internal { attached_to: Some(id.clone()), ..intent.internal },
         ..intent
@@ -141,6 +155,20 @@ fn check_attachable(invoice: &Invoice, intent: &PaymentIntent) -> Result<(), Ref
     }
     if intent.status == IntentStatus::Canceled {
         return refuse(format!("The PaymentIntent {} is canceled.", intent.id));
+    }
+    Ok(())
+}
+
+/// Money that was given back, or is about to be, pays nothing.
+fn check_kept(books: &Books, intent: &PaymentIntent) -> Result<(), Refusal> {
+    if intent.internal.attempt.as_ref().is_some_and(|attempt| attempt.refund.is_some()) {
+        return Err(busy());
+    }
+    let Some(charge) = intent.latest_charge.as_ref().and_then(|id| books.get(id)) else { return Ok(()) };
+    // What was let go of when only a part was captured had never come.
+    if charge.amount.minus(charge.amount_refunded)? < intent.amount_received {
+        let message = format!("The payment of the PaymentIntent {} was refunded, in whole or in part.", intent.id);
+        return Err(Refusal::invalid(message).param("payment_intent"));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::{
     authenticate,
     charge::{Charge, RiskLevel, Verdict},
     dunning, erase, follow,
-    invoice::Invoice,
+    invoice::{Invoice, Status as InvoiceStatus},
     movement,
     payment_intent::{
         Action, Attempt, CancellationReason, CaptureMethod, Internal, PaymentError, PaymentIntent, RESERVED_SECONDS,
@@ -46,6 +46,16 @@ pub fn settle(
     announce::first_payment_answered(books, &intent, &attempt, answer, at)?;
     announce::change_answered(books, &intent, at);
     match (answer, attempt.action) {
+        // What was reserved stays so, until it is captured after all or lapses.
+        (Answer::Declined(_), Action::Capture) => {
+            books.put(intent);
+            Ok(())
+        }
+        // It lapses by itself.
+        (_, Action::Release) => {
+            released(books, intent, at);
+            Ok(())
+        }
         (Answer::Declined(decline), _) => declined(books, intent, &attempt, decline, true, at),
         (Answer::NeedsAction, _) if alone && (attempt.off_session || attempt.refuses_action) => {
             // The issuer was never asked, so there is no charge.
@@ -53,10 +63,6 @@ pub fn settle(
         }
         (Answer::NeedsAction, _) => authenticate::required(books, intent, &attempt, at),
         (_, Action::Capture) => captured(books, intent, &attempt, at),
-        (_, Action::Release) => {
-            released(books, intent, at);
-            Ok(())
-        }
         // A question about a refund names the refund.
         (_, Action::Refund | Action::InquireRefund) => Ok(()),
         (Answer::Processing { reference, ask_again_after }, Action::Sale | Action::Authorize | Action::Inquire) => {
@@ -239,7 +245,8 @@ pub fn nothing_to_charge(books: &mut Books, invoice: Invoice, at: &mut Moment) -
     not_collected(books, invoice, Tried { automatic: true, spent: None }, &["invoice.payment_failed"], at)
 }
 
-/// The invoice stays open, to be tried again or not; its subscription falls behind.
+/// The invoice stays open, to be tried again or not; its subscription falls behind. Unless it was settled
+/// some other way meanwhile: then nothing is owed, and nobody needs to pay any more.
 pub fn not_collected(
     books: &mut Books,
     invoice: Invoice,
@@ -248,11 +255,17 @@ pub fn not_collected(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let (id, attempted) = (invoice.id.clone(), invoice.attempted);
+    if matches!(invoice.status, InvoiceStatus::Paid | InvoiceStatus::Void) {
+        books.put(invoice);
+        return receive::follow_remaining(books, &id, at);
+    }
     let invoice = invoice.count_attempt(tried.automatic).rescheduled(books, tried, at.now);
     books.put(invoice).tell("invoice.updated", at);
     for event in events {
         books.tell(&id, event, at);
     }
     follow::failed(books, &id, attempted, at)?;
-    dunning::conclude(books, &id, at)
+    dunning::conclude(books, &id, at)?;
+    // A part may have come meanwhile.
+    receive::follow_remaining(books, &id, at)
 }

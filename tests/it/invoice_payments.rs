@@ -6,7 +6,7 @@ use crate::catalogue::has;
 use crate::support::{Answer, House, id};
 
 /// A house with a customer and an open invoice of these cents.
-async fn start(cents: &str) -> (House, String, String) {
+pub async fn start(cents: &str) -> (House, String, String) {
     let house = House::open().await;
     let customer = house.customer("pm_card_visa", None).await;
     let draft = id(&house.post("/v1/invoices", &[("customer", &customer)]).await.ok());
@@ -16,20 +16,20 @@ async fn start(cents: &str) -> (House, String, String) {
 }
 
 /// A payment intent of the customer, confirmed or not.
-async fn intent(house: &House, customer: &str, cents: &str, more: &[(&str, &str)]) -> String {
+pub async fn intent(house: &House, customer: &str, cents: &str, more: &[(&str, &str)]) -> String {
     let form = [("customer", customer), ("amount", cents), ("currency", "usd")];
     let intent = house.post("/v1/payment_intents", &[&form, more].concat()).await.ok();
     id(&intent)
 }
 
-const CONFIRMED: [(&str, &str); 2] = [("confirm", "true"), ("payment_method", "pm_card_visa")];
+pub const CONFIRMED: [(&str, &str); 2] = [("confirm", "true"), ("payment_method", "pm_card_visa")];
 
-async fn attach(house: &House, invoice: &str, intent: &str) -> Answer {
+pub async fn attach(house: &House, invoice: &str, intent: &str) -> Answer {
     house.post(&format!("/v1/invoices/{invoice}/attach_payment"), &[("payment_intent", intent)]).await
 }
 
 /// The payments of an invoice, its own first.
-async fn payments(house: &House, invoice: &str) -> Vec<Value> {
+pub async fn payments(house: &House, invoice: &str) -> Vec<Value> {
     let mut payments = house.list(&format!("/v1/invoice_payments?invoice={invoice}")).await;
     payments.reverse();
     payments

@@ -17,7 +17,7 @@ use crate::{
         shape::Unsupported,
     },
     engine::{Owner, Subject, verb::Decision},
-    store::books::Needs,
+    store::books::{Needs, peek},
 };
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -128,6 +128,8 @@ pub async fn attach_payment(At(id): At<String>, call: Call, params: AttachPaymen
     let id: Id<Invoice> = Id::given(id);
     let mut needs = around(&call, &id).await?;
     needs.document(&intent);
+    let known = peek(&mut *call.house.engine.store.reader().await?, &intent).await?;
+    known.and_then(|intent| intent.latest_charge).iter().for_each(|charge| needs.document(charge));
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         receive::attach(books, &id, &intent, at)?;
         Ok(Subject::document(&id))
