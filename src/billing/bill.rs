@@ -113,7 +113,8 @@ pub fn draft_pending(
 }
 
 /// The customer's items that wait for this invoice: of no subscription, of this one, or of one that has
-/// ended and has no further invoice of its own. Newest first.
+/// ended and has no further invoice of its own. Newest first; but what is too much for one invoice waits for
+/// the next, and the oldest have waited longest.
 pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     let subscription = bill.subscription.map(|subscription| &subscription.id);
     let mut items: Vec<InvoiceItem> = books
@@ -124,6 +125,7 @@ pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
             // What was given back at the end of another subscription counts for any.
             Some(of) => Some(of) == subscription || item.proration && has_ended(books, of),
         })
+        .take(MAXIMUM_LINES.saturating_sub(bill.spans.len()))
         .cloned()
         .collect();
     items.reverse();
@@ -146,7 +148,7 @@ fn footer(own: Option<&InvoiceSettings>, customer: &Customer) -> Option<String> 
 }
 
 /// The customer's tax IDs, as its invoices show them.
-fn tax_ids(customer: &Customer) -> Vec<CustomerTaxId> {
+pub fn tax_ids(customer: &Customer) -> Vec<CustomerTaxId> {
     customer.internal.tax_ids.iter().map(|tax_id| CustomerTaxId { id: None, ..tax_id.clone() }).collect()
 }
 
@@ -269,7 +271,7 @@ pub fn add_to_draft(books: &mut Books, id: &Id<Invoice>, item: &InvoiceItem, at:
 }
 
 /// How many lines an invoice can have.
-const MAXIMUM_LINES: usize = 250;
+pub const MAXIMUM_LINES: usize = 250;
 
 /// Adds a line for an invoice item to a draft that is yet to be kept.
 pub fn push_line(invoice: &mut Invoice, item: &InvoiceItem, at: &mut Moment) -> Result<(), Refusal> {

@@ -13,7 +13,7 @@ use super::{
     remind,
     shape::Patch,
     subscribe::check_payment_method,
-    subscription::{CollectionMethod, Subscription},
+    subscription::{CollectionMethod, Status as SubscriptionStatus, Subscription},
 };
 use crate::words;
 
@@ -125,7 +125,7 @@ fn nothing_to_invoice(of_subscription: bool) -> Refusal {
     Refusal::invalid(format!("Nothing to invoice for {whose}")).code(format!("invoice_no_{whose}_line_items"))
 }
 
-/// The pending items that it picks up, newest first.
+/// The pending items that it picks up, newest first; of too many the oldest.
 fn waiting(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     let subscription = bill.subscription.map(|subscription| &subscription.id);
     let mut items: Vec<InvoiceItem> = books
@@ -135,6 +135,7 @@ fn waiting(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
             Some(of) if subscription.is_none() => bill::has_ended(books, of),
             of => of == subscription,
         })
+        .take(bill::MAXIMUM_LINES)
         .cloned()
         .collect();
     items.reverse();
@@ -145,9 +146,21 @@ fn waiting(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
 pub fn update(books: &mut Books, id: &Id<Invoice>, details: Details, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.at_path(id)?.clone();
     let advances = details.auto_advance == Some(true) && !invoice.auto_advance && invoice.status == Status::Open;
+    if advances && is_awaited(books, &invoice) {
+        let message = "The first invoice of an incomplete subscription does not advance by itself: its customer has 23 hours to \
+                       pay it.";
+        return Err(Refusal::invalid(message).param("auto_advance"));
+    }
     let changed = details.apply(books, invoice, at.now)?;
     books.put(changed).tell("invoice.updated", at);
     if advances { remind::sent(books, id, at) } else { Ok(()) }
+}
+
+/// Whether a subscription is incomplete until it is paid.
+fn is_awaited(books: &Books, invoice: &Invoice) -> bool {
+    let subscription = invoice.subscription().and_then(|id| books.get(id));
+    invoice.billing_reason == BillingReason::SubscriptionCreate
+        && subscription.is_some_and(|subscription| subscription.status == SubscriptionStatus::Incomplete)
 }
 
 impl Details {

@@ -3,6 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal, Resource as _, cancel,
     collect::{self, Collection, intent_of, resolve_payment_method},
+    follow,
     invoice::{Invoice, Status as InvoiceStatus, UncollectibleReason},
     payment_intent::PaymentIntent,
     remind,
@@ -112,6 +113,7 @@ pub fn conclude(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<
             books
                 .put(invoice.mark_uncollectible(UncollectibleReason::MaxPaymentAttempts, at.now)?)
                 .tell("invoice.marked_uncollectible", at);
+            follow::lost(books, id);
         }
     }
     Ok(())

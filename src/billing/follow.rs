@@ -123,9 +123,14 @@ pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<()
     if let Some(waiting) = subscription_of(books, id).filter(|one| pending_update::is_of(one, id)).cloned() {
         return pending_update::expire(books, &waiting.id, at);
     }
-    let Some(subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() else {
+    let Some(mut subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() else {
         return Ok(());
     };
+    let lost = newest_first(books, &subscription.id).find(|invoice| is_lost(invoice)).map(|invoice| invoice.id.clone());
+    if lost != subscription.internal.lost {
+        subscription.internal.lost = lost;
+        books.put(subscription.clone());
+    }
     let changed = match subscription.status {
         Status::Incomplete => subscription.expire(at.now),
         Status::Active | Status::PastDue | Status::Unpaid => match walk(books, &subscription.id, at) {
@@ -144,10 +149,14 @@ pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<()
 /// What the remaining invoices say, from the newest to the oldest: the first that says something
 /// wins. Voided ones are invisible, drafts never change a status.
 fn walk(books: &Books, id: &Id<Subscription>, at: &Moment) -> Status {
-    let mut newest_first: Vec<&Invoice> =
+    newest_first(books, id).find_map(|invoice| says(invoice, at)).unwrap_or(Status::Active)
+}
+
+fn newest_first<'a>(books: &'a Books, id: &Id<Subscription>) -> impl Iterator<Item = &'a Invoice> {
+    let mut invoices: Vec<&Invoice> =
         books.all::<Invoice>().filter(|invoice| invoice.subscription() == Some(id)).collect();
-    newest_first.reverse();
-    newest_first.into_iter().find_map(|invoice| says(invoice, at)).unwrap_or(Status::Active)
+    invoices.reverse();
+    invoices.into_iter()
 }
 
 fn says(invoice: &Invoice, at: &Moment) -> Option<Status> {
@@ -165,15 +174,32 @@ fn says(invoice: &Invoice, at: &Moment) -> Option<Status> {
     }
 }
 
-/// Whether no later finalised invoice speaks for the subscription. What is not in the books is paid,
-/// uncollectible or void: the first two would have recovered it, and the last is invisible.
+/// An invoice was given up for good, and leaves the books. Where it is the latest, paying an older one does
+/// not recover its subscription.
+pub fn lost(books: &mut Books, id: &Id<Invoice>) {
+    let of = subscription_of(books, id).filter(|one| !one.status.is_terminal() && is_latest(books, one, id)).cloned();
+    if let Some(mut subscription) = of {
+        subscription.internal.lost = Some(id.clone());
+        books.put(subscription);
+    }
+}
+
+/// Whether it is uncollectible because nothing had helped, not by a caller's wish.
+fn is_lost(invoice: &Invoice) -> bool {
+    invoice.status == InvoiceStatus::Uncollectible && invoice.internal.given_up.is_some()
+}
+
+/// Whether no later finalised invoice speaks for the subscription. What is not in the books is paid, void or
+/// uncollectible: the first would have recovered it, the second is invisible, the third is remembered
+/// unless it recovered it, too.
 fn is_latest(books: &Books, subscription: &Subscription, id: &Id<Invoice>) -> bool {
     let later = |other: &Invoice| {
         other.subscription() == Some(&subscription.id)
             && other.id > *id
             && !matches!(other.status, InvoiceStatus::Draft | InvoiceStatus::Void)
     };
-    !books.all::<Invoice>().any(later)
+    let lost = subscription.internal.lost.as_ref().is_some_and(|lost| lost > id);
+    !lost && !books.all::<Invoice>().any(later)
 }
 
 /// Whether the failure of an invoice counts. Unlike a recovery it must not be mistaken for the latest

@@ -205,6 +205,10 @@ pub struct Internal {
     /// A change that waits for its payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<Held>>,
+    /// The most recent invoice that became uncollectible when the last attempt had failed: it has left the
+    /// books, and the status follows it all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Id<Invoice>>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
