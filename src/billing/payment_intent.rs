@@ -336,6 +336,13 @@ impl PaymentIntent {
         self.internal.attempt.is_some() || self.status == Status::Processing
     }
 
+    /// Whether something may become of it without anybody naming it. What was begun and left alone may lie
+    /// there by the thousand.
+    fn is_standing(&self) -> bool {
+        let pays = self.internal.invoice.is_some() || self.internal.attached_to.is_some();
+        self.due().is_some() || pays && !self.status.is_terminal()
+    }
+
     /// The key under which the processor knows the open question. Never reused for another.
     pub fn attempt_key(&self, attempt: &Attempt) -> String {
         format!("{}-{}", self.id, attempt.number)
@@ -434,9 +441,7 @@ impl Resource for PaymentIntent {
             Cell::maybe(self.internal.test_clock.as_ref()),
             Cell::text(self.status),
             Cell::Integer(Some(self.amount.minor_units())),
-            Cell::Boolean(
-                !self.status.is_terminal() || self.internal.attempt.is_some() || !self.internal.waits.is_empty(),
-            ),
+            Cell::Boolean(self.is_standing()),
             Cell::text(self.currency),
             Cell::metadata(&self.metadata),
         ]
