@@ -56,7 +56,7 @@ pub static NOUN: Noun = Noun {
         },
         null("application"),
         null("application_fee"),
-        Link { path: "balance_transaction", to: Target::Derived(movement::of) },
+        Link { path: "balance_transaction", to: Target::Derived { make: movement::of, of: &[&movement::NOUN] } },
         null("failure_balance_transaction"),
         null("on_behalf_of"),
         null("review"),

@@ -27,7 +27,7 @@ pub static NOUN: Noun = Noun {
         filter("type", By::Text("type")),
         filter("payout", By::NotSupportedYet),
     ],
-    links: &[Link { path: "source", to: Target::Derived(source) }],
+    links: &[Link { path: "source", to: Target::Derived { make: source, of: &[&charge::NOUN, &refund::NOUN] } }],
     inlines: &[],
     previews: &[],
     searchable: &[],

@@ -128,10 +128,12 @@ pub enum Target {
     One(&'static Noun),
     /// The member is absent unless expanded; then it is the list of those whose column is our id.
     Many { noun: &'static Noun, column: &'static str, query: &'static str },
-    /// The member is absent unless expanded; then it is copied from under `internal`.
-    Kept(&'static str),
-    /// The member is absent unless expanded; then it is made of the stored document, if it has it.
-    Derived(fn(&Value) -> Option<Value>),
+    /// The member is absent unless expanded; then it is copied from under `internal`, and shows something of
+    /// this noun.
+    Kept { name: &'static str, of: &'static Noun },
+    /// The member is absent unless expanded; then it is made of the stored document, if it has it, and shows
+    /// something of these nouns beside it.
+    Derived { make: fn(&Value) -> Option<Value>, of: &'static [&'static Noun] },
     /// The member can be expanded, and is always null on this server.
     Nothing,
     /// The member is already inlined; the path may go on inside it.

@@ -20,7 +20,10 @@ pub static NOUN: Noun = Noun {
     leaves_stub: false,
     columns: &[],
     filters: &[filter("active", By::Boolean("active")), filter("product", By::Text("product"))],
-    links: &[one("product", &product::NOUN), Link { path: "tiers", to: Target::Derived(price::tiers) }],
+    links: &[
+        one("product", &product::NOUN),
+        Link { path: "tiers", to: Target::Derived { make: price::tiers, of: &[] } },
+    ],
     inlines: &[],
     previews: &[],
     searchable: &[],

@@ -55,8 +55,8 @@ pub static NOUN: Noun = Noun {
     ],
     links: &[
         one("product", &product::NOUN),
-        Link { path: "tiers", to: Target::Derived(tiers) },
-        Link { path: "currency_options", to: Target::Derived(currency_options) },
+        Link { path: "tiers", to: Target::Derived { make: tiers, of: &[] } },
+        Link { path: "currency_options", to: Target::Derived { make: currency_options, of: &[] } },
     ],
     inlines: &[],
     previews: &[],

@@ -37,7 +37,7 @@ pub static NOUN: Noun = Noun {
         one("customer", &customer::NOUN),
         one("payment_intent", &payment_intent::NOUN),
         one("payment_method", &payment_method::NOUN),
-        Link { path: "balance_transaction", to: Target::Derived(movement::of) },
+        Link { path: "balance_transaction", to: Target::Derived { make: movement::of, of: &[&movement::NOUN] } },
         null("failure_balance_transaction"),
         null("source_transfer_reversal"),
         null("transfer_reversal"),

@@ -71,10 +71,18 @@ pub fn reached(noun: &'static Noun, path: &str, version: Version) -> Vec<&'stati
     let mut found = Vec::new();
     for link in versions::links(noun, version) {
         let Some(rest) = follow(link, path) else { continue };
-        if let Target::One(target) | Target::Many { noun: target, .. } | Target::Inline(target) = link.to {
+        match link.to {
+            Target::One(target) | Target::Many { noun: target, .. } => {
+                found.push(target);
+                found.extend(reached(target, rest.strip_prefix("data.").unwrap_or(rest), version));
+            }
             // What is inlined is shown anyway.
-            found.extend((!matches!(link.to, Target::Inline(_))).then_some(target));
-            found.extend(reached(target, rest.strip_prefix("data.").unwrap_or(rest), version));
+            Target::Inline(target) => {
+                found.extend(reached(target, rest.strip_prefix("data.").unwrap_or(rest), version));
+            }
+            Target::Kept { of, .. } => found.push(of),
+            Target::Derived { of, .. } => found.extend(of),
+            Target::Nothing => {}
         }
     }
     found
@@ -106,7 +114,7 @@ pub fn expand<'a>(
                     expand_children(connection, target, documents, (link.path, column, query), &rest, pin).await?;
                 }
                 Target::Nothing => {}
-                Target::Kept(name) => {
+                Target::Kept { name, .. } => {
                     for (document, body) in documents.iter_mut().zip(bodies) {
                         let kept = speak::kept(body, name)?.unwrap_or(Value::Null);
                         if let Some(members) = document.as_object_mut() {
@@ -114,10 +122,10 @@ pub fn expand<'a>(
                         }
                     }
                 }
-                Target::Derived(derive) => {
+                Target::Derived { make, .. } => {
                     let mut derived = Vec::with_capacity(bodies.len());
                     for body in bodies {
-                        derived.push(derive(&serde_json::from_str(body).map_err(Fault::from)?).unwrap_or_default());
+                        derived.push(make(&serde_json::from_str(body).map_err(Fault::from)?).unwrap_or_default());
                     }
                     versions::render(connection, &mut derived, pin).await?;
                     for (document, derived) in documents.iter_mut().zip(derived) {
@@ -152,7 +160,7 @@ async fn bodies_of(
     paths: &[String],
     livemode: bool,
 ) -> Result<Vec<String>, Failure> {
-    let is_derived = |link: &&Link| matches!(link.to, Target::Derived(_));
+    let is_derived = |link: &&Link| matches!(link.to, Target::Derived { .. });
     let asked = |link: &Link| paths.iter().any(|path| follow(link, path).is_some());
     let ids: Vec<String> = if target.links.iter().filter(is_derived).any(asked) {
         inlined.iter().map(|value| value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()).collect()

@@ -108,3 +108,30 @@ async fn expanding_is_reading() {
     assert_forbidden(get(&invoices, "latest_invoice.customer").await, "customers=read");
     assert_forbidden(get(&invoices, "items.data.price.product").await, "products=read");
 }
+
+/// So is what is made of a document, or kept with it, and belongs to another resource.
+#[tokio::test(flavor = "multi_thread")]
+async fn expanding_what_is_derived_is_reading_too() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let subscription = house.subscribe(&customer, &price).await;
+    let invoice = format!("/v1/invoices/{}", subscription["latest_invoice"].as_str().unwrap());
+    let charge = id(&house.list("/v1/charges").await[0]);
+    let movement = charge.replace("ch_", "txn_");
+    let (charge, movement) = (format!("/v1/charges/{charge}"), format!("/v1/balance_transactions/{movement}"));
+    house.get(&movement).await.ok();
+    for (path, expand, may, lacks) in [
+        (&charge, "balance_transaction", "charges=read", "balance_transactions=read"),
+        (&invoice, "confirmation_secret", "invoices=read", "payment_intents=read"),
+        (&movement, "source", "balance_transactions=read", "charges=read"),
+    ] {
+        let path = format!("{path}?expand[]={expand}");
+        assert_forbidden(with(&house, &key(&house, may).await, Method::GET, &path, &[]).await, lacks);
+        let both = key(&house, &format!("{may},{lacks},refunds=read")).await;
+        assert!(with(&house, &both, Method::GET, &path, &[]).await.ok()[expand].is_object(), "{path}");
+    }
+    // The tiers of a price are the price's own.
+    let prices = key(&house, "prices=read").await;
+    with(&house, &prices, Method::GET, &format!("/v1/prices/{price}?expand[]=tiers"), &[]).await.ok();
+}

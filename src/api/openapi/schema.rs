@@ -221,7 +221,9 @@ fn member(noun: &'static Noun, shape: &Shape, path: &str) -> Value {
     };
     let target = noun.links.iter().find(|link| link.path == path).and_then(|link| match link.to {
         Target::One(target) => Some(target),
-        Target::Many { .. } | Target::Kept(_) | Target::Derived(_) | Target::Nothing | Target::Inline(_) => None,
+        Target::Many { .. } | Target::Kept { .. } | Target::Derived { .. } | Target::Nothing | Target::Inline(_) => {
+            None
+        }
     });
     if let Some(target) = target.filter(|_| shape.kind == Kind::Text) {
         schema = json!({"anyOf": [schema, or_stub(target)]});
