@@ -64,11 +64,17 @@ async fn create_of_charge(At(id): At<String>, call: Call, params: Create) -> Rep
     if params.charge.as_ref().is_some_and(|named| *named != id) {
         return Err(Refusal::invalid("The charge is named by the path.").param("charge").into());
     }
-    let known = peek(&mut *call.house.engine.store.reader().await?, &id).await?;
-    if known.is_none_or(|charge| charge.livemode != call.livemode()) {
-        return Err(Refusal::not_found(&charge::NOUN, id.as_str()).into());
-    }
+    check_path(&call, &id).await?;
     make(&call, params, Some(id)).await
+}
+
+/// Whether there is the charge that the path names.
+async fn check_path(call: &Call, id: &Id<Charge>) -> Result<(), Problem> {
+    let known = peek(&mut *call.house.engine.store.reader().await?, id).await?;
+    match known.filter(|charge| charge.livemode == call.livemode()) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::not_found(&charge::NOUN, id.as_str()).into()),
+    }
 }
 
 async fn make(call: &Call, params: Create, charge: Option<Id<Charge>>) -> Reply {
@@ -137,8 +143,6 @@ async fn cancel(At(id): At<String>, call: Call) -> Reply {
 
 async fn list_of_charge(At(id): At<String>, call: Call) -> Reply {
     let charge = Id::<Charge>::given(id);
-    if peek(&mut *call.house.engine.store.reader().await?, &charge).await?.is_none() {
-        return Err(Refusal::not_found(&charge::NOUN, charge.as_str()).into());
-    }
+    check_path(&call, &charge).await?;
     call.list_where(&NOUN, vec![Condition::Text("charge", charge.to_string())]).await
 }

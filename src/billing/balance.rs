@@ -95,11 +95,15 @@ fn currency(customer: &Customer) -> Result<Currency, Refusal> {
     usual.ok_or_else(|| Refusal::internal("There is no currency."))
 }
 
-/// Sets the balance by a caller's wish.
+/// Sets the balance by a caller's wish. An amount is one of a currency: what changes it fixes the customer's.
 pub fn set(books: &mut Books, balance: Amount, kind: Kind, at: &mut Moment) -> Result<(), Refusal> {
-    let customer = books.customer()?;
-    currency(customer)?.check(balance, "balance")?;
+    let customer = books.customer()?.clone();
+    let currency = currency(&customer)?;
+    currency.check(balance, "balance")?;
     let amount = balance.minus(customer.balance)?;
+    if !amount.is_zero() && customer.currency.is_none() {
+        books.put(Customer { currency: Some(currency), ..customer });
+    }
     change(books, amount, Entry::of(kind), at)?;
     Ok(())
 }

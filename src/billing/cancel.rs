@@ -285,6 +285,7 @@ pub fn delete_customer(books: &mut Books, at: &mut Moment) -> Result<(), Refusal
     let pending: Vec<Id<InvoiceItem>> =
         books.all::<InvoiceItem>().filter(|item| item.invoice.is_none()).map(|item| item.id.clone()).collect();
     for item in pending {
+        books.tell(&item, "invoiceitem.deleted", at);
         books.remove(&item);
     }
     let unfinished: Vec<Invoice> = books
