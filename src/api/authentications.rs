@@ -22,14 +22,14 @@ pub fn routes() -> Vec<Route> {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Authenticate {
-    outcome: Option<Authentication>,
+    outcome: Authentication,
 }
 
 fn outcome(call: &Call, params: Authenticate) -> Result<Authentication, Refusal> {
     if call.livemode() {
         return Err(Refusal::invalid("Authentication can be simulated in test mode only."));
     }
-    params.outcome.ok_or_else(|| Refusal::missing("outcome"))
+    Ok(params.outcome)
 }
 
 async fn payment(At(id): At<String>, call: Call, params: Authenticate) -> Reply {

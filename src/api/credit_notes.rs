@@ -45,24 +45,26 @@ pub fn routes() -> Vec<Route> {
 
 words!(EmailType { CreditNote = "credit_note", None = "none" });
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Deserialize)]
 struct Params {
-    invoice: Option<Id<Invoice>>,
+    invoice: Id<Invoice>,
     amount: Option<Amount>,
     credit_amount: Option<Amount>,
     effective_at: Option<Timestamp>,
     /// Nobody is mailed either way.
     #[serde(rename = "email_type")]
     _email_type: Option<EmailType>,
+    #[serde(default)]
     lines: Vec<LineParams>,
     memo: Option<Text<5000>>,
+    #[serde(default)]
     metadata: MetadataPatch,
     out_of_band_amount: Option<Amount>,
     reason: Option<Reason>,
     refund_amount: Option<Amount>,
+    #[serde(default)]
     refunds: Vec<RefundParams>,
-    // Known, and refused rather than ignored.
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     shipping_cost: Option<Unsupported>,
 }
 
@@ -146,7 +148,7 @@ impl Params {
     fn note(self) -> Result<NewCreditNote, Refusal> {
         let lines = self.lines.into_iter().enumerate().map(|(place, line)| line.line(place));
         Ok(NewCreditNote {
-            invoice: self.invoice.ok_or_else(|| Refusal::missing("invoice"))?,
+            invoice: self.invoice,
             amount: self.amount,
             credit_amount: self.credit_amount,
             effective_at: self.effective_at,

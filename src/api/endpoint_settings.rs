@@ -128,12 +128,12 @@ async fn roll_secret(At(id): At<String>, call: Call, params: Roll) -> Reply {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Resend {
-    since: Option<Timestamp>,
+    since: Timestamp,
 }
 
 /// Sends again all events since a time that the endpoint wants to hear, delivered or not.
 async fn resend(At(id): At<String>, call: Call, params: Resend) -> Reply {
-    let since = params.since.ok_or_else(|| Refusal::missing("since"))?;
+    let since = params.since;
     let endpoint = find(&call, &id).await?;
     if endpoint.status == Status::Disabled {
         return Err(Refusal::invalid("This webhook endpoint is disabled: enable it before resending.").into());

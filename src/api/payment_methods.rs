@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     billing::{
-        Id, MetadataPatch, Refusal, attach,
+        Id, MetadataPatch, attach,
         customer::Customer,
         payment_method::{AllowRedisplay, Card, Kind, NOUN, PaymentMethod},
         shape::Unsupported,
@@ -33,7 +33,7 @@ pub fn routes() -> Vec<Route> {
 #[derive(Debug, Deserialize)]
 struct Create {
     #[serde(rename = "type")]
-    kind: Option<Kind>,
+    kind: Kind,
     card: Option<CardData>,
     billing_details: Option<BillingDetailsData>,
     allow_redisplay: Option<AllowRedisplay>,
@@ -51,9 +51,8 @@ struct Create {
 
 /// Also for publishable keys: the browser turns the card into a payment method.
 async fn create(call: Call, params: Create) -> Reply {
-    let kind = params.kind.ok_or_else(|| Refusal::missing("type"))?;
     let data = MethodData {
-        kind,
+        kind: params.kind,
         card: params.card,
         billing_details: params.billing_details,
         allow_redisplay: params.allow_redisplay,
@@ -125,13 +124,13 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Attach {
-    customer: Option<Id<Customer>>,
+    customer: Id<Customer>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     customer_account: Option<Unsupported>,
 }
 
 async fn attach_to_customer(At(id): At<String>, call: Call, params: Attach) -> Reply {
-    let customer = params.customer.ok_or_else(|| Refusal::missing("customer"))?;
+    let customer = params.customer;
     let source = sources::named(&call, &id).await?;
     sources::verify(&call, &source).await?;
     let mut needs = Needs::default();

@@ -73,10 +73,10 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
     call.show_value(&ITEM_NOUN, item.ok_or_else(|| Refusal::not_found(&ITEM_NOUN, &id))?).await
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Deserialize)]
 struct Create {
-    subscription: Option<Id<Subscription>>,
+    subscription: Id<Subscription>,
+    #[serde(default)]
     metadata: MetadataPatch,
     payment_behavior: Option<PaymentBehavior>,
     plan: Option<Id<Price>>,
@@ -85,15 +85,18 @@ struct Create {
     proration_behavior: Option<ProrationBehavior>,
     proration_date: Option<Timestamp>,
     quantity: Option<i64>,
-    // Known, and refused rather than ignored.
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     billing_thresholds: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     current_trial: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     discounts: Option<Unsupported>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     tax_rates: Option<Unsupported>,
 }
 
 async fn create(call: Call, params: Create) -> Reply {
-    let subscription = params.subscription.ok_or_else(|| Refusal::missing("subscription"))?;
+    let subscription = params.subscription;
     let mut reader = call.house.engine.store.reader().await?;
     let known = read::find(&mut reader, &NOUN, subscription.as_str(), call.livemode()).await?;
     drop(reader);

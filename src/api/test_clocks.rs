@@ -35,7 +35,7 @@ const LIFE_SECONDS: i64 = 30 * 86_400;
 
 #[derive(Clone, Debug, Deserialize)]
 struct Create {
-    frozen_time: Option<Timestamp>,
+    frozen_time: Timestamp,
     name: Option<Text<300>>,
     #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     customer: Option<Unsupported>,
@@ -52,7 +52,7 @@ async fn create(call: Call, params: Create) -> Reply {
     if call.livemode() {
         return Err(Refusal::invalid("Test clocks exist in test mode only.").into());
     }
-    let frozen_time = params.frozen_time.ok_or_else(|| Refusal::missing("frozen_time"))?;
+    let frozen_time = params.frozen_time;
     check_time(frozen_time)?;
     let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
         let id: Id<TestClock> = Id::new(&mut at.ids, Bucket::SHARED);
@@ -76,12 +76,12 @@ async fn create(call: Call, params: Create) -> Reply {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Advance {
-    frozen_time: Option<Timestamp>,
+    frozen_time: Timestamp,
 }
 
 /// Starts the advance; the engine's clocks do the rest.
 async fn advance(At(id): At<String>, call: Call, params: Advance) -> Reply {
-    let target = params.frozen_time.ok_or_else(|| Refusal::missing("frozen_time"))?;
+    let target = params.frozen_time;
     check_time(target)?;
     let id: Id<TestClock> = Id::given(id);
     let mut needs = Needs::default();

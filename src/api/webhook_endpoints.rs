@@ -33,8 +33,8 @@ pub fn routes() -> Vec<Route> {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Create {
-    url: Option<String>,
-    enabled_events: Option<Vec<String>>,
+    url: String,
+    enabled_events: Vec<String>,
     api_version: Option<String>,
     description: Option<String>,
     #[serde(default)]
@@ -79,8 +79,7 @@ fn check_events(events: &[String]) -> Result<(), Refusal> {
 
 async fn create(call: Call, params: Create) -> Reply {
     let livemode = call.livemode();
-    let url = params.url.ok_or_else(|| Refusal::missing("url"))?;
-    let events = params.enabled_events.ok_or_else(|| Refusal::missing("enabled_events"))?;
+    let (url, events) = (params.url, params.enabled_events);
     check_url(&call, &url)?;
     check_events(&events)?;
     if let Some(version) = &params.api_version {

@@ -115,16 +115,16 @@ pub async fn pay(At(id): At<String>, call: Call, params: Pay) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct AttachPayment {
-    payment_intent: Option<Id<PaymentIntent>>,
+    payment_intent: Id<PaymentIntent>,
+    #[expect(dead_code, reason = "named so that it is refused, not ignored")]
     payment_record: Option<Unsupported>,
 }
 
 /// Another payment for the invoice, beside its own.
 pub async fn attach_payment(At(id): At<String>, call: Call, params: AttachPayment) -> Reply {
-    let intent = params.payment_intent.ok_or_else(|| Refusal::missing("payment_intent"))?;
+    let intent = params.payment_intent;
     let id: Id<Invoice> = Id::given(id);
     let mut needs = around(&call, &id).await?;
     needs.document(&intent);
