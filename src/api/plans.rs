@@ -21,7 +21,7 @@ use crate::{
         id::Bucket,
         period::Interval,
         plan::{self, NOUN},
-        price::{self, BillingScheme, Kind, Price, Recurring, UsageType},
+        price::{self, BillingScheme, Price, Recurring, UsageType},
         product::Product,
         shape::{IdOr, Patch, Text, Unsupported},
         tier::TiersMode,
@@ -41,7 +41,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(call: Call) -> Reply {
-    call.list_where(&NOUN, vec![Condition::Text("type", Kind::Recurring.to_string())]).await
+    call.list_where(&NOUN, vec![Condition::Word("type", &["recurring"])]).await
 }
 
 /// The answer about a price, as a plan.

@@ -8,7 +8,7 @@ use super::{
     customer::{self, Customer},
     describe,
     invoice::{self, Invoice},
-    noun::{By, Cell, filter, integer, null, one, text},
+    noun::{By, Cell, Keyed, filter, integer, null, one, text},
     shape::Null,
 };
 use crate::words;
@@ -19,7 +19,7 @@ pub static NOUN: Noun = Noun {
     table: "customer_balance_transactions",
     url: "/v1/customers/{customer}/balance_transactions",
     name: "customer_balance_transaction",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[text("customer"), text("invoice"), integer("amount"), integer("ending_balance")],
     filters: &[filter("invoice", By::Text("invoice"))],

@@ -7,7 +7,7 @@ use super::{
     Id, Metadata, Noun,
     customer::{self, Customer},
     describe,
-    noun::one,
+    noun::{Keyed, one},
     payment_method::{AllowRedisplay, BillingDetails, Card, PaymentMethod, RegulatedStatus},
     shape::Null,
 };
@@ -19,7 +19,7 @@ pub static NOUN: Noun = Noun {
     table: "payment_methods",
     url: "/v1/customers/{customer}/sources",
     name: "source",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[],
     filters: &[],

@@ -7,7 +7,7 @@ use super::{
     answer::Decline,
     customer::{self, Customer},
     describe, movement,
-    noun::{By, Cell, Link, Target, boolean, filter, integer, json, null, one, text},
+    noun::{By, Cell, Keyed, Link, Target, boolean, filter, integer, json, null, one, text},
     payment_intent::{self, Attempt, CaptureMethod, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
     refund,
@@ -22,7 +22,7 @@ pub static NOUN: Noun = Noun {
     table: "charges",
     url: "/v1/charges",
     name: "charge",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[
         text("customer"),

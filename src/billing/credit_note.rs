@@ -10,7 +10,7 @@ use super::{
     describe,
     invoice::{self, Invoice},
     invoice_line,
-    noun::{By, Cell, Link, Target, filter, integer, one, text},
+    noun::{By, Cell, Keyed, Link, Target, filter, integer, one, text},
     refund::{self, Refund},
     shape::{Inlined, Nothing, Null},
 };
@@ -22,7 +22,7 @@ pub static NOUN: Noun = Noun {
     table: "credit_notes",
     url: "/v1/credit_notes",
     name: "credit_note",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[
         text("customer"),
@@ -58,7 +58,7 @@ pub static LINE_NOUN: Noun = Noun {
     table: "credit_notes",
     url: "/v1/credit_notes",
     name: "credit_note_line_item",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[],
     filters: &[],

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp, card, describe,
     invoice::CustomField,
-    noun::{By, Cell, Link, Target, filter, json, null, one, text},
+    noun::{By, Cell, Keyed, Link, Target, filter, json, null, one, text},
     payment_method::{self, PaymentMethod},
     searchable::{CREATED, METADATA, Stand, string},
     shape::{Address, Null, Shipping},
@@ -21,7 +21,7 @@ pub static NOUN: Noun = Noun {
     table: "customers",
     url: "/v1/customers",
     name: "customer",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: true,
     columns: &[
         text("email"),

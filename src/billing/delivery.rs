@@ -3,7 +3,7 @@
 
 use super::{
     Noun, describe, event,
-    noun::{By, filter},
+    noun::{By, Keyed, filter, word},
     webhook_endpoint,
 };
 
@@ -13,7 +13,7 @@ pub static NOUN: Noun = Noun {
     table: "deliveries",
     url: "/v1/dunlin/deliveries",
     name: "delivery",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[],
     filters: &[
@@ -24,12 +24,7 @@ pub static NOUN: Noun = Noun {
             "status",
             By::Word {
                 column: "status",
-                words: &[
-                    ("waiting", &["waiting"]),
-                    ("failed", &["failed"]),
-                    ("delivered", &["delivered"]),
-                    ("given_up", &["given_up"]),
-                ],
+                words: &[word(&["waiting"]), word(&["failed"]), word(&["delivered"]), word(&["given_up"])],
             },
         ),
     ],

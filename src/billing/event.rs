@@ -7,7 +7,7 @@ use super::{
     Noun, Timestamp,
     books::Told,
     describe,
-    noun::{By, filter, text},
+    noun::{By, Keyed, filter, text},
 };
 
 pub static NOUN: Noun = Noun {
@@ -16,7 +16,7 @@ pub static NOUN: Noun = Noun {
     table: "events",
     url: "/v1/events",
     name: "event",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[text("type")],
     filters: &[

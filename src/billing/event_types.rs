@@ -117,6 +117,11 @@ pub fn known(name: &str) -> Option<&'static str> {
     ALL.binary_search(&name).ok().map(|place| ALL[place])
 }
 
+/// The types of a wildcard.
+pub fn beginning_with(prefix: &str) -> Vec<String> {
+    ALL.iter().filter(|name| name.starts_with(prefix)).map(|name| (*name).to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id, Metadata, Noun, Resource, Timestamp, describe,
-    noun::{By, Cell, boolean, filter, text},
+    noun::{By, Cell, Keyed, boolean, filter, text},
 };
 
 pub static NOUN: Noun = Noun {
@@ -13,7 +13,7 @@ pub static NOUN: Noun = Noun {
     table: "features",
     url: "/v1/entitlements/features",
     name: "feature",
-    owned: false,
+    keyed: Keyed::Shared,
     leaves_stub: false,
     columns: &[boolean("archived"), text("lookup_key")],
     filters: &[filter("archived", By::Boolean("archived")), filter("lookup_key", By::Text("lookup_key"))],

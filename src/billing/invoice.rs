@@ -12,7 +12,7 @@ use super::{
     dunning::FinalAction,
     invoice_line::{Line, NOUN as LINE_NOUN},
     invoice_payment,
-    noun::{By, Cell, Link, Target, boolean, filter, integer, json, null, one, text},
+    noun::{By, Cell, Keyed, Link, Meaning, Target, Word, boolean, filter, integer, json, null, one, text, word},
     payment_intent,
     payment_method::{self, PaymentMethod},
     remind::Agenda,
@@ -30,7 +30,7 @@ pub static NOUN: Noun = Noun {
     table: "invoices",
     url: "/v1/invoices",
     name: "invoice",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[
         text("customer"),
@@ -110,13 +110,13 @@ pub static NOUN: Noun = Noun {
     document: describe::shape_of::<Invoice>,
 };
 
-const STATUS_FILTER: &[(&str, &[&str])] = &[
-    ("", &[]),
-    ("draft", &["draft"]),
-    ("open", &["open"]),
-    ("paid", &["paid"]),
-    ("uncollectible", &["uncollectible"]),
-    ("void", &["void"]),
+const STATUS_FILTER: &[Word] = &[
+    ("", Meaning::Anything),
+    word(&["draft"]),
+    word(&["open"]),
+    word(&["paid"]),
+    word(&["uncollectible"]),
+    word(&["void"]),
 ];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

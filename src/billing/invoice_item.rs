@@ -8,7 +8,7 @@ use super::{
     describe,
     invoice::{self, Invoice},
     invoice_line::{CreditedLines, Pricing},
-    noun::{By, Cell, boolean, filter, null, one, text},
+    noun::{By, Cell, Keyed, boolean, filter, null, one, text},
     period::Period,
     price,
     shape::{Nothing, Null},
@@ -23,7 +23,7 @@ pub static NOUN: Noun = Noun {
     table: "invoice_items",
     url: "/v1/invoiceitems",
     name: "Invoice Item",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[text("customer"), text("invoice"), boolean("standing")],
     filters: &[

@@ -7,7 +7,7 @@ use super::{
     customer::Customer,
     describe,
     invoice::{self, Invoice},
-    noun::{By, Cell, boolean, filter, null, one, text},
+    noun::{By, Cell, Keyed, Meaning, boolean, filter, null, one, text, word},
     payment_intent::{self, PaymentIntent},
 };
 use crate::words;
@@ -18,7 +18,7 @@ pub static NOUN: Noun = Noun {
     table: "invoice_payments",
     url: "/v1/invoice_payments",
     name: "invoice payment",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[text("customer"), text("invoice"), text("payment_intent"), text("status"), boolean("standing")],
     filters: &[
@@ -26,10 +26,20 @@ pub static NOUN: Noun = Noun {
         filter("payment[payment_intent]", By::Text("payment_intent")),
         filter(
             "payment[type]",
-            By::Word { column: "status", words: &[("", &[]), ("payment_intent", &[]), ("payment_record", &["none"])] },
+            By::Word {
+                column: "status",
+                words: &[
+                    ("", Meaning::Anything),
+                    ("payment_intent", Meaning::Anything),
+                    ("payment_record", Meaning::OneOf(&[])),
+                ],
+            },
         ),
         filter("payment[payment_record]", By::NotSupportedYet),
-        filter("status", By::Text("status")),
+        filter(
+            "status",
+            By::Word { column: "status", words: &[word(&["open"]), word(&["paid"]), word(&["canceled"])] },
+        ),
     ],
     links: &[
         one("invoice", &invoice::NOUN),

@@ -7,7 +7,7 @@ use super::{
     Id, Noun,
     charge::{self, Charge},
     describe,
-    noun::{By, Link, Target, filter},
+    noun::{By, Keyed, Link, Target, filter},
     refund::{self, Refund},
     wire,
 };
@@ -18,7 +18,7 @@ pub static NOUN: Noun = Noun {
     table: "charges",
     url: "/v1/balance_transactions",
     name: "balance transaction",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[],
     filters: &[

@@ -21,8 +21,7 @@ pub struct Noun {
     pub url: &'static str,
     /// What errors call it: `No such customer: …`.
     pub name: &'static str,
-    /// Owned by a customer: lives in that customer's bucket and is written under that customer's lock.
-    pub owned: bool,
+    pub keyed: Keyed,
     /// Deleting leaves a stub that can still be retrieved; otherwise it is gone.
     pub leaves_stub: bool,
     /// The columns beside `id`, `bucket`, `livemode`, `created`, `due_at` and `body`, in the order of
@@ -42,7 +41,28 @@ pub struct Noun {
     pub document: fn() -> Shape,
 }
 
+/// Who makes the ids of a noun, and what they tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyed {
+    /// Owned by a customer: made here, in that customer's bucket, and written under that customer's lock.
+    OfCustomer,
+    /// Nobody's, and made here.
+    Shared,
+    /// Nobody's, and callers may choose them: they tell no time, so that lists go by `created`.
+    Chosen,
+}
+
 impl Noun {
+    /// Whether a customer owns it, so that its table has buckets.
+    pub const fn is_owned(&self) -> bool {
+        matches!(self.keyed, Keyed::OfCustomer)
+    }
+
+    /// Whether its ids sort by the time at which they were made.
+    pub const fn ids_tell_time(&self) -> bool {
+        !matches!(self.keyed, Keyed::Chosen)
+    }
+
     /// What permissions call it: the first word of its URL, whether it is ours, for tests only, or Stripe's.
     pub fn resource(&self) -> &'static str {
         let mut words = self.url.split('/').filter(|word| !["", "v1", "dunlin", "test_helpers"].contains(word));
@@ -94,10 +114,10 @@ pub enum By {
     Boolean(&'static str),
     /// A number, or a range of them: `gt`, `gte`, `lt`, `lte`.
     Range(&'static str),
-    /// One of some words. Each word may stand for several values of the column.
+    /// One of some words; the empty one stands for none that is said.
     Word {
         column: &'static str,
-        words: &'static [(&'static str, &'static [&'static str])],
+        words: &'static [Word],
     },
     /// Several texts: `ids[]`.
     OneOf(&'static str),
@@ -113,6 +133,17 @@ pub enum By {
     DeliverySuccess,
     /// Refused, with a clear error.
     NotSupportedYet,
+}
+
+/// A word of a filter, and what it means.
+pub type Word = (&'static str, Meaning);
+
+/// Which values of its column a word stands for.
+#[derive(Debug)]
+pub enum Meaning {
+    Anything,
+    /// One of these; where there are none, it stands for what this server does not have.
+    OneOf(&'static [&'static str]),
 }
 
 #[derive(Debug)]
@@ -276,6 +307,11 @@ pub const fn json(name: &'static str) -> Column {
 
 pub const fn filter(param: &'static str, by: By) -> Filter {
     Filter { param, by }
+}
+
+/// A word that stands for itself.
+pub const fn word(word: &'static [&'static str; 1]) -> Word {
+    (word[0], Meaning::OneOf(word))
 }
 
 pub const fn null(path: &'static str) -> Link {

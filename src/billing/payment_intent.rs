@@ -13,7 +13,7 @@ use super::{
     invoice::Invoice,
     invoice_item::InvoiceItem,
     next_action::NextAction,
-    noun::{By, Cell, boolean, filter, integer, json, null, one, text},
+    noun::{By, Cell, Keyed, boolean, filter, integer, json, null, one, text},
     payment_method::{self, PaymentMethod},
     refund::Refund,
     searchable::{CREATED, METADATA, Stand, number, token},
@@ -28,7 +28,7 @@ pub static NOUN: Noun = Noun {
     table: "payment_intents",
     url: "/v1/payment_intents",
     name: "payment_intent",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[
         text("customer"),

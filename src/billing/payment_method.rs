@@ -6,7 +6,7 @@ use super::{
     Id, Metadata, Noun, Resource, Timestamp,
     customer::{self, Customer},
     describe,
-    noun::{By, Cell, boolean, filter, one, text},
+    noun::{By, Cell, Keyed, boolean, filter, one, text, word},
     shape::{Address, Null},
 };
 use crate::words;
@@ -17,13 +17,19 @@ pub static NOUN: Noun = Noun {
     table: "payment_methods",
     url: "/v1/payment_methods",
     name: "PaymentMethod",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[text("customer"), text("type"), text("allow_redisplay"), boolean("standing")],
     filters: &[
         filter("customer", By::Text("customer")),
         filter("type", By::Text("type")),
-        filter("allow_redisplay", By::Text("allow_redisplay")),
+        filter(
+            "allow_redisplay",
+            By::Word {
+                column: "allow_redisplay",
+                words: &[word(&["always"]), word(&["limited"]), word(&["unspecified"])],
+            },
+        ),
     ],
     links: &[one("customer", &customer::NOUN)],
     inlines: &[],

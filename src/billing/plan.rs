@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Books, Id, Moment, Noun, describe,
-    noun::{By, Link, Target, filter, one},
+    noun::{By, Keyed, Link, Target, filter, one},
     price::{self, Price},
     product,
 };
@@ -16,7 +16,7 @@ pub static NOUN: Noun = Noun {
     table: "prices",
     url: "/v1/plans",
     name: "plan",
-    owned: false,
+    keyed: Keyed::Chosen,
     leaves_stub: false,
     columns: &[],
     filters: &[filter("active", By::Boolean("active")), filter("product", By::Text("product"))],

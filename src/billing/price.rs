@@ -10,7 +10,7 @@ use super::{
     amount::Overflow,
     decimal::Decimal,
     describe,
-    noun::{By, Cell, Link, Target, boolean, filter, integer, json, one, text},
+    noun::{By, Cell, Keyed, Link, Meaning, Target, boolean, filter, integer, json, one, text, word},
     period::{Cycle, Interval},
     product::{self, Product},
     prorate::Ratio,
@@ -27,7 +27,7 @@ pub static NOUN: Noun = Noun {
     table: "prices",
     url: "/v1/prices",
     name: "price",
-    owned: false,
+    keyed: Keyed::Chosen,
     leaves_stub: false,
     columns: &[
         text("product"),
@@ -43,13 +43,22 @@ pub static NOUN: Noun = Noun {
         filter("product", By::Text("product")),
         filter("active", By::Boolean("active")),
         filter("currency", By::Text("currency")),
-        filter("type", By::Text("type")),
+        filter("type", By::Word { column: "type", words: &[word(&["one_time"]), word(&["recurring"])] }),
         filter("lookup_keys", By::OneOf("lookup_key")),
-        filter("recurring[interval]", By::Text("interval")),
+        filter(
+            "recurring[interval]",
+            By::Word {
+                column: "interval",
+                words: &[word(&["day"]), word(&["week"]), word(&["month"]), word(&["year"])],
+            },
+        ),
         // Whatever recurs is licensed.
         filter(
             "recurring[usage_type]",
-            By::Word { column: "type", words: &[("licensed", &["recurring"]), ("metered", &["metered"])] },
+            By::Word {
+                column: "type",
+                words: &[("licensed", Meaning::OneOf(&["recurring"])), ("metered", Meaning::OneOf(&[]))],
+            },
         ),
         filter("recurring[meter]", By::NotSupportedYet),
     ],

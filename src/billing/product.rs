@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id, Metadata, Noun, Resource, Timestamp, describe,
-    noun::{By, Cell, boolean, filter, json, null, one, text},
+    noun::{By, Cell, Keyed, boolean, filter, json, null, one, text, word},
     price::{self, Price},
     searchable::{METADATA, Stand, string, token},
     shape::Null,
@@ -17,7 +17,7 @@ pub static NOUN: Noun = Noun {
     table: "products",
     url: "/v1/products",
     name: "product",
-    owned: false,
+    keyed: Keyed::Chosen,
     leaves_stub: false,
     columns: &[
         boolean("active"),
@@ -31,7 +31,7 @@ pub static NOUN: Noun = Noun {
     filters: &[
         filter("active", By::Boolean("active")),
         filter("ids", By::OneOf("id")),
-        filter("type", By::Text("type")),
+        filter("type", By::Word { column: "type", words: &[word(&["good"]), word(&["service"])] }),
         filter("url", By::Text("url")),
         filter("shippable", By::Boolean("shippable")),
     ],

@@ -7,7 +7,7 @@ use super::{
     charge::{self, Charge},
     customer::{self, Customer},
     describe, movement,
-    noun::{By, Cell, Link, Target, filter, integer, null, one, text},
+    noun::{By, Cell, Keyed, Link, Target, filter, integer, null, one, text},
     payment_intent::{self, PaymentIntent},
     payment_method::{self, PaymentMethod},
     shape::Null,
@@ -20,7 +20,7 @@ pub static NOUN: Noun = Noun {
     table: "refunds",
     url: "/v1/refunds",
     name: "refund",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[
         text("customer"),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Id, Noun, Resource, Timestamp, describe,
     dunning::{FinalAction, InvoiceAction},
-    noun::{Cell, integer},
+    noun::{Cell, Keyed, integer},
 };
 use crate::words;
 
@@ -25,7 +25,7 @@ pub static NOUN: Noun = Noun {
     table: "settings",
     url: "/v1/dunlin/settings",
     name: "settings",
-    owned: false,
+    keyed: Keyed::Shared,
     leaves_stub: false,
     columns: &[integer("version")],
     filters: &[],

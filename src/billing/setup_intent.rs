@@ -7,7 +7,7 @@ use super::{
     customer::{self, Customer},
     describe,
     next_action::NextAction,
-    noun::{By, Cell, filter, null, one, text},
+    noun::{By, Cell, Keyed, filter, null, one, text},
     payment_intent::{AutomaticPaymentMethods, PaymentError},
     payment_method::{self, PaymentMethod},
     setup_attempt::{self, SetupAttempt},
@@ -22,7 +22,7 @@ pub static NOUN: Noun = Noun {
     table: "setup_intents",
     url: "/v1/setup_intents",
     name: "setupintent",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[text("customer"), text("test_clock"), text("payment_method"), text("status")],
     filters: &[

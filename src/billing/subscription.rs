@@ -13,7 +13,10 @@ use super::{
     customer::{self, Customer},
     describe,
     invoice::{self, Invoice},
-    noun::{By, Cell, Inline, Link, Part, Target, boolean, filter, integer, json, null, one, text},
+    noun::{
+        By, Cell, Inline, Keyed, Link, Meaning, Part, Target, Word, boolean, filter, integer, json, null, one, text,
+        word,
+    },
     pause::StatusDetails,
     pause_collection::PauseCollection,
     payment_method::{self, PaymentMethod},
@@ -39,7 +42,7 @@ pub static NOUN: Noun = Noun {
     table: "subscriptions",
     url: "/v1/subscriptions",
     name: "subscription",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[
         text("customer"),
@@ -94,18 +97,18 @@ pub static NOUN: Noun = Noun {
 };
 
 /// The `status` filter of the list (listing rules); the first word is the default.
-const STATUS_FILTER: &[(&str, &[&str])] = &[
-    ("", &["active", "past_due", "unpaid", "incomplete", "trialing", "paused"]),
-    ("active", &["active"]),
-    ("past_due", &["past_due"]),
-    ("unpaid", &["unpaid"]),
-    ("canceled", &["canceled"]),
-    ("incomplete", &["incomplete"]),
-    ("incomplete_expired", &["incomplete_expired"]),
-    ("trialing", &["trialing"]),
-    ("paused", &["paused"]),
-    ("all", &[]),
-    ("ended", &["canceled", "incomplete_expired"]),
+const STATUS_FILTER: &[Word] = &[
+    ("", Meaning::OneOf(&["active", "past_due", "unpaid", "incomplete", "trialing", "paused"])),
+    word(&["active"]),
+    word(&["past_due"]),
+    word(&["unpaid"]),
+    word(&["canceled"]),
+    word(&["incomplete"]),
+    word(&["incomplete_expired"]),
+    word(&["trialing"]),
+    word(&["paused"]),
+    ("all", Meaning::Anything),
+    ("ended", Meaning::OneOf(&["canceled", "incomplete_expired"])),
 ];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -252,8 +255,7 @@ pub struct Flexible {
 words!(BillingModeType { Classic = "classic", Flexible = "flexible" });
 words!(ProrationDiscounts { Included = "included", Itemized = "itemized" });
 /// How lists are filtered by it.
-pub const COLLECTION_METHODS: &[(&str, &[&str])] =
-    &[("charge_automatically", &["charge_automatically"]), ("send_invoice", &["send_invoice"])];
+pub const COLLECTION_METHODS: &[Word] = &[word(&["charge_automatically"]), word(&["send_invoice"])];
 
 words!(CollectionMethod { ChargeAutomatically = "charge_automatically", SendInvoice = "send_invoice" });
 

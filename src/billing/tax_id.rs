@@ -7,7 +7,7 @@ use super::{
     customer::{self, Customer, CustomerTaxId},
     describe,
     id::Bucket,
-    noun::{Cell, null, one, text},
+    noun::{Cell, Keyed, null, one, text},
     shape::Null,
 };
 use crate::words;
@@ -18,7 +18,7 @@ pub static NOUN: Noun = Noun {
     table: "tax_ids",
     url: "/v1/tax_ids",
     name: "tax_id",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[text("customer")],
     filters: &[],

@@ -6,7 +6,7 @@ use super::{
     Books, Id, Moment, Noun, Resource, Timestamp,
     customer::Customer,
     describe,
-    noun::{Cell, text},
+    noun::{Cell, Keyed, text},
 };
 use crate::words;
 
@@ -16,7 +16,7 @@ pub static NOUN: Noun = Noun {
     table: "test_clocks",
     url: "/v1/test_helpers/test_clocks",
     name: "test clock",
-    owned: false,
+    keyed: Keyed::Shared,
     leaves_stub: false,
     columns: &[text("status")],
     filters: &[],

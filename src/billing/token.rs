@@ -7,7 +7,7 @@ use super::{
     card::OldCard,
     describe,
     id::Bucket,
-    noun::Cell,
+    noun::{Cell, Keyed},
     payment_method::{BillingDetails, Card, Kind},
     shape::Null,
 };
@@ -18,7 +18,7 @@ pub static NOUN: Noun = Noun {
     table: "tokens",
     url: "/v1/tokens",
     name: "token",
-    owned: false,
+    keyed: Keyed::Shared,
     leaves_stub: false,
     columns: &[],
     filters: &[],

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id, Metadata, Moment, Noun, Resource, Timestamp, describe,
-    noun::{Cell, boolean},
+    noun::{Cell, Keyed, boolean},
     shape::Null,
 };
 use crate::words;
@@ -15,7 +15,7 @@ pub static NOUN: Noun = Noun {
     table: "webhook_endpoints",
     url: "/v1/webhook_endpoints",
     name: "webhook endpoint",
-    owned: false,
+    keyed: Keyed::Shared,
     leaves_stub: false,
     columns: &[boolean("enabled")],
     filters: &[],

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     billing::{
-        Noun, Refusal,
-        noun::{By, Filter},
+        Noun, Refusal, event_types,
+        noun::{By, Filter, Meaning, Word},
         searchable,
     },
     store::list::{Condition, Cursor},
@@ -87,44 +87,53 @@ fn condition(filter: &Filter, value: &Form) -> Result<Vec<Condition>, Refusal> {
         }
         By::Boolean(column) => vec![Condition::Boolean(column, boolean(param, value)?)],
         By::Range(column) => range(param, column, value)?,
-        By::Word { column, words } => word(param, column, words, value)?,
+        By::Word { column, words } => word(param, column, words, value)?.into_iter().collect(),
         By::OneOf(column) => vec![Condition::OneOf(column, texts(param, value)?)],
         By::ItemPrice => vec![Condition::ItemPrice(text(param, value)?)],
         By::IsNull(column) => vec![Condition::Null(column, boolean(param, value)?)],
         By::EventType => {
             let value = text(param, value)?;
-            vec![match value.strip_suffix('*') {
-                Some(prefix) => Condition::StartsWith("type", prefix.to_owned()),
-                None => Condition::Text("type", value),
-            }]
+            match value.strip_suffix('*') {
+                Some("") => Vec::new(),
+                Some(prefix) => vec![Condition::Type(event_types::beginning_with(prefix))],
+                None => vec![Condition::Type(vec![value])],
+            }
         }
         By::EventTypes => {
-            let values = texts(param, value)?;
+            let mut values = texts(param, value)?;
             if values.len() > 20 {
                 return Err(Refusal::invalid("Array items exceeded maximum 20 allowed elements.").param(param));
             }
-            vec![Condition::OneOf("type", values)]
+            values.sort_unstable();
+            values.dedup();
+            vec![Condition::Type(values)]
         }
         By::DeliverySuccess => vec![Condition::Delivered(boolean(param, value)?)],
         By::NotSupportedYet => return Err(Refusal::not_supported_yet(param)),
     })
 }
 
-type Words = [(&'static str, &'static [&'static str])];
-
-fn default_word(column: &'static str, words: &Words) -> Option<Condition> {
-    let (_, values) = words.iter().find(|(word, values)| word.is_empty() && !values.is_empty())?;
-    Some(Condition::OneOf(column, values.iter().map(|value| (*value).to_owned()).collect()))
+fn default_word(column: &'static str, words: &[Word]) -> Option<Condition> {
+    let (_, meaning) = words.iter().find(|(word, _)| word.is_empty())?;
+    meaning.condition(column)
 }
 
-fn word(param: &str, column: &'static str, words: &Words, value: &Form) -> Result<Vec<Condition>, Refusal> {
+fn word(param: &str, column: &'static str, words: &[Word], value: &Form) -> Result<Option<Condition>, Refusal> {
     let value = text(param, value)?;
-    let Some((_, values)) = words.iter().find(|(word, _)| *word == value) else {
+    let Some((_, meaning)) = words.iter().find(|(word, _)| *word == value) else {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).filter(|word| !word.is_empty()).collect();
         return Err(Refusal::invalid(format!("Invalid {param}: must be one of {}", one_of(&known))).param(param));
     };
-    let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-    Ok(if values.is_empty() { Vec::new() } else { vec![Condition::OneOf(column, values)] })
+    Ok(meaning.condition(column))
+}
+
+impl Meaning {
+    fn condition(&self, column: &'static str) -> Option<Condition> {
+        match self {
+            Meaning::Anything => None,
+            Meaning::OneOf(values) => Some(Condition::Word(column, values)),
+        }
+    }
 }
 
 fn range(param: &str, column: &'static str, value: &Form) -> Result<Vec<Condition>, Refusal> {

@@ -134,7 +134,7 @@ fn update(statement: &mut Statement, noun: &Noun, rows: &[Row]) -> Result<(), Fa
         return Ok(());
     }
     let (names, values) = columns(statement, noun, rows, false)?;
-    let key = if noun.owned { "t.id = x.id and t.bucket = x.bucket" } else { "t.id = x.id" };
+    let key = if noun.is_owned() { "t.id = x.id and t.bucket = x.bucket" } else { "t.id = x.id" };
     let assignments: Vec<String> = names
         .iter()
         .filter(|name| !matches!(**name, "id" | "bucket"))
@@ -158,7 +158,7 @@ fn columns(
     is_new: bool,
 ) -> Result<(Vec<&'static str>, Vec<String>), Fault> {
     let mut columns = vec![("id", statement.column("text", rows.iter().map(|row| row.id.as_str()))?)];
-    if noun.owned {
+    if noun.is_owned() {
         columns.push(("bucket", statement.column("smallint", rows.iter().map(|row| row.bucket.number()))?));
     }
     if is_new {

@@ -82,6 +82,9 @@ const ACKNOWLEDGED: &str = "
 
 const OF_TYPE: &str = " and exists (select from events e where e.id = d.event and e.bucket = d.bucket and ";
 
+/// The queue is in the order of the objects.
+const IN_ITS_PLACE: &str = " and d.object = (select e.object from events e where e.id = ";
+
 /// Deliveries, newest first, and one more than the limit if there is one; before a cursor the other way
 /// round.
 pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Vec<Delivery>, Fault> {
@@ -95,8 +98,8 @@ pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Vec<
     push_conditions(&mut sql, query, false);
     sql.push(") q");
     for condition in query.conditions {
-        if let Condition::OneOf("status", words) = condition {
-            sql.push(" where q.status = any(").push_bind(words.clone()).push(")");
+        if let Condition::Word("status", words) = condition {
+            sql.push(" where q.status = any(").push_bind(*words).push(")");
         }
     }
     sql.push(format!(" order by event {way}, endpoint {way} limit ")).push_bind(query.limit + 1);
@@ -141,11 +144,11 @@ fn push_conditions(sql: &mut QueryBuilder<Postgres>, query: &Query<'_>, is_log: 
     for condition in query.conditions {
         match condition {
             Condition::Text("endpoint", value) => sql.push(" and d.endpoint = ").push_bind(value.clone()),
-            Condition::Text("event", value) => sql.push(" and d.event = ").push_bind(value.clone()),
-            Condition::Text(_, value) => sql.push(OF_TYPE).push("e.type = ").push_bind(value.clone()).push(")"),
-            Condition::StartsWith(_, prefix) => {
-                sql.push(OF_TYPE).push("starts_with(e.type, ").push_bind(prefix.clone()).push("))")
+            Condition::Text("event", value) if is_log => sql.push(" and d.event = ").push_bind(value.clone()),
+            Condition::Text("event", value) => {
+                sql.push(IN_ITS_PLACE).push_bind(value.clone()).push(") and d.event = ").push_bind(value.clone())
             }
+            Condition::Type(types) => sql.push(OF_TYPE).push("e.type = any(").push_bind(types.clone()).push("))"),
             Condition::Compare(_, comparison, seconds) => {
                 let second = |seconds: i64| first_id(Timestamp::new(seconds));
                 let (this, next) = (second(*seconds), second(seconds.saturating_add(1)));
@@ -157,8 +160,8 @@ fn push_conditions(sql: &mut QueryBuilder<Postgres>, query: &Query<'_>, is_log: 
                     _ => sql.push(" and d.event >= ").push_bind(this).push(" and d.event < ").push_bind(next),
                 }
             }
-            Condition::OneOf("status", words) if is_log => {
-                sql.push(" and 'delivered' = any(").push_bind(words.clone()).push(")")
+            Condition::Word("status", words) if is_log => {
+                sql.push(" and 'delivered' = any(").push_bind(*words).push(")")
             }
             _ => sql,
         };

@@ -105,14 +105,22 @@ pub async fn take_over(connection: &mut Connection, key: Key<'_>, now: i64, leas
     Ok(done.rows_affected() == 1)
 }
 
+/// How many keys one statement forgets.
+const SWEPT: u64 = 5000;
+
 /// Forgets keys that have outlived their retention.
-pub async fn sweep(connection: &mut Connection, now: i64) -> Result<u64, Fault> {
-    let done = sqlx::query(
-        "delete from idempotency_keys where (livemode, key) in
-             (select livemode, key from idempotency_keys where created <= $1 order by created limit 5000)",
-    )
-    .bind(now - RETENTION_SECONDS)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
+pub async fn sweep(connection: &mut Connection, now: i64) -> Result<(), Fault> {
+    loop {
+        let done = sqlx::query(
+            "delete from idempotency_keys where (livemode, key) in
+                 (select livemode, key from idempotency_keys where created <= $1 order by created limit $2)",
+        )
+        .bind(now - RETENTION_SECONDS)
+        .bind(i64::try_from(SWEPT).unwrap_or(i64::MAX))
+        .execute(&mut *connection)
+        .await?;
+        if done.rows_affected() < SWEPT {
+            return Ok(());
+        }
+    }
 }

@@ -17,6 +17,13 @@ const INDEXES: &[Index] = &[
     Index { name: "customers_email_folded", of: "customers (email_folded, id)" },
     Index { name: "customers_name_folded", of: "customers (name_folded, id)" },
     Index { name: "customers_phone_folded", of: "customers (phone_folded, id)" },
+    Index { name: "invoice_items_standing", of: "invoice_items (customer) where standing" },
+    Index { name: "invoices_due_date", of: "invoices (due_date, id) where due_date is not null" },
+    Index { name: "invoices_written_off", of: "invoices (status, id) where status in ('uncollectible', 'void')" },
+    Index { name: "prices_active", of: "prices (created, id) where active" },
+    // What is renewed is active, so that a renewal does not pay for it.
+    Index { name: "subscriptions_not_active", of: "subscriptions (status, id) where status <> 'active'" },
+    Index { name: "tax_ids_own", of: "tax_ids (id) where customer is null" },
 ];
 
 /// They need `pg_trgm`. The list of what waits to be merged into such an index is read by every search: it

@@ -2,8 +2,8 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Connection, Fault};
-use crate::billing::{Noun, price, product};
+use super::{Connection, Fault, span::created_within};
+use crate::billing::Noun;
 
 /// A page of a list that is wanted.
 #[derive(Debug)]
@@ -24,14 +24,18 @@ pub enum Cursor {
     Before(String),
 }
 
-/// What a listed document must fulfil. Column names come from nouns, values from clients.
+/// What a listed document must fulfil. Columns and words come from nouns, values from clients: only those are
+/// bound. A statement has one plan for all that can be bound, and what it cannot see chooses no index.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     Text(&'static str, String),
     Boolean(&'static str, bool),
+    /// One of the noun's own words; no word means no document.
+    Word(&'static str, &'static [&'static str]),
     OneOf(&'static str, Vec<String>),
     NoneOf(&'static str, Vec<&'static str>),
-    StartsWith(&'static str, String),
+    /// One of these types of events.
+    Type(Vec<String>),
     Null(&'static str, bool),
     /// A column, a comparison (`>`, `>=`, `<`, `<=`, `=`) and a number.
     Compare(&'static str, &'static str, i64),
@@ -61,59 +65,118 @@ impl Page {
 }
 
 pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page, Fault> {
-    let mut sql = QueryBuilder::<Postgres>::new(format!("select body from {} t where livemode = ", query.noun.table));
-    sql.push_bind(query.livemode);
-    if query.noun.leaves_stub {
-        sql.push(" and not deleted");
+    let (way, comparison) = if query.is_downwards() { (" desc", "<") } else { ("", ">") };
+    let mut sql = QueryBuilder::<Postgres>::new("select body from ");
+    match query.conditions.iter().find(|condition| condition.leads()) {
+        // Each type has its events in order; the page is among the first of each.
+        Some(Condition::Type(types)) => {
+            sql.push("unnest(")
+                .push_bind(types)
+                .push("::text[]) wanted (type) cross join lateral (select id, body from ");
+            query.push_page(&mut sql, "t.type = wanted.type");
+            sql.push(format!(") found order by id{way} limit ")).push_bind(query.limit + 1);
+        }
+        // The items of a price have their subscriptions in order.
+        Some(Condition::ItemPrice(price)) => {
+            sql.push("(select distinct subscription from subscription_items where not pending and price = ");
+            sql.push_bind(price);
+            if let Some(cursor) = &query.cursor {
+                sql.push(format!(" and subscription {comparison} ")).push_bind(cursor.id());
+            }
+            sql.push(format!(" order by subscription{way}) wanted cross join lateral (select body from "));
+            query.push_page(&mut sql, "t.id = wanted.subscription");
+            sql.push(format!(") found order by subscription{way} limit ")).push_bind(query.limit + 1);
+        }
+        _ => query.push_page(&mut sql, "true"),
     }
-    for condition in &query.conditions {
-        push_condition(&mut sql, condition);
+    let bodies: Vec<String> = sql.build_query_scalar().fetch_all(connection).await?;
+    Ok(Page::of(bodies, query.limit, query.is_backwards()))
+}
+
+impl Query<'_> {
+    const fn is_backwards(&self) -> bool {
+        matches!(self.cursor, Some(Cursor::Before(_)))
     }
-    let backwards = matches!(query.cursor, Some(Cursor::Before(_)));
-    // Ids sort by time, so the cursor is the id itself; but not those that callers have chosen.
-    let chosen = [price::NOUN.table, product::NOUN.table].contains(&query.noun.table);
-    let downwards = query.oldest_first == backwards;
-    if let Some(Cursor::After(id) | Cursor::Before(id)) = &query.cursor {
-        let comparison = if downwards { "<" } else { ">" };
-        if chosen {
-            sql.push(format!(
-                " and (created, id) {comparison} (select created, id from {} where id = ",
-                query.noun.table
-            ));
-            sql.push_bind(id).push(")");
-        } else {
-            sql.push(format!(" and id {comparison} ")).push_bind(id);
+
+    fn is_downwards(&self) -> bool {
+        self.oldest_first == self.is_backwards()
+    }
+
+    /// The first documents behind the cursor that fulfil all conditions, and this one.
+    fn push_page(&self, sql: &mut QueryBuilder<Postgres>, condition: &str) {
+        let table = self.noun.table;
+        sql.push(format!("{table} t where {condition} and livemode = ")).push_bind(self.livemode);
+        if self.noun.leaves_stub {
+            sql.push(" and not deleted");
+        }
+        for condition in &self.conditions {
+            push_condition(sql, condition);
+            self.push_span(sql, condition);
+        }
+        // Ids sort by time, so the cursor is the id itself; but not those that callers have chosen.
+        let key: &[&str] = if self.noun.ids_tell_time() { &["id"] } else { &["created", "id"] };
+        let (way, comparison) = if self.is_downwards() { (" desc", "<") } else { ("", ">") };
+        match (&self.cursor, key) {
+            (None, _) => {}
+            (Some(cursor), [_]) => {
+                sql.push(format!(" and id {comparison} ")).push_bind(cursor.id().to_owned());
+            }
+            (Some(cursor), _) => {
+                let key = key.join(", ");
+                sql.push(format!(" and ({key}) {comparison} (select {key} from {table} where id = "));
+                sql.push_bind(cursor.id().to_owned()).push(")");
+            }
+        }
+        let order: Vec<String> = key.iter().map(|column| format!("{column}{way}")).collect();
+        sql.push(format!(" order by {} limit ", order.join(", "))).push_bind(self.limit + 1);
+    }
+
+    /// A range of creation times is a range of ids, but for what lives on test clocks.
+    fn push_span(&self, sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
+        let Condition::Compare("created", comparison, time) = condition else { return };
+        if self.livemode || self.conditions.contains(&Condition::Null("test_clock", true)) {
+            push_span(sql, self.noun, comparison, *time);
         }
     }
-    sql.push(match (chosen, downwards) {
-        (true, true) => " order by created desc, id desc",
-        (true, false) => " order by created, id",
-        (false, true) => " order by id desc",
-        (false, false) => " order by id",
-    });
-    sql.push(" limit ").push_bind(query.limit + 1);
-    let bodies: Vec<String> = sql.build_query_scalar().fetch_all(connection).await?;
-    Ok(Page::of(bodies, query.limit, backwards))
+}
+
+impl Cursor {
+    fn id(&self) -> &str {
+        let (Cursor::After(id) | Cursor::Before(id)) = self;
+        id
+    }
+}
+
+impl Condition {
+    /// Whether something else than the table has the documents that fulfil it, in the order of the list.
+    const fn leads(&self) -> bool {
+        matches!(self, Condition::Type(_) | Condition::ItemPrice(_))
+    }
+}
+
+pub(super) fn push_span(sql: &mut QueryBuilder<Postgres>, noun: &Noun, comparison: &str, time: i64) {
+    for (comparison, id) in created_within(noun, comparison, time) {
+        sql.push(format!(" and id {comparison} ")).push_bind(id);
+    }
 }
 
 pub(super) fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
     sql.push(" and ");
     match condition {
         Condition::Text(column, value) => sql.push(format!("{column} = ")).push_bind(value.clone()),
-        Condition::Boolean(column, value) => sql.push(format!("{column} = ")).push_bind(*value),
+        Condition::Boolean(column, true) => sql.push(*column),
+        Condition::Boolean(column, false) => sql.push(format!("not {column}")),
+        Condition::Word(_, []) => sql.push("false"),
+        Condition::Word(column, words) => sql.push(format!("{column} in ('{}')", words.join("', '"))),
         Condition::OneOf(column, values) => sql.push(format!("{column} = any(")).push_bind(values.clone()).push(")"),
         Condition::NoneOf(column, values) => sql.push(format!("{column} <> all(")).push_bind(values.clone()).push(")"),
-        Condition::StartsWith(column, prefix) => {
-            sql.push(format!("starts_with({column}, ")).push_bind(prefix.clone()).push(")")
-        }
-        Condition::Null(column, wanted) => sql.push(format!("({column} is null) = ")).push_bind(*wanted),
+        Condition::Null(column, true) => sql.push(format!("{column} is null")),
+        Condition::Null(column, false) => sql.push(format!("{column} is not null")),
         Condition::Compare(column, comparison, value) => sql.push(format!("{column} {comparison} ")).push_bind(*value),
-        Condition::ItemPrice(price) => sql
-            .push("id in (select subscription from subscription_items where not pending and price = ")
-            .push_bind(price.clone())
-            .push(")"),
-        Condition::Delivered(wanted) => sql
-            .push("not exists (select from deliveries d where d.object = t.object and d.event = t.id) = ")
-            .push_bind(*wanted),
+        Condition::Delivered(wanted) => sql.push(format!(
+            "{} exists (select from deliveries d where d.object = t.object and d.event = t.id)",
+            if *wanted { "not" } else { "" }
+        )),
+        Condition::Type(_) | Condition::ItemPrice(_) => sql.push("true"),
     };
 }

@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod read;
 pub mod retries;
 pub mod search;
+mod span;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -111,6 +112,8 @@ impl Store {
                 ("enable_hashjoin", "off"),
                 ("enable_mergejoin", "off"),
                 ("enable_material", "off"),
+                // Whoever asked for more than that has gone; it would be a connection less for the others.
+                ("statement_timeout", "30s"),
             ])
             .application_name("dunlin");
         let pool = PgPoolOptions::new()
@@ -134,8 +137,12 @@ impl Store {
 
     /// Brings the tables up to date. Several processes may start at once: one migrates, the others wait.
     pub async fn migrate(&self) -> Result<(), Fault> {
-        sqlx::migrate!().run(self.pool.opened()).await?;
-        indexes::prepare(&mut *self.reader().await?).await
+        let mut connection = self.pool.opened().acquire().await?;
+        sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
+        sqlx::migrate!().run(&mut *connection).await?;
+        indexes::prepare(&mut connection).await?;
+        sqlx::query("reset statement_timeout").execute(&mut *connection).await?;
+        Ok(())
     }
 
     pub async fn begin(&self) -> Result<Tx, Fault> {

@@ -4,7 +4,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::{
     Connection, Fault,
-    list::{Condition, Cursor, Page, push_condition},
+    list::{Condition, Cursor, Page, push_condition, push_span},
 };
 use crate::billing::{charge, movement, refund};
 
@@ -33,6 +33,9 @@ pub async fn list(
         }
         for condition in conditions {
             push_condition(&mut sql, condition);
+            if let (Condition::Compare("created", comparison, time), true) = (condition, livemode) {
+                push_span(&mut sql, noun, comparison, *time);
+            }
         }
         if let Some(Cursor::After(id) | Cursor::Before(id)) = cursor {
             let rest = id.strip_prefix(movement::NOUN.prefix).unwrap_or(id);

@@ -9,10 +9,10 @@ use crate::billing::{Noun, id::Bucket};
 
 /// The body of a document, or of the stub it left.
 pub async fn find(connection: &mut Connection, noun: &Noun, id: &str, livemode: bool) -> Result<Option<String>, Fault> {
-    let bucket = if noun.owned { "and bucket = $3" } else { "" };
+    let bucket = if noun.is_owned() { "and bucket = $3" } else { "" };
     let sql = format!("select body from {} where id = $1 and livemode = $2 {bucket}", noun.table);
     let mut query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).bind(livemode);
-    if noun.owned {
+    if noun.is_owned() {
         query = query.bind(Bucket::of(id).number());
     }
     Ok(query.fetch_optional(connection).await?)

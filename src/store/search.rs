@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
-use super::{Connection, Fault};
-use crate::billing::{Noun, Timestamp, id};
+use super::{Connection, Fault, span::created_within};
+use crate::billing::Noun;
 
 /// A page of a search that is wanted.
 #[derive(Debug)]
@@ -72,13 +72,15 @@ const FIRST_WALK: i64 = 1000;
 const FIRST_WALK_IN_RANGE: i64 = 5000;
 /// Counting stops here, as Stripe's does.
 pub const MAXIMUM_COUNT: i64 = 10_000;
+/// How far to walk where the first steps have met some matches, but not enough.
+const LAST_WALK: i64 = 20_000;
 /// Of a text that is looked for so many pieces are asked of the index: more would cost more than they
 /// rule out.
 const PIECES: usize = 3;
-/// How far an id may be from the time at which its document says it was created, in seconds.
-const DRIFT: i64 = 86_400;
-/// The last time that ids can tell.
-const END_OF_TIME: i64 = 281_474_976_710;
+/// The newest documents show what is rare.
+const SAMPLE: i64 = 1000;
+/// What this many of the sample fulfil is dearer to look up than to test, if there is something rarer.
+const COMMON: i64 = SAMPLE / 20;
 
 /// Finds the newest matches.
 pub async fn search(connection: &mut Connection, search: &Search<'_>) -> Result<Found, Fault> {
@@ -152,19 +154,11 @@ impl Search<'_> {
     }
 }
 
-/// The ids that a document created then can have. Of nouns that nobody owns, callers may choose the ids.
+/// What an id must be for a condition to be fulfilled.
 fn bounds(noun: &Noun, condition: &Condition) -> Vec<(&'static str, String)> {
-    let (Test::Compare("created", comparison, time), false, true) = (&condition.test, condition.negated, noun.owned)
-    else {
-        return Vec::new();
-    };
-    let id_at = |time: i64| id::lower_bound(noun.prefix, Timestamp::new(time.clamp(0, END_OF_TIME)));
-    let first = || (">=", id_at(time.saturating_sub(DRIFT)));
-    let last = || ("<", id_at(time.saturating_add(DRIFT)));
-    match *comparison {
-        ">" | ">=" => vec![first()],
-        "<" | "<=" => vec![last()],
-        _ => vec![first(), last()],
+    match (&condition.test, condition.negated) {
+        (Test::Compare("created", comparison, time), false) => created_within(noun, comparison, *time),
+        _ => Vec::new(),
     }
 }
 
@@ -177,9 +171,17 @@ impl Branch<'_> {
         if self.conditions.iter().any(|condition| condition.is_gathered()) {
             let far = if self.bounds.is_empty() { FIRST_WALK } else { FIRST_WALK_IN_RANGE };
             let near = self.walk(connection, Some(far)).await?;
-            let is_enough = near.len() > usize::try_from(self.search.limit).unwrap_or(0);
-            if is_enough || self.ends_within(connection, far).await? {
+            if self.is_enough(&near) || self.ends_within(connection, far).await? {
                 return Ok(near);
+            }
+            // As dense as what was met, and twice as far.
+            let met = i64::try_from(near.len()).unwrap_or(i64::MAX);
+            let farther = (2 * far * (self.search.limit + 1)).checked_div(met).filter(|farther| *farther <= LAST_WALK);
+            if let Some(farther) = farther {
+                let near = self.walk(connection, Some(farther)).await?;
+                if self.is_enough(&near) {
+                    return Ok(near);
+                }
             }
             if let Some(all) = self.gather(connection).await? {
                 return Ok(all);
@@ -188,11 +190,15 @@ impl Branch<'_> {
         self.walk(connection, None).await
     }
 
+    fn is_enough(&self, found: &[(String, String)]) -> bool {
+        found.len() > usize::try_from(self.search.limit).unwrap_or(0)
+    }
+
     /// There is an index that has the matches in order.
     async fn look_up(&self, connection: &mut Connection) -> Result<Vec<(String, String)>, Fault> {
         let mut sql = QueryBuilder::new(format!("select id, body from {} where ", self.search.noun.table));
         self.push_scope(&mut sql, "id");
-        self.push_conditions(&mut sql);
+        self.push_conditions(&mut sql, |_| true);
         self.fetch(connection, sql).await
     }
 
@@ -207,7 +213,7 @@ impl Branch<'_> {
             None => sql.push(" order by id desc offset 0"),
         };
         sql.push(") t where true");
-        self.push_conditions(&mut sql);
+        self.push_conditions(&mut sql, |_| true);
         self.fetch(connection, sql).await
     }
 
@@ -250,42 +256,58 @@ impl Branch<'_> {
         Ok((counted <= most).then(|| rows.iter().map(document).collect()))
     }
 
-    /// What to ask of the index of a text's pieces: the whole of a long text would be looked up piece by
-    /// piece, and pieces that most documents have cost much and say nothing. The newest documents show
-    /// which are rare.
-    async fn pieces(
-        &self,
-        connection: &mut Connection,
-        condition: &Condition,
-    ) -> Result<Vec<(&'static str, String)>, Fault> {
-        let (Test::Contains(column, text), true) = (&condition.test, condition.is_gathered()) else {
-            return Ok(Vec::new());
-        };
-        let mut pieces = pieces(text);
-        if pieces.len() > PIECES {
-            let mut sql = QueryBuilder::<Postgres>::new("with newest as materialized (select ");
-            sql.push(format!("{} as text from {} where livemode = ", column.name, self.search.noun.table));
-            sql.push_bind(self.search.livemode).push(" order by id desc limit 200) select piece from unnest(");
-            sql.push_bind(pieces)
-                .push("::text[]) piece order by (select count(*) from newest where strpos(text, piece) > 0)");
-            sql.push(" limit ").push_bind(i64::try_from(PIECES).unwrap_or(i64::MAX));
-            pieces = sql.build_query_scalar().fetch_all(connection).await?;
+    /// Which of the conditions to ask an index of: the rarest, and others that are rare.
+    async fn asked(&self, connection: &mut Connection) -> Result<Vec<&Condition>, Fault> {
+        let gathered: Vec<&Condition> = self.conditions.iter().copied().filter(|one| one.is_gathered()).collect();
+        if gathered.len() < 2 {
+            return Ok(gathered);
         }
-        Ok(pieces.into_iter().map(|piece| (column.name, piece)).collect())
+        let mut sql = QueryBuilder::new("select array[");
+        for (place, condition) in gathered.iter().enumerate() {
+            sql.push(if place == 0 { "" } else { ", " }).push("count(*) filter (where ");
+            condition.test.push(&mut sql);
+            sql.push(")");
+        }
+        sql.push(format!("] from (select * from {} where livemode = ", self.search.noun.table));
+        sql.push_bind(self.search.livemode).push(" order by id desc limit ").push_bind(SAMPLE).push(") newest");
+        let counts: Vec<i64> = sql.build_query_scalar().fetch_one(connection).await?;
+        let most = counts.iter().copied().min().unwrap_or_default().max(COMMON);
+        Ok(gathered.into_iter().zip(counts).filter(|(_, count)| *count <= most).map(|(one, _)| one).collect())
+    }
+
+    /// What to ask of the index of a text's pieces: the whole of a long text would be looked up piece by
+    /// piece, and pieces that most documents have cost much and say nothing.
+    async fn pieces(&self, connection: &mut Connection, column: Column, text: &str) -> Result<Vec<String>, Fault> {
+        let pieces = pieces(text);
+        if pieces.len() <= PIECES {
+            return Ok(pieces);
+        }
+        let mut sql = QueryBuilder::<Postgres>::new("with newest as materialized (select ");
+        sql.push(format!("{} as text from {} where livemode = ", column.name, self.search.noun.table));
+        sql.push_bind(self.search.livemode).push(" order by id desc limit 200) select piece from unnest(");
+        sql.push_bind(pieces)
+            .push("::text[]) piece order by (select count(*) from newest where strpos(text, piece) > 0)");
+        sql.push(" limit ").push_bind(i64::try_from(PIECES).unwrap_or(i64::MAX));
+        Ok(sql.build_query_scalar().fetch_all(connection).await?)
     }
 
     /// All that match, from an index of what is asked for. The ids are compared in a way that no index knows:
     /// a range of them may be most of the table.
     async fn push_gathered(&self, connection: &mut Connection, sql: &mut QueryBuilder<Postgres>) -> Result<(), Fault> {
         sql.push(format!("select id from {} where ", self.search.noun.table));
-        let gathers = self.conditions.iter().any(|condition| condition.is_gathered());
-        self.push_scope(sql, if gathers { "id || ''" } else { "id" });
-        for condition in &self.conditions {
-            for (column, piece) in self.pieces(connection, condition).await? {
-                sql.push(format!(" and {column} like ")).push_bind(format!("%{piece}%"));
+        let asked = self.asked(connection).await?;
+        self.push_scope(sql, if asked.is_empty() { "id" } else { "id || ''" });
+        for condition in &asked {
+            let Test::Contains(column, text) = &condition.test else { continue };
+            let mut pieces = self.pieces(connection, *column, text).await?;
+            // A planner takes several pieces for so rare that it asks no other index.
+            pieces.truncate(if asked.len() > 1 { 1 } else { PIECES });
+            for piece in pieces {
+                sql.push(format!(" and {} like ", column.name)).push_bind(format!("%{piece}%"));
             }
         }
-        self.push_conditions(sql);
+        let is_asked = |condition: &Condition| asked.iter().any(|asked| std::ptr::eq(*asked, condition));
+        self.push_conditions(sql, |condition| is_asked(condition) || !condition.is_gathered());
         Ok(())
     }
 
@@ -303,7 +325,8 @@ impl Branch<'_> {
         }
     }
 
-    fn push_conditions(&self, sql: &mut QueryBuilder<Postgres>) {
+    /// What is not to be asked of an index is said in a way that no index knows.
+    fn push_conditions(&self, sql: &mut QueryBuilder<Postgres>, is_asked: impl Fn(&Condition) -> bool) {
         if self.search.noun.leaves_stub {
             sql.push(" and not deleted");
         }
@@ -311,7 +334,11 @@ impl Branch<'_> {
             sql.push(" and (");
             condition.test.push(sql);
             // What is not known to be true is not true: the negation finds what has no such field, too.
-            sql.push(if condition.negated { ") is not true" } else { ")" });
+            sql.push(match (condition.negated, is_asked(condition)) {
+                (true, _) => ") is not true",
+                (false, false) => ") is true",
+                (false, true) => ")",
+            });
         }
     }
 }

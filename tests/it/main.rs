@@ -37,6 +37,7 @@ mod inline_prices;
 mod invoice_lines;
 mod invoice_payments;
 mod invoices;
+mod lists;
 mod lost_deliveries;
 mod older_invoices;
 mod operations;

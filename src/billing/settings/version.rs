@@ -6,7 +6,7 @@ use super::Settings;
 use crate::{
     billing::{
         Id, Noun, Resource, Timestamp, describe,
-        noun::{Cell, integer},
+        noun::{Cell, Keyed, integer},
     },
     words,
 };
@@ -17,7 +17,7 @@ pub static NOUN: Noun = Noun {
     table: "settings_versions",
     url: "/v1/dunlin/settings/history",
     name: "settings version",
-    owned: false,
+    keyed: Keyed::Shared,
     leaves_stub: false,
     columns: &[integer("version")],
     filters: &[],

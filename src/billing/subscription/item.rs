@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Subscription;
 use crate::billing::{
     Id, Metadata, Moment, Noun, Timestamp, describe,
-    noun::{Inline, Link, Target, null},
+    noun::{Inline, Keyed, Link, Target, null},
     period::Period,
     price::{self, Price},
     shape::{Nothing, Null},
@@ -18,7 +18,7 @@ pub static ITEM_NOUN: Noun = Noun {
     table: "subscriptions",
     url: "/v1/subscription_items",
     name: "subscription_item",
-    owned: true,
+    keyed: Keyed::OfCustomer,
     leaves_stub: false,
     columns: &[],
     filters: &[],
