@@ -30,6 +30,11 @@ pub enum Command {
         #[command(subcommand)]
         action: Keys,
     },
+    /// Customers to whom nothing happens by itself any longer, because what was due was refused too often.
+    Parked {
+        #[command(subcommand)]
+        action: Parked,
+    },
     /// How payments are collected: retries, reminders, what follows.
     Settings {
         #[command(subcommand)]
@@ -84,6 +89,18 @@ pub enum Keys {
     Revoke {
         /// The key's id, as `keys list` shows it.
         id: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Parked {
+    /// List them, and why what was due was refused the last time.
+    List,
+    /// Let them go on, once what was wrong has been put right.
+    Release {
+        /// The ids of the customers.
+        #[arg(required = true)]
+        customers: Vec<String>,
     },
 }
 

@@ -10,12 +10,13 @@ use dunlin::{
         settings,
     },
     app::{App, Parts},
+    billing::Id,
     clock::Clock,
-    config::{Cli, Command, Config, Format, Keys, Settings, Simulate},
+    config::{Cli, Command, Config, Format, Keys, Parked, Settings, Simulate},
     engine::{Engine, Failure, Webhooks, simulate::Simulation},
     gateway::test_cards::{Faults, TestCards},
     metrics::Metrics,
-    store::{Fault, Store, keys, postgres},
+    store::{Fault, Store, due, keys, postgres},
 };
 use tokio::{
     runtime::Runtime,
@@ -109,9 +110,12 @@ fn database(cli: &Cli) -> Result<(Option<postgres::Cluster>, String), postgres::
             let url = cluster.url();
             Ok((Some(cluster), url))
         }
-        // Keys and settings can be managed while the server that uses the folder runs.
+        // Keys, settings and parked customers can be managed while the server that uses the folder runs.
         Err(postgres::ClusterError::InUse(folder))
-            if matches!(cli.command, Some(Command::Keys { .. } | Command::Settings { .. })) =>
+            if matches!(
+                cli.command,
+                Some(Command::Keys { .. } | Command::Parked { .. } | Command::Settings { .. })
+            ) =>
         {
             let url = postgres::running_url(&settings).ok_or(postgres::ClusterError::InUse(folder))?;
             Ok((None, url))
@@ -130,6 +134,7 @@ async fn command(cli: &Cli, url: &str, cluster: Option<&mut postgres::Cluster>) 
         }
         Command::Simulate { what } => simulate(&what),
         Command::Keys { action } => manage_keys(&cli.config, url, action).await,
+        Command::Parked { action } => manage_parked(&cli.config, url, action).await,
         Command::Settings { action, live } => manage_settings(&cli.config, url, &action, live).await,
     }
 }
@@ -239,12 +244,38 @@ async fn manage_keys(config: &Config, url: &str, action: Keys) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-async fn manage_settings(config: &Config, url: &str, action: &Settings, live: bool) -> Result<ExitCode, Fault> {
+/// An engine for what is done once, with no server around it.
+async fn engine(config: &Config, url: &str) -> Result<Engine, Fault> {
     let store = Store::connect(url, 4).await?;
     store.migrate().await?;
     let metrics = Metrics::new().map_err(|error| Fault::Setup(error.to_string()))?;
     let clock = Clock::shifted(config.testing.clock_offset);
-    let engine = Engine::new(store, Arc::new(TestCards::default()), clock, metrics);
+    Ok(Engine::new(store, Arc::new(TestCards::default()), clock, metrics))
+}
+
+async fn manage_parked(config: &Config, url: &str, action: Parked) -> Result<ExitCode, Fault> {
+    let engine = engine(config, url).await?;
+    match action {
+        Parked::List => {
+            for parked in due::parked(&mut *engine.store.reader().await?).await? {
+                println!("{}  {}", parked.customer, parked.reason);
+            }
+        }
+        Parked::Release { customers } => {
+            for customer in customers {
+                if !engine.take_up_again(&Id::given(customer.clone())).await? {
+                    eprintln!("dunlin: nothing of {customer} was refused");
+                    return Ok(ExitCode::FAILURE);
+                }
+                println!("Released {customer}.");
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn manage_settings(config: &Config, url: &str, action: &Settings, live: bool) -> Result<ExitCode, Fault> {
+    let engine = engine(config, url).await?;
     let outcome = match action {
         Settings::Get => Ok(()),
         Settings::Set { assignments } => settings::set_from_command_line(&engine, live, assignments).await,

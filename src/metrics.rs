@@ -20,6 +20,8 @@ pub struct Metrics {
     pub deliveries: IntCounterVec,
     /// How long the longest-waiting thing has been due.
     pub due_lag_seconds: IntGauge,
+    /// Customers whose due things were refused too often, and wait for a person.
+    pub customers_parked: IntGauge,
     pub deliveries_waiting: IntGauge,
     pub deliveries_given_up: IntGauge,
     /// Deliveries that this server is making right now.
@@ -58,6 +60,7 @@ impl Metrics {
             attempts: counters("dunlin_payment_attempts_total", "Questions to the processor.", &["answer"])?,
             deliveries: counters("dunlin_webhook_deliveries_total", "Webhook deliveries tried.", &["outcome"])?,
             due_lag_seconds: gauge("dunlin_due_lag_seconds", "How long the longest-waiting thing has been due.")?,
+            customers_parked: gauge("dunlin_customers_parked", "Customers whose due things were refused too often.")?,
             deliveries_waiting: gauge("dunlin_webhook_deliveries_waiting", "Deliveries not yet acknowledged.")?,
             deliveries_given_up: gauge("dunlin_webhook_deliveries_given_up", "Deliveries given up.")?,
             deliveries_under_way: gauge("dunlin_webhook_deliveries_under_way", "Deliveries being made.")?,

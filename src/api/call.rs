@@ -24,7 +24,7 @@ use crate::{
         version::{Pin, Version},
         versions,
     },
-    engine::{Answered, Verb, request},
+    engine::{Answered, Cause, Verb, request},
     store::{
         Connection,
         list::{self, Condition, Cursor, Page},
@@ -196,6 +196,11 @@ impl Call {
     /// What the caller is shown.
     pub const fn pin(&self) -> Pin {
         Pin { livemode: self.caller.livemode, version: self.version }
+    }
+
+    /// Why what is told now is told.
+    pub fn cause(&self) -> Cause {
+        request::cause_of(&self.request)
     }
 
     /// Does a verb, and answers with its subject.

@@ -43,6 +43,7 @@ async fn gauges(house: &House) -> Result<(), Fault> {
     let metrics = &house.engine.metrics;
     let mut reader = house.engine.store.reader().await?;
     metrics.due_lag_seconds.set(due::lag(&mut reader, house.engine.clock.now().unix_seconds()).await?);
+    metrics.customers_parked.set(due::count_parked(&mut reader).await?);
     let (waiting, given_up) = delivery::counts(&mut reader).await?;
     metrics.deliveries_waiting.set(waiting);
     metrics.deliveries_given_up.set(given_up);

@@ -9,14 +9,13 @@ use super::{
 };
 use crate::{
     billing::{
-        Id, Refusal, Timestamp, cancel,
-        customer::Customer,
+        Books, Id, Moment, Refusal, Timestamp,
         id::Bucket,
         shape::{Text, Unsupported},
         test_clock::{Advancing, NOUN, Status, StatusDetails, Tag, TestClock},
     },
     engine::{Owner, Subject, verb::Decision},
-    store::{books::Needs, read},
+    store::books::Needs,
 };
 
 pub fn routes() -> Vec<Route> {
@@ -109,24 +108,19 @@ async fn advance(At(id): At<String>, call: Call, params: Advance) -> Reply {
     Ok(said)
 }
 
-/// Deletes a clock and the customers on it. Repeated after a crash it goes on where it stopped.
+/// Deletes a clock and the customers on it, also one that cannot go on. Repeated after a crash it goes on where
+/// it stopped.
 async fn delete(At(id): At<String>, call: Call) -> Reply {
-    let mut reader = call.house.engine.store.reader().await?;
-    let customers = read::customers_on_clock(&mut reader, &id).await?;
-    drop(reader);
-    for customer in customers {
-        let customer: Id<Customer> = Id::given(customer);
-        let verb = Decision::new(Owner::Customer(customer.clone()), Needs::default(), move |books, at| {
-            if books.get(&customer).is_some() {
-                cancel::delete_customer(books, at)?;
-            }
-            Ok(Subject::deleted(&customer))
-        });
-        call.run_aside(verb).await?;
-    }
     let id: Id<TestClock> = Id::given(id);
     let mut needs = Needs::default();
     needs.document(&id);
+    let engine = &call.house.engine;
+    let find = |books: &mut Books, _: &mut Moment| Ok(books.at_path(&id)?.clone());
+    let clock = engine.preview(call.livemode(), Owner::Nobody, needs.clone(), find).await?;
+    if clock.status == Status::Advancing {
+        return Err(clock.not_ready().into());
+    }
+    engine.empty_clock(&id, &call.cause()).await?;
     let verb = Decision::new(Owner::Nobody, needs, move |books, at| {
         books.at_path(&id)?;
         TestClock::delete(books, &id, at);

@@ -25,25 +25,77 @@ const MAXIMUM_STEPS: usize = 1000;
 
 /// Does all that is due up to `horizon`, earliest first. On a test clock (`stepping`) each thing
 /// happens at its own time; at wall time it happens now, however late. Stops where the processor has
-/// to be asked first: what comes later may depend on the answer.
+/// to be asked first, and does nothing while it is being asked: what comes later may depend on the answer.
 pub fn advance(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut Moment) -> Result<(), Refusal> {
-    for _ in 0..MAXIMUM_STEPS {
-        let Some((time, due)) = books.next_due() else { break };
-        let question =
-            books.all::<PaymentIntent>().filter_map(|intent| Some(intent.internal.attempt.as_ref()?.started_at)).min();
-        if time > horizon || question.is_some_and(|asked_at| time > asked_at) {
-            break;
-        }
-        if stepping {
-            at.now = at.now.max(time);
-        }
-        match due {
-            Due::PaymentIntent(id) => intent_due(books, &id, at)?,
-            Due::Subscription(id) => subscription_due(books, &id, at)?,
-            Due::Invoice(id) => invoice_due(books, &id, at)?,
-        }
+    let mut steps = Steps::new(horizon, stepping);
+    while let Some(due) = steps.next(books, at) {
+        come_round(books, &due, at)?;
     }
     Ok(())
+}
+
+/// The same where something is refused: that is left as it is, and all else is done. Why it was refused.
+pub fn advance_around(books: &mut Books, horizon: Timestamp, stepping: bool, at: &mut Moment) -> Vec<Refusal> {
+    let mut steps = Steps::new(horizon, stepping);
+    let mut refused = Vec::new();
+    while let Some(due) = steps.next(books, at) {
+        let before = books.clone();
+        if let Err(refusal) = come_round(books, &due, at).and_then(|()| books.soundness()) {
+            *books = before;
+            steps.left_out.push(due);
+            refused.push(refusal);
+        }
+    }
+    refused
+}
+
+/// Whether the processor is being asked, or was and has not answered.
+fn is_asking(books: &Books) -> bool {
+    books.all::<PaymentIntent>().any(|intent| intent.internal.attempt.is_some())
+}
+
+/// Until when what is due waits for the processor to answer: then it is asked again, if need be.
+pub fn waits_until(books: &Books, horizon: Timestamp) -> Option<Timestamp> {
+    let asked = books.all::<PaymentIntent>().filter(|intent| intent.internal.attempt.is_some());
+    let again = asked.filter_map(Resource::due).min()?;
+    books.next_due(&[]).filter(|(time, _)| *time <= horizon).map(|_| again)
+}
+
+/// The way through what is due.
+struct Steps {
+    horizon: Timestamp,
+    stepping: bool,
+    taken: usize,
+    /// When the step before was due.
+    last: Option<Timestamp>,
+    left_out: Vec<Due>,
+}
+
+impl Steps {
+    const fn new(horizon: Timestamp, stepping: bool) -> Steps {
+        Steps { horizon, stepping, taken: 0, last: None, left_out: Vec::new() }
+    }
+
+    fn next(&mut self, books: &Books, at: &mut Moment) -> Option<Due> {
+        let (time, due) = books.next_due(&self.left_out).filter(|(time, _)| *time <= self.horizon)?;
+        // What is due together with what opened a question does not depend on its answer.
+        if self.taken == MAXIMUM_STEPS || self.last != Some(time) && is_asking(books) {
+            return None;
+        }
+        (self.taken, self.last) = (self.taken + 1, Some(time));
+        if self.stepping {
+            at.now = at.now.max(time);
+        }
+        Some(due)
+    }
+}
+
+fn come_round(books: &mut Books, due: &Due, at: &mut Moment) -> Result<(), Refusal> {
+    match due {
+        Due::PaymentIntent(id) => intent_due(books, id, at),
+        Due::Subscription(id) => subscription_due(books, id, at),
+        Due::Invoice(id) => invoice_due(books, id, at),
+    }
 }
 
 /// Does what has been due about one subscription, before a caller looks at it: the ticker may not
@@ -59,22 +111,28 @@ pub fn catch_up(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Re
 }
 
 impl Books {
-    /// What must be touched next, and when.
-    fn next_due(&self) -> Option<(Timestamp, Due)> {
+    /// What must be touched next, and when, of all but what is left out.
+    fn next_due(&self, left_out: &[Due]) -> Option<(Timestamp, Due)> {
         // One with an open question is the processor's to answer.
         let intents = self.all::<PaymentIntent>().filter(|one| one.internal.attempt.is_none());
         let firsts = [
-            first(intents).map(|(time, id)| (time, Due::PaymentIntent(id.clone()))),
-            first(self.all::<Subscription>()).map(|(time, id)| (time, Due::Subscription(id.clone()))),
-            first(self.all::<Invoice>()).map(|(time, id)| (time, Due::Invoice(id.clone()))),
+            first(intents, Due::PaymentIntent, left_out),
+            first(self.all(), Due::Subscription, left_out),
+            first(self.all(), Due::Invoice, left_out),
         ];
         firsts.into_iter().flatten().min()
     }
 }
 
 /// The first of one noun to be due, and when.
-fn first<'a, R: Resource>(documents: impl Iterator<Item = &'a R>) -> Option<(Timestamp, &'a Id<R>)> {
-    documents.filter_map(|one| Some((one.due()?, one.id()))).min()
+fn first<'a, R: Resource>(
+    documents: impl Iterator<Item = &'a R>,
+    due: impl Fn(Id<R>) -> Due,
+    left_out: &[Due],
+) -> Option<(Timestamp, Due)> {
+    let is_left_out = |id: &Id<R>| !left_out.is_empty() && left_out.contains(&due(id.clone()));
+    let in_turn = documents.filter_map(|one| Some((one.due()?, one.id())));
+    in_turn.filter(|(_, id)| !is_left_out(id)).min().map(|(time, id)| (time, due(id.clone())))
 }
 
 /// Does what is due about a subscription at this moment.

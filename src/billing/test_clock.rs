@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Books, Id, Moment, Noun, Resource, Timestamp,
+    Books, Id, Moment, Noun, Refusal, Resource, Timestamp,
     customer::Customer,
     describe,
     noun::{Cell, Keyed, text},
@@ -64,6 +64,13 @@ impl TestClock {
     pub fn delete(books: &mut Books, id: &Id<TestClock>, at: &mut Moment) {
         books.tell(id, "test_helpers.test_clock.deleted", at);
         books.remove(id);
+    }
+
+    /// What lives on it must wait.
+    pub fn not_ready(&self) -> Refusal {
+        let (id, status) = (&self.id, self.status);
+        let message = format!("Test clock {id} is {status}: wait until it is ready before changing what lives on it.");
+        Refusal::invalid(message).code("lock_timeout").status(429)
     }
 
     /// Up to when its customers live: the target while it advances.

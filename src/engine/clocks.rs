@@ -49,10 +49,13 @@ impl Engine {
         let mut reader = self.store.reader().await?;
         let clocks = due::busy_clocks(&mut reader, self.clock.now().unix_seconds()).await?;
         drop(reader);
+        // One that breaks does not hold up the others.
+        let mut outcome = Ok(());
         for clock in clocks {
-            self.advance_clock(&Id::given(clock)).await?;
+            let advanced = self.advance_clock(&Id::given(clock)).await;
+            outcome = outcome.and(advanced);
         }
-        Ok(())
+        outcome
     }
 
     async fn advance_clock(&self, id: &Id<TestClock>) -> Result<(), Fault> {
@@ -74,8 +77,8 @@ impl Engine {
                 let mut open = Vec::new();
                 for mut round in self.commit_round(&work, Some(horizon)).await? {
                     open.append(&mut round.open);
-                    if !round.refused.is_empty() {
-                        return self.fail_clock(id, &round.refused[0].1).await;
+                    if let Some(stuck) = round.stuck.first() {
+                        return self.fail_clock(id, horizon, &stuck.reason).await;
                     }
                     if round.closed.deliveries > 0 {
                         self.told.notify_one();
@@ -93,54 +96,67 @@ impl Engine {
                 return Ok(());
             }
         }
-        if clock.status == Status::Advancing {
-            self.change_clock(id, |clock| reached(clock, horizon.time), "test_helpers.test_clock.ready").await
-        } else {
-            Ok(())
-        }
+        if clock.status == Status::Advancing { self.finish_clock(id, horizon).await } else { Ok(()) }
     }
 
-    /// Deletes a clock and the customers on it. After a crash it goes on where it stopped.
+    /// Deletes a clock and the customers on it, as far as nothing stands against it.
     async fn delete_clock(&self, id: &Id<TestClock>) -> Result<(), Fault> {
-        let mut reader = self.store.reader().await?;
-        let customers = read::customers_on_clock(&mut reader, id.as_str()).await?;
-        drop(reader);
-        for customer in customers {
-            let opening = Opening { customer: Some(Id::given(customer)), needs: Needs::default() };
-            if !self.decide_about_clock(id, opening, cancel::delete_customer).await? {
-                return Ok(());
-            }
-        }
         let mut needs = Needs::default();
         needs.document(id);
         let delete = |books: &mut Books, at: &mut Moment| {
             TestClock::delete(books, id, at);
             Ok(())
         };
-        self.decide_about_clock(id, Opening { customer: None, needs }, delete).await.map(drop)
+        let cause = Cause::default();
+        let deleted = match self.empty_clock(id, &cause).await {
+            Ok(()) => self.decide_about_clock(Opening { customer: None, needs }, &cause, delete).await,
+            Err(failure) => Err(failure),
+        };
+        match deleted {
+            Err(Failure::Refused(refusal)) => {
+                tracing::warn!(clock.id = id.as_str(), reason = %refusal, "a test clock cannot be deleted yet");
+                Ok(())
+            }
+            Err(Failure::Broken(fault)) => Err(fault),
+            Ok(()) => Ok(()),
+        }
     }
 
-    /// A decision that nobody asked for. Whether it was made: a refusal is for the next poll to get over.
+    /// Deletes the customers on a clock, in whatever state it is. After a crash it goes on where it stopped.
+    pub async fn empty_clock(&self, id: &Id<TestClock>, cause: &Cause) -> Result<(), Failure> {
+        let mut reader = self.store.reader().await?;
+        let customers = read::customers_on_clock(&mut reader, id.as_str()).await?;
+        reader.give_back();
+        for customer in customers {
+            let customer = Id::given(customer);
+            let opening = Opening { customer: Some(customer.clone()), needs: Needs::default() };
+            let delete = |books: &mut Books, at: &mut Moment| match books.get(&customer) {
+                Some(_) => cancel::delete_customer(books, at),
+                None => Ok(()),
+            };
+            self.decide_about_clock(opening, cause, delete).await?;
+        }
+        Ok(())
+    }
+
     async fn decide_about_clock(
         &self,
-        id: &Id<TestClock>,
         opening: Opening,
+        cause: &Cause,
         decide: impl Fn(&mut Books, &mut Moment) -> Result<(), Refusal>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<(), Failure> {
         let wall = self.clock.now();
         let mut tx = self.store.begin().await?;
         let mut opened = books::open(&mut tx, &[opening]).await?;
         for books in &mut opened.books {
             let mut at = self.moment(books.test_clock().map_or(wall, |clock| clock.frozen_time))?;
-            if let Err(refusal) = decide(books, &mut at).and_then(|()| books.soundness()) {
-                tracing::warn!(clock.id = id.as_str(), reason = %refusal, "a test clock cannot be deleted yet");
-                return Ok(false);
-            }
+            decide(books, &mut at)?;
+            books.soundness()?;
         }
-        close(&mut tx, opened.books, &opened.endpoints, &Cause::default(), wall).await?;
+        close(&mut tx, opened.books, &opened.endpoints, cause, wall).await?;
         tx.commit().await?;
         self.told.notify_one();
-        Ok(true)
+        Ok(())
     }
 
     async fn clock_now(&self, id: &Id<TestClock>) -> Result<Option<TestClock>, Fault> {
@@ -149,19 +165,26 @@ impl Engine {
         Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
     }
 
-    async fn fail_clock(&self, id: &Id<TestClock>, refusal: &Refusal) -> Result<(), Fault> {
-        tracing::error!(clock.id = id.as_str(), reason = %refusal, "a test clock cannot go on");
+    /// A clock has reached its target.
+    pub async fn finish_clock(&self, id: &Id<TestClock>, horizon: Horizon) -> Result<(), Fault> {
+        self.change_clock(id, horizon, |clock| reached(clock, horizon.time), "test_helpers.test_clock.ready").await
+    }
+
+    async fn fail_clock(&self, id: &Id<TestClock>, horizon: Horizon, reason: &str) -> Result<(), Fault> {
+        tracing::error!(clock.id = id.as_str(), reason, "a test clock cannot go on");
         let failed = |clock: TestClock| TestClock {
             status: Status::InternalFailure,
             status_details: StatusDetails::default(),
             ..clock
         };
-        self.change_clock(id, failed, "test_helpers.test_clock.internal_failure").await
+        self.change_clock(id, horizon, failed, "test_helpers.test_clock.internal_failure").await
     }
 
+    /// Ends an advance, unless somebody else has, and whoever owns the clock has gone on to another target.
     async fn change_clock(
         &self,
         id: &Id<TestClock>,
+        horizon: Horizon,
         change: impl Fn(TestClock) -> TestClock,
         event: &'static str,
     ) -> Result<(), Fault> {
@@ -173,9 +196,8 @@ impl Engine {
         let mut at = self.moment(wall)?;
         let mut decided: Vec<Books> = opened.books;
         for books in &mut decided {
-            let Some(clock) = books.get(id).filter(|clock| clock.status == Status::Advancing).cloned() else {
-                return Ok(());
-            };
+            let is_meant = |clock: &&TestClock| clock.status == Status::Advancing && clock.horizon() == horizon.time;
+            let Some(clock) = books.get(id).filter(is_meant).cloned() else { return Ok(()) };
             books.put(change(clock)).tell(event, &mut at);
         }
         close(&mut tx, decided, &opened.endpoints, &Cause::default(), wall).await?;

@@ -11,6 +11,7 @@
 //! | `work` | rounds of settling and advancing for many customers at once |
 //! | `simulate` | what smart retries are worth |
 //! | `ticker` | what is due at wall time |
+//! | `parked` | customers whose due things were refused too often |
 //! | `clocks` | test clocks that advance |
 //! | `authenticate` | what an authentication comes to |
 //!
@@ -20,6 +21,7 @@ pub mod authenticate;
 pub mod clocks;
 pub mod close;
 pub mod learn;
+pub mod parked;
 pub mod payment;
 pub mod preview;
 pub mod request;
@@ -28,7 +30,7 @@ pub mod ticker;
 pub mod verb;
 pub mod work;
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, atomic::AtomicI64};
 
 use rand::{TryRng as _, rngs::SysRng};
 use tokio::sync::Notify;
@@ -62,6 +64,8 @@ pub struct Engine {
     /// What this process last learned of retries.
     pub experience: Arc<RwLock<Arc<Experience>>>,
     learned_from: Arc<Mutex<Option<retries::Extent>>>,
+    /// The second in which this process last looked for payments of nobody that are due.
+    guests_done_at: Arc<AtomicI64>,
 }
 
 /// What whoever runs the server has said about webhooks.
@@ -102,6 +106,7 @@ impl Engine {
             webhooks: Webhooks::default(),
             experience: Arc::default(),
             learned_from: Arc::default(),
+            guests_done_at: Arc::default(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! Questions to the processor. Each was committed as an open attempt before it is asked here, so
 //! whoever comes next can ask it again with the same key.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, stream};
+use tokio::time::timeout;
 
 use super::Engine;
 use crate::{
@@ -15,12 +18,14 @@ use crate::{
         invoice_item::InvoiceItem,
         payment_intent::{Attempt, PaymentIntent},
     },
-    gateway::Question,
+    gateway::{Gateway, Question, Unanswered},
     store::books::{Needs, Opening},
 };
 
 /// How many questions are asked at a time.
 const CONCURRENCY: usize = 64;
+/// How long an answer is waited for. Three of these fit into a request.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An open attempt that must be asked about.
 #[derive(Clone, Debug)]
@@ -77,6 +82,15 @@ impl Open {
         books.all::<PaymentIntent>().filter(late).filter_map(Open::of).collect()
     }
 
+    /// What must be asked about now: what this decision opened, and what was left alone.
+    pub fn asked_in(books: &Books, left_alone: Vec<Open>) -> Vec<Open> {
+        let mut open = Open::opened_in(books);
+        let others: Vec<Open> =
+            left_alone.into_iter().filter(|left| open.iter().all(|other| other.intent != left.intent)).collect();
+        open.extend(others);
+        open
+    }
+
     /// The books in which its answer is settled.
     pub fn opening(&self) -> Opening {
         let mut needs = Needs::default();
@@ -96,7 +110,7 @@ impl Engine {
     pub async fn ask(&self, open: Vec<Open>) -> Vec<Settled> {
         stream::iter(open)
             .map(|open| async move {
-                let answer = self.gateway.ask(&open.question).await;
+                let answer = answer(&*self.gateway, &open.question, PATIENCE).await;
                 let label = match &answer {
                     Ok(Answer::Approved { .. } | Answer::Provisional { .. }) => "approved",
                     Ok(Answer::Declined(_)) => "declined",
@@ -111,5 +125,53 @@ impl Engine {
             .filter_map(std::future::ready)
             .collect()
             .await
+    }
+}
+
+/// Asks, and gives up where nothing is heard: whoever waits for ever does nothing else.
+async fn answer(gateway: &dyn Gateway, question: &Question, patience: Duration) -> Result<Answer, Unanswered> {
+    timeout(patience, gateway.ask(question)).await.unwrap_or(Err(Unanswered))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::{
+        billing::{Amount, Currency, answer::Decline, payment_intent::Action},
+        gateway::{CardSource, Tokenized},
+    };
+
+    /// A processor that keeps the line open and says nothing.
+    struct Mute;
+
+    impl Gateway for Mute {
+        fn tokenize<'a>(&'a self, _: &'a CardSource, _: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn verify<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), Decline>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Answer, Unanswered>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_without_end_is_unanswered() {
+        let question = Question {
+            key: "pi_1-1".to_owned(),
+            action: Action::Sale,
+            amount: Amount::new(100),
+            authenticated: false,
+            currency: Currency::parse("usd").unwrap(),
+            off_session: true,
+            set_up: false,
+            token: "visa".to_owned(),
+        };
+        assert!(matches!(answer(&Mute, &question, Duration::ZERO).await, Err(Unanswered)));
     }
 }

@@ -350,12 +350,7 @@ pub fn time_in(books: &Books, wall: Timestamp) -> Result<Timestamp, Refusal> {
     let Some(clock) = books.test_clock() else { return Ok(wall) };
     match clock.status {
         Status::Ready => Ok(clock.frozen_time),
-        Status::Advancing | Status::InternalFailure => Err(Refusal::invalid(format!(
-            "Test clock {} is {}: wait until it is ready before changing what lives on it.",
-            clock.id, clock.status
-        ))
-        .code("lock_timeout")
-        .status(429)),
+        Status::Advancing | Status::InternalFailure => Err(clock.not_ready()),
     }
 }
 

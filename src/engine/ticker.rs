@@ -1,16 +1,20 @@
 //! What is due at wall time, done by as many workers and processes as there are: the agenda is a
 //! column, and locked rows are skipped.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
 use super::{
     Engine,
-    work::{Horizon, Round, Work, round},
+    work::{Horizon, Round, Stuck, Whose, Work, round},
 };
 use crate::{
-    billing::{Id, customer::Customer, payment_intent},
+    billing::Timestamp,
     store::{
         Fault, delivery,
         due::{self, Place},
@@ -64,12 +68,15 @@ impl Engine {
         let started = Instant::now();
         let now = self.clock.now();
         let horizon = Horizon { time: now, stepping: false };
+        // However much is due of customers.
+        if self.guests_done_at.swap(now.unix_seconds(), Ordering::Relaxed) != now.unix_seconds() {
+            self.finish_guests(now).await?;
+        }
         let mut tx = self.store.begin().await?;
         let claim = due::claim(&mut tx, now.unix_seconds(), watermark, BATCH).await?;
         let mut ticked = Ticked { customers: claim.customers.len(), more: None, refused: 0 };
         if claim.customers.is_empty() {
             tx.commit().await?;
-            self.finish_guests(now.unix_seconds()).await?;
             return Ok(ticked);
         }
         ticked.more = claim.earliest;
@@ -85,8 +92,18 @@ impl Engine {
                 self.in_halves(&work, Some(horizon), fault).await?
             }
         };
+        let mut stuck = HashSet::new();
         for round in rounds {
-            ticked.refused += self.follow(round, Some(horizon)).await?;
+            stuck.extend(self.follow(round, Some(horizon)).await?);
+        }
+        ticked.refused = stuck.len();
+        // So many in a row: what has been done in between begins anew.
+        let forgiven: Vec<&str> =
+            claim.refused.iter().map(String::as_str).filter(|one| !stuck.contains(*one)).collect();
+        if !forgiven.is_empty() {
+            let mut reader = self.store.reader().await?;
+            due::forgive(&mut reader, &forgiven).await?;
+            reader.give_back();
         }
         let seconds = started.elapsed();
         self.metrics.tick_seconds.observe(seconds.as_secs_f64());
@@ -101,15 +118,17 @@ impl Engine {
         Ok(ticked)
     }
 
-    /// What comes after a round was committed: refused customers are pushed back, the processor is
-    /// asked, its answers are settled the same way, until nothing is open.
-    pub async fn follow(&self, round: Round, horizon: Option<Horizon>) -> Result<usize, Fault> {
-        let mut refused = 0;
+    /// What comes after a round was committed: what is stuck is pushed back, the processor is asked, its
+    /// answers are settled the same way, until nothing is open. Who was pushed back.
+    pub async fn follow(&self, round: Round, horizon: Option<Horizon>) -> Result<HashSet<String>, Fault> {
+        let mut pushed_back = HashSet::new();
         let mut rounds = vec![round];
         while let Some(round) = rounds.pop() {
-            refused += round.refused.len();
-            for (customer, refusal) in round.refused {
-                self.push_back(&customer, &refusal.to_string()).await?;
+            for stuck in &round.stuck {
+                // However many rounds it is in the way of, it counts once.
+                if pushed_back.insert(stuck.whose.to_string()) {
+                    self.push_back(stuck).await?;
+                }
             }
             if round.closed.deliveries > 0 {
                 self.told.notify_one();
@@ -124,7 +143,7 @@ impl Engine {
             let work = Work::from_answers(answers);
             rounds.extend(self.commit_round(&work, horizon).await?);
         }
-        Ok(refused)
+        Ok(pushed_back)
     }
 
     /// One round in a transaction of its own; when it breaks, in halves, down to one.
@@ -144,7 +163,7 @@ impl Engine {
 
     async fn in_halves(&self, work: &[Work], horizon: Option<Horizon>, fault: Fault) -> Result<Vec<Round>, Fault> {
         // The next tick looks again, and finds what is still due.
-        if fault.is_passing() || fault.is_uncertain() {
+        if is_everybodys(&fault) {
             return Err(fault);
         }
         self.metrics.faults.inc();
@@ -159,11 +178,12 @@ impl Engine {
             if let [one] = part {
                 match self.try_round(part, horizon).await {
                     Ok(round) => rounds.push(round),
-                    Err(fault) if fault.is_passing() || fault.is_uncertain() => return Err(fault),
+                    Err(fault) if is_everybodys(&fault) => return Err(fault),
                     Err(fault) => {
-                        if let Some(customer) = &one.opening.customer {
-                            self.push_back(customer, &fault.to_string()).await?;
-                        }
+                        let reason = chain(&fault);
+                        let excused = fault.is_slow();
+                        let stuck = one.whose().map(|whose| Stuck { whose, reason, excused });
+                        rounds.push(Round { stuck: stuck.into_iter().collect(), ..Round::default() });
                     }
                 }
                 continue;
@@ -172,7 +192,7 @@ impl Engine {
             for half in [left, right].into_iter().filter(|half| !half.is_empty()) {
                 match self.try_round(half, horizon).await {
                     Ok(round) => rounds.push(round),
-                    Err(fault) if fault.is_passing() || fault.is_uncertain() => return Err(fault),
+                    Err(fault) if is_everybodys(&fault) => return Err(fault),
                     Err(_) => pending.push(half),
                 }
             }
@@ -180,29 +200,39 @@ impl Engine {
         Ok(rounds)
     }
 
-    async fn push_back(&self, customer: &Id<Customer>, reason: &str) -> Result<(), Fault> {
+    /// What is due waits; after too many times in a row it waits for a person.
+    async fn push_back(&self, Stuck { whose, reason, excused }: &Stuck) -> Result<(), Fault> {
         let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
         let until = now.plus_seconds(PUSH_BACK_SECONDS).unix_seconds();
-        let parked = due::push_back(&mut tx, customer, now.unix_seconds(), until).await?;
+        let mut tx = self.store.begin().await?;
+        let parked = match whose {
+            Whose::Customer(customer) => {
+                let counted = (!excused).then_some(reason.as_str());
+                due::push_back(&mut tx, customer, now.unix_seconds(), until, counted).await?
+            }
+            Whose::Guest(intent) => {
+                due::push_back_guest(&mut tx, intent, until).await?;
+                false
+            }
+        };
         tx.commit().await?;
         self.metrics.ticked.with_label_values(&[if parked { "parked" } else { "refused" }]).inc();
-        tracing::error!(customer.id = customer.as_str(), reason, parked, "what was due was refused");
+        tracing::error!(%whose, reason, parked, "what was due was refused");
         Ok(())
     }
 
-    /// Attempts on intents of no customer, left alone by a request that died.
-    async fn finish_guests(&self, now: i64) -> Result<(), Fault> {
+    /// Payments of nobody that are due: their attempts were left alone, or their outcome is awaited.
+    async fn finish_guests(&self, now: Timestamp) -> Result<(), Fault> {
         let mut reader = self.store.reader().await?;
-        let intents = due::lost_guests(&mut reader, now, BATCH).await?;
-        drop(reader);
-        for intent in intents {
-            let mut work = Work::default();
-            work.opening.needs.documents.push((&payment_intent::NOUN, intent));
-            let horizon = Horizon { time: self.clock.now(), stepping: false };
-            for round in self.commit_round(&[work], Some(horizon)).await? {
-                self.follow(round, Some(horizon)).await?;
-            }
+        let intents = due::lost_guests(&mut reader, now.unix_seconds(), BATCH).await?;
+        reader.give_back();
+        let work: Vec<Work> = intents.into_iter().map(Work::of_guest).collect();
+        if work.is_empty() {
+            return Ok(());
+        }
+        let horizon = Some(Horizon { time: now, stepping: false });
+        for round in self.commit_round(&work, horizon).await? {
+            self.follow(round, horizon).await?;
         }
         Ok(())
     }
@@ -234,4 +264,15 @@ impl Engine {
         self.learn().await?;
         Ok(())
     }
+}
+
+/// A fault that is not of the work at hand: whatever is tried next would meet it, too.
+fn is_everybodys(fault: &Fault) -> bool {
+    !fault.is_slow() && (fault.is_passing() || fault.is_uncertain())
+}
+
+/// A fault and what it came from, in words.
+fn chain(fault: &Fault) -> String {
+    let causes = std::iter::successors(Some(fault as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

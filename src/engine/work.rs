@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fmt,
     sync::Arc,
 };
 
@@ -12,12 +13,17 @@ use super::{
 };
 use crate::{
     billing::{
-        Books, Id, Moment, Refusal, Timestamp, advance, customer::Customer, hold, payment_intent::PaymentIntent, settle,
+        Books, Id, Moment, Noun, Refusal, Timestamp, advance,
+        customer::Customer,
+        hold,
+        payment_intent::{self, PaymentIntent},
+        settle,
+        webhook_endpoint::WebhookEndpoint,
     },
     store::{
         Fault, Tx,
         books::{self, Opened, Opening},
-        delivery,
+        delivery, due,
     },
 };
 
@@ -41,14 +47,57 @@ pub struct Horizon {
 pub struct Round {
     /// Attempts to ask about before going on.
     pub open: Vec<Open>,
-    pub refused: Vec<(Id<Customer>, Refusal)>,
-    pub decided: usize,
+    pub stuck: Vec<Stuck>,
     pub closed: Closed,
+}
+
+/// Something that was due and could not be done.
+#[derive(Debug)]
+pub struct Stuck {
+    pub whose: Whose,
+    pub reason: String,
+    /// It does not count: the database took too long.
+    pub excused: bool,
+}
+
+/// Whose books a round is about.
+#[derive(Clone, Debug)]
+pub enum Whose {
+    Customer(Id<Customer>),
+    /// A payment of nobody.
+    Guest(Id<PaymentIntent>),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whose::Customer(customer) => customer.fmt(formatter),
+            Whose::Guest(intent) => intent.fmt(formatter),
+        }
+    }
 }
 
 impl Work {
     pub fn of(customer: &str) -> Work {
         Work { opening: Opening { customer: Some(Id::given(customer)), ..Opening::default() }, settled: Vec::new() }
+    }
+
+    /// A payment of nobody.
+    pub fn of_guest(intent: String) -> Work {
+        let mut work = Work::default();
+        work.opening.needs.documents.push((&payment_intent::NOUN, intent));
+        work
+    }
+
+    pub fn whose(&self) -> Option<Whose> {
+        let is_intent = |noun: &Noun| noun.object == payment_intent::NOUN.object;
+        let guest = || self.opening.needs.documents.iter().find(|(noun, _)| is_intent(noun));
+        let customer = self.opening.customer.clone().map(Whose::Customer);
+        customer.or_else(|| guest().map(|(_, id)| Whose::Guest(Id::given(id.clone()))))
+    }
+
+    fn stuck(&self, refusal: &Refusal) -> Option<Stuck> {
+        Some(Stuck { whose: self.whose()?, reason: refusal.to_string(), excused: false })
     }
 
     /// Answers, gathered by whose books they belong in.
@@ -69,32 +118,57 @@ impl Work {
 /// Opens the books of all work, settles and advances each, closes all. The caller commits.
 pub async fn round(engine: &Engine, tx: &mut Tx, work: &[Work], horizon: Option<Horizon>) -> Result<Round, Fault> {
     let wall = engine.clock.now();
-    let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
-    let opened = books::open(tx, &openings).await?;
-    let unheard = unheard(tx, &opened.books, horizon).await?;
     let mut result = Round::default();
     let mut decided = Vec::with_capacity(work.len());
-    let experience = engine.experience();
-    for (mut books, work) in opened.books.into_iter().zip(work) {
-        // However far from wall time that is.
-        let mut at = engine.moment(books.test_clock().map_or(wall, |clock| clock.frozen_time))?;
-        books.learn_unheard(Arc::clone(&unheard));
-        books.know(Arc::clone(&experience));
-        let verdict = settle_into(&mut books, &work.settled, wall, &mut at)
-            .and_then(|()| go_on(&mut books, horizon, &mut at))
-            .and_then(|left| books.soundness().map(|()| left));
-        match verdict {
-            Ok(left_alone) => {
-                result.open.extend(left_alone);
+    let mut waiting = Vec::new();
+    let mut again = Vec::new();
+    let (opened, endpoints) = open(engine, tx, work, horizon).await?;
+    for ((mut books, mut at), work) in opened.into_iter().zip(work) {
+        match go(&mut books, work, horizon, wall, &mut at) {
+            Ok(gone) => {
+                waiting.extend(gone.waits_until.zip(work.opening.customer.clone()));
+                result.open.extend(gone.open);
                 decided.push(books);
             }
             // A refused decision contributes nothing and spoils nobody else's batch.
-            Err(refusal) => result.refused.extend(work.opening.customer.clone().map(|customer| (customer, refusal))),
+            Err(_) => again.push(work.clone()),
         }
     }
-    result.decided = decided.len();
-    result.closed = close(tx, decided, &opened.endpoints, &Cause::default(), wall).await?;
+    if !again.is_empty() {
+        // Opened anew: what is refused is left out, and all else of its customer is done.
+        let (opened, _) = open(engine, tx, &again, horizon).await?;
+        for ((mut books, mut at), work) in opened.into_iter().zip(&again) {
+            let (open, refused) = go_around(&mut books, work, horizon, wall, &mut at);
+            result.open.extend(open);
+            result.stuck.extend(refused.iter().take(1).filter_map(|refusal| work.stuck(refusal)));
+            decided.push(books);
+        }
+    }
+    result.closed = close(tx, decided, &endpoints, &Cause::default(), wall).await?;
+    due::wait(tx, &waiting, wall.unix_seconds()).await?;
     Ok(result)
+}
+
+/// The books of all work, each with its moment.
+async fn open(
+    engine: &Engine,
+    tx: &mut Tx,
+    work: &[Work],
+    horizon: Option<Horizon>,
+) -> Result<(Vec<(Books, Moment)>, Arc<[WebhookEndpoint]>), Fault> {
+    let wall = engine.clock.now();
+    let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
+    let opened = books::open(tx, &openings).await?;
+    let unheard = unheard(tx, &opened.books, horizon).await?;
+    let experience = engine.experience();
+    let ready = opened.books.into_iter().map(|mut books| {
+        // However far from wall time that is.
+        let at = engine.moment(books.test_clock().map_or(wall, |clock| clock.frozen_time))?;
+        books.learn_unheard(Arc::clone(&unheard));
+        books.know(Arc::clone(&experience));
+        Ok((books, at))
+    });
+    Ok((ready.collect::<Result<_, Fault>>()?, opened.endpoints))
 }
 
 /// Which of the announcements that due drafts wait for are not acknowledged: one question for the
@@ -108,24 +182,77 @@ async fn unheard(tx: &mut Tx, books: &[Books], horizon: Option<Horizon>) -> Resu
     Ok(Arc::new(delivery::unacknowledged(tx, &awaited).await?))
 }
 
-/// Advances, and says which attempts must be asked about now: new ones and those left alone.
-fn go_on(books: &mut Books, horizon: Option<Horizon>, at: &mut Moment) -> Result<Vec<Open>, Refusal> {
-    let Some(horizon) = horizon else { return Ok(Vec::new()) };
+/// How far one set of books went.
+#[derive(Default)]
+struct Gone {
+    /// The attempts that must be asked about now: new ones and those left alone.
+    open: Vec<Open>,
+    /// Something is due that waits for an answer: until then there is no use in looking again.
+    waits_until: Option<Timestamp>,
+}
+
+/// Settles, and goes on.
+fn go(
+    books: &mut Books,
+    work: &Work,
+    horizon: Option<Horizon>,
+    wall: Timestamp,
+    at: &mut Moment,
+) -> Result<Gone, Refusal> {
+    settle_into(books, &work.settled, wall, at)?;
+    let mut gone = Gone::default();
+    if let Some(horizon) = horizon {
+        let left_alone = take_up(books, horizon, at);
+        gone.waits_until = advance::waits_until(books, horizon.time).filter(|_| !horizon.stepping);
+        advance::advance(books, horizon.time, horizon.stepping, at)?;
+        gone.open = Open::asked_in(books, left_alone);
+    }
+    books.soundness()?;
+    Ok(gone)
+}
+
+/// The same step by step, around what is refused. An answer that can be settled is, whatever else is refused:
+/// the money has moved.
+fn go_around(
+    books: &mut Books,
+    work: &Work,
+    horizon: Option<Horizon>,
+    wall: Timestamp,
+    at: &mut Moment,
+) -> (Vec<Open>, Vec<Refusal>) {
+    let mut refused = Vec::new();
+    for settled in &work.settled {
+        let before = books.clone();
+        let settled = settle_into(books, std::slice::from_ref(settled), wall, at).and_then(|()| books.soundness());
+        if let Err(refusal) = settled {
+            *books = before;
+            refused.push(refusal);
+        }
+    }
+    let Some(horizon) = horizon else { return (Vec::new(), refused) };
+    let before = books.clone();
+    let left_alone = take_up(books, horizon, at);
+    if let Err(unsound) = books.soundness() {
+        *books = before;
+        refused.push(unsound);
+        return (Vec::new(), refused);
+    }
+    refused.extend(advance::advance_around(books, horizon.time, horizon.stepping, at));
+    (Open::asked_in(books, left_alone), refused)
+}
+
+/// The attempts that nobody has finished in time. At wall time taking them up again is a lease: nobody else
+/// asks for the next minute.
+fn take_up(books: &mut Books, horizon: Horizon, at: &Moment) -> Vec<Open> {
     let left_alone = Open::left_alone_in(books, horizon.time);
     if !horizon.stepping {
-        // Taking them up again is a lease: nobody else asks for the next minute.
         for open in &left_alone {
             if let Some(intent) = books.get(&open.intent).cloned() {
                 books.put(restarted(intent, at.now));
             }
         }
     }
-    advance::advance(books, horizon.time, horizon.stepping, at)?;
-    let mut open = Open::opened_in(books);
-    let others: Vec<Open> =
-        left_alone.into_iter().filter(|left| open.iter().all(|other| other.intent != left.intent)).collect();
-    open.extend(others);
-    Ok(open)
+    left_alone
 }
 
 fn restarted(mut intent: PaymentIntent, now: Timestamp) -> PaymentIntent {

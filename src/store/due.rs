@@ -3,13 +3,17 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Connection, Fault};
-use crate::billing::Id;
+use crate::billing::{
+    Id, Timestamp,
+    customer::Customer,
+    payment_intent::{self, PaymentIntent},
+};
 
 /// The nouns whose documents become due.
 const TABLES: [&str; 3] = ["subscriptions", "invoices", "payment_intents"];
 
 /// How many refusals in a row park a customer.
-pub const PARKED_AFTER: i16 = 10;
+const PARKED_AFTER: i16 = 10;
 
 /// A place in the agenda: what is due at one second is taken in the order of its customers.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,8 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct Claim {
     pub customers: Vec<String>,
+    /// Those of them whose due things were refused the last time.
+    pub refused: Vec<String>,
     /// The earliest place at which something was found due, whoever has it now; there is more to come.
     pub earliest: Option<Place>,
 }
@@ -41,20 +47,23 @@ pub async fn claim(connection: &mut Connection, now: i64, from: &Place, limit: i
         let mut ids: Vec<&str> = due.iter().map(|place| place.customer.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let customers: Vec<String> = sqlx::query_scalar(
-            "select id from customers where id = any($1) and not deleted order by id limit $2 for update skip locked",
+        let rows = sqlx::query(
+            "select id, refusals > 0 as is_refused from customers where id = any($1) and not deleted
+             order by id limit $2 for update skip locked",
         )
         .bind(&ids)
         .bind(limit)
         .fetch_all(&mut *connection)
         .await?;
+        let refused = rows.iter().filter(|row| row.get("is_refused")).map(|row| row.get("id")).collect();
+        let customers: Vec<String> = rows.iter().map(|row| row.get("id")).collect();
         let is_all = i64::try_from(due.len()).unwrap_or(i64::MAX) < window;
         if is_all && customers.len() == ids.len() {
             earliest = None;
         }
         // A window that others hold whole is stepped over.
         if is_all || !customers.is_empty() {
-            return Ok(Claim { customers, earliest });
+            return Ok(Claim { customers, refused, earliest });
         }
         from = last;
     }
@@ -130,27 +139,99 @@ pub async fn lag(connection: &mut Connection, now: i64) -> Result<i64, Fault> {
     Ok(earliest.map_or(0, |earliest| (now - earliest).max(0)))
 }
 
-/// A refusal pushes a customer's due things back; after [`PARKED_AFTER`] in a row they wait for a person.
+/// A refusal pushes a customer's due things back; after [`PARKED_AFTER`] in a row they wait for a person, all but
+/// its payments: money that is under way is asked about until something is heard of it. `counted`: why it was
+/// refused, if that counts. Whether it is parked now.
 pub async fn push_back(
     connection: &mut Connection,
-    customer: &Id<crate::billing::customer::Customer>,
+    customer: &Id<Customer>,
     now: i64,
     until: i64,
+    counted: Option<&str>,
 ) -> Result<bool, Fault> {
-    let refusals: Option<i16> =
-        sqlx::query_scalar("update customers set refusals = refusals + 1 where id = $1 returning refusals")
-            .bind(customer.as_str())
-            .fetch_optional(&mut *connection)
-            .await?;
+    let refusals: Option<i16> = sqlx::query_scalar(
+        "update customers set refusals = least(refusals + 1, 1000), refused_because = $2
+         where id = $1 and $2 is not null returning refusals",
+    )
+    .bind(customer.as_str())
+    .bind(counted)
+    .fetch_optional(&mut *connection)
+    .await?;
     let parked = refusals.is_some_and(|refusals| refusals >= PARKED_AFTER);
     for table in TABLES {
+        let stops = parked && table != payment_intent::NOUN.table;
         let sql = format!("update {table} set due_at = $3 where customer = $1 and due_at <= $2");
         sqlx::query(AssertSqlSafe(sql))
             .bind(customer.as_str())
             .bind(now)
-            .bind((!parked).then_some(until))
+            .bind((!stops).then_some(until))
             .execute(&mut *connection)
             .await?;
     }
     Ok(parked)
+}
+
+/// The same for a payment of nobody. It is never parked.
+pub async fn push_back_guest(connection: &mut Connection, intent: &Id<PaymentIntent>, until: i64) -> Result<(), Fault> {
+    sqlx::query("update payment_intents set due_at = $3 where id = $1 and bucket = $2")
+        .bind(intent.as_str())
+        .bind(intent.bucket().number())
+        .bind(until)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What is due of these customers waits for answers of the processor: it is not looked at before each of them
+/// is due. Otherwise those who can only wait would stand in the way of all others.
+pub async fn wait(connection: &mut Connection, waiting: &[(Timestamp, Id<Customer>)], now: i64) -> Result<(), Fault> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    for table in TABLES {
+        let sql = format!(
+            "update {table} d set due_at = x.until from unnest($1::text[], $2::bigint[]) x (customer, until)
+             where d.customer = x.customer and d.due_at <= $3"
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(waiting.iter().map(|(_, customer)| customer.as_str()).collect::<Vec<_>>())
+            .bind(waiting.iter().map(|(until, _)| until.unix_seconds()).collect::<Vec<_>>())
+            .bind(now)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Refusals are counted anew for these customers. How many had been refused.
+pub async fn forgive(connection: &mut Connection, customers: &[&str]) -> Result<u64, Fault> {
+    let forgiven =
+        sqlx::query("update customers set refusals = 0, refused_because = null where id = any($1) and refusals > 0")
+            .bind(customers)
+            .execute(connection)
+            .await?;
+    Ok(forgiven.rows_affected())
+}
+
+/// A customer whose due things were refused too often, and why they were the last time.
+#[derive(Debug)]
+pub struct Parked {
+    pub customer: String,
+    pub reason: String,
+}
+
+/// The customers that are parked.
+pub async fn parked(connection: &mut Connection) -> Result<Vec<Parked>, Fault> {
+    let sql = format!(
+        "select id, coalesce(refused_because, '') as reason from customers
+         where refusals >= {PARKED_AFTER} and not deleted order by id"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|row| Parked { customer: row.get("id"), reason: row.get("reason") }).collect())
+}
+
+/// How many they are.
+pub async fn count_parked(connection: &mut Connection) -> Result<i64, Fault> {
+    let sql = format!("select count(*) from customers where refusals >= {PARKED_AFTER} and not deleted");
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
 }

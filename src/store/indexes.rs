@@ -24,6 +24,12 @@ const INDEXES: &[Index] = &[
     // What is renewed is active, so that a renewal does not pay for it.
     Index { name: "subscriptions_not_active", of: "subscriptions (status, id) where status <> 'active'" },
     Index { name: "tax_ids_own", of: "tax_ids (id) where customer is null" },
+    // Empty while all is well.
+    Index { name: "customers_refused", of: "customers (id) where refusals > 0" },
+    Index {
+        name: "payment_intents_due_of_nobody",
+        of: "payment_intents (due_at) where due_at is not null and test_clock is null and customer is null",
+    },
 ];
 
 /// They need `pg_trgm`. The list of what waits to be merged into such an index is read by every search: it

@@ -69,17 +69,23 @@ impl Fault {
         matches!(self, Fault::Uncertain(_))
     }
 
-    /// Trying the same transaction again may well succeed: serialization failure, deadlock, a lost
-    /// connection, a server that is going down or coming up.
+    /// Trying the same transaction again may well succeed: serialization failure, deadlock, a lock that was not
+    /// to be had, a lost connection, a server that is going down or coming up, one that is read-only for now,
+    /// one that has run out of space, memory or connections.
     pub fn is_passing(&self) -> bool {
         match self {
             Fault::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                matches!(code.as_ref(), "40001" | "40P01" | "53300" | "55P03" | "57P01" | "57P02" | "57P03")
-                    || code.starts_with("08")
+                matches!(code.as_ref(), "25006" | "25P03" | "40001" | "40P01" | "55P03")
+                    || ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
             }),
             Fault::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
             _ => false,
         }
+    }
+
+    /// A statement was broken off, because it took too long or somebody asked for that.
+    pub fn is_slow(&self) -> bool {
+        matches!(self, Fault::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57014"))
     }
 }
 
