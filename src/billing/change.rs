@@ -434,6 +434,25 @@ pub fn paid(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Result
     Ok(Some(subscription.id))
 }
 
+/// The payment of a change takes longer than the request. As where it fails the change is made all the same, or
+/// waits where everybody sees it: a period that ends meanwhile must not be run over by it. Only what may yet never
+/// have been goes on being held, and its subscription with it. The subscription that is different now.
+pub fn delayed(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Result<Option<Id<Subscription>>, Refusal> {
+    match holding(books, invoice) {
+        Some((_, held)) if held.payment_behavior != PaymentBehavior::ErrorIfIncomplete => unpaid(books, invoice, at),
+        _ => Ok(None),
+    }
+}
+
+/// The invoice of a change was voided while its payment was under way: the change has never been. The
+/// subscription that waited for it.
+pub fn voided(books: &mut Books, invoice: &Id<Invoice>) -> Option<Id<Subscription>> {
+    let before = holding(books, invoice)?.1.before?;
+    let id = before.id.clone();
+    restore(books, *before);
+    Some(id)
+}
+
 /// The invoice of a change was not paid inside the request: it is made all the same, or waits, or has
 /// never been. The subscription that is different now.
 pub fn unpaid(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Result<Option<Id<Subscription>>, Refusal> {

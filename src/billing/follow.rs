@@ -123,6 +123,10 @@ pub fn voided(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<()
     if let Some(waiting) = subscription_of(books, id).filter(|one| pending_update::is_of(one, id)).cloned() {
         return pending_update::expire(books, &waiting.id, at);
     }
+    if let Some(restored) = change::voided(books, id) {
+        books.tell(&restored, "customer.subscription.updated", at);
+        return Ok(());
+    }
     let Some(mut subscription) = subscription_of(books, id).filter(|one| is_latest(books, one, id)).cloned() else {
         return Ok(());
     };

@@ -3,6 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal,
     answer::Answer,
+    change,
     charge::{self, Charge, Verdict},
     invoice::{Invoice, Status as InvoiceStatus},
     payment_intent::{Action, Attempt, Internal, PaymentIntent, Status, Wait},
@@ -49,6 +50,9 @@ pub fn begin(
         books.tell(&id, "payment_intent.processing", at);
         if let Some(invoice) = invoice {
             attempted(books, &invoice, attempt.automatic, at);
+            if let Some(changed) = change::delayed(books, &invoice, at)? {
+                books.tell(&changed, "customer.subscription.updated", at);
+            }
         }
     }
     Ok(())

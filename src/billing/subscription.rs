@@ -420,6 +420,8 @@ impl Resource for Subscription {
     fn due(&self) -> Option<Timestamp> {
         let renewal = self.period().map(|period| period.end);
         match self.status {
+            // What it will be depends on a payment: until that is known nothing else happens to it.
+            _ if self.internal.held.as_ref().is_some_and(|held| held.before.is_some()) => None,
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {
                 let expiry = self.pending_update.as_ref().map(|pending| pending.expires_at);
                 let notices = [self.trial_notice_at(), self.upcoming_at()];
