@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     billing::{
-        Amount, Id, Metadata, MetadataPatch, Refusal, attach, balance,
+        Amount, Id, Metadata, MetadataPatch, Refusal, advance, attach, balance,
         balance_transaction::Kind as BalanceKind,
         cancel,
         customer::{Customer, Internal, InvoiceSettings, NOUN, Tag, TaxExempt},
@@ -292,6 +292,9 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
     let id: Id<Customer> = Id::given(id);
     let verb = Decision::new(Owner::Customer(id.clone()), Needs::default(), move |books, at| {
         books.at_path(&id)?;
+        if advance::is_asking(books) {
+            return Err(cancel::busy());
+        }
         cancel::delete_customer(books, at)?;
         Ok(Subject::deleted(&id))
     });

@@ -50,7 +50,7 @@ pub fn advance_around(books: &mut Books, horizon: Timestamp, stepping: bool, at:
 }
 
 /// Whether the processor is being asked, or was and has not answered.
-fn is_asking(books: &Books) -> bool {
+pub fn is_asking(books: &Books) -> bool {
     books.all::<PaymentIntent>().any(|intent| intent.internal.attempt.is_some())
 }
 

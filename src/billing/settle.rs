@@ -138,7 +138,8 @@ fn keep_for_later(books: &mut Books, intent: &PaymentIntent, method: PaymentMeth
     let for_later = intent.setup_future_usage == Some(SetupFutureUsage::OffSession);
     // Only a card that authenticates has to remember it.
     let set_up = method.internal.set_up || method.internal.authenticates && for_later;
-    let attaches = method.customer.is_none() && intent.customer.is_some() && intent.setup_future_usage.is_some();
+    let has_customer = intent.customer.as_ref().is_some_and(|customer| books.get(customer).is_some());
+    let attaches = method.customer.is_none() && has_customer && intent.setup_future_usage.is_some();
     let spent = method.customer.is_none() && !attaches;
     if !attaches && !spent && set_up == method.internal.set_up {
         return;

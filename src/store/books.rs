@@ -106,7 +106,7 @@ pub async fn open_and_find(
     let mut loaded = Loaded::default();
     if !customers.is_empty() {
         let rows = sqlx::query(
-            "select id, test_clock, body, told from customers where id = any($1) and not deleted order by id for update",
+            "select id, test_clock, deleted, body, told from customers where id = any($1) order by id for update",
         )
         .bind(&customers)
         .fetch_all(&mut *connection)
@@ -115,7 +115,10 @@ pub async fn open_and_find(
             if let Some(clock) = row.get::<Option<String>, _>("test_clock") {
                 loaded.on_clocks.entry(clock).or_default().push(row.get("id"));
             }
-            loaded.owned.push((row.get("id"), Stored::of(customer::NOUN.object, &row)));
+            // Of one that is deleted there may be payments to finish.
+            if !row.get::<bool, _>("deleted") {
+                loaded.owned.push((row.get("id"), Stored::of(customer::NOUN.object, &row)));
+            }
         }
     }
     let prices: Vec<&str> = openings.iter().flat_map(|opening| &opening.needs.prices).map(Id::as_str).collect();

@@ -33,7 +33,7 @@ pub struct Claim {
 }
 
 /// Locks up to `limit` live customers of whom something is due at wall time, earliest first, skipping
-/// those that somebody else is at. `from` is a watermark: a lower bound that spares the claim the dead
+/// those that somebody else is at; also those that are deleted: their payments are finished. `from` is a watermark: a lower bound that spares the claim the dead
 /// entries at the front of the index.
 pub async fn claim(connection: &mut Connection, now: i64, from: &Place, limit: i64) -> Result<Claim, Fault> {
     // Wider than the batch, so that the next worker mostly finds what the first left at once.
@@ -48,7 +48,7 @@ pub async fn claim(connection: &mut Connection, now: i64, from: &Place, limit: i
         ids.sort_unstable();
         ids.dedup();
         let rows = sqlx::query(
-            "select id, refusals > 0 as is_refused from customers where id = any($1) and not deleted
+            "select id, refusals > 0 as is_refused from customers where id = any($1)
              order by id limit $2 for update skip locked",
         )
         .bind(&ids)
@@ -100,10 +100,8 @@ pub async fn claim_on_clock(
     let branches = TABLES.map(|table| {
         format!("select customer from {table} where test_clock = $1 and due_at is not null and due_at <= $2 and customer is not null")
     });
-    let sql = format!(
-        "select id from customers where id in ({}) and not deleted order by id limit $3 for update",
-        branches.join(" union ")
-    );
+    let sql =
+        format!("select id from customers where id in ({}) order by id limit $3 for update", branches.join(" union "));
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(clock).bind(horizon).bind(limit).fetch_all(connection).await?;
     Ok(rows.into_iter().map(|row| row.get("id")).collect())
 }
