@@ -232,16 +232,21 @@ impl Engine {
         let wall = self.clock.now();
         let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
         let subject = known.subject.as_deref().and_then(subject_of);
+        // Its own receipt: of a commit of which nobody could say whether it had happened.
+        let is_own = known.request == request.id;
         let lapsed = known.leased_until.is_some_and(|until| until <= wall.unix_seconds());
-        let (true, Some((subject, intents))) = (lapsed, subject) else { return Err(in_use(request).into()) };
+        let Some((subject, intents)) = subject.filter(|_| is_own || lapsed) else {
+            return Err(in_use(request).into());
+        };
         // Before the lease is ours: who fails here and tries again must not be held up by a lease of its own.
         let open = self.still_open(&intents).await?;
-        let mut reader = self.store.reader().await?;
-        let now = wall.unix_seconds();
-        let ours = idempotency::take_over(&mut reader, key, now, leased_until).await?;
-        drop(reader);
-        if !ours {
-            return Err(in_use(request).into());
+        if !is_own {
+            let mut reader = self.store.reader().await?;
+            let ours = idempotency::take_over(&mut reader, key, wall.unix_seconds(), leased_until).await?;
+            drop(reader);
+            if !ours {
+                return Err(in_use(request).into());
+            }
         }
         let first = Request { id: known.request, ..request.clone() };
         self.pay(&first, &subject, open, render).await

@@ -221,7 +221,13 @@ pub async fn record(connection: &mut Connection, done: &[Done], now: i64) -> Res
                                         url, signature, status, response, error)
          select event, endpoint, bucket, attempt, started, milliseconds, outcome, out_of_order, url, signature, status,
              response, error
-         from done where outcome <> 'unsent'",
+         from done x where outcome <> 'unsent'
+             -- what is recorded again, because nobody could say whether it was, is logged once
+             and not exists (
+                 select from delivery_attempts a
+                 where a.event = x.event and a.endpoint = x.endpoint and a.attempt = x.attempt
+                     and a.started = x.started and a.milliseconds = x.milliseconds
+             )",
     )
     .bind(leases().map(|lease| lease.object.as_str()).collect::<Vec<_>>())
     .bind(leases().map(|lease| lease.event.as_str()).collect::<Vec<_>>())

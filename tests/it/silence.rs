@@ -22,6 +22,8 @@ use crate::support::{House, at, id};
 pub struct Silent {
     cards: TestCards,
     pub silent: AtomicBool,
+    /// It keeps the line open, too.
+    pub endless: AtomicBool,
 }
 
 impl Gateway for Silent {
@@ -34,6 +36,9 @@ impl Gateway for Silent {
     }
 
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Unanswered>> {
+        if self.endless.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
         if self.silent.load(Ordering::Relaxed) {
             return Box::pin(async { Err(Unanswered) });
         }
