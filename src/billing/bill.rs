@@ -60,15 +60,17 @@ pub fn draft(books: &mut Books, bill: &Bill<'_>, at: &mut Moment) -> Result<Id<I
     draft_with(books, bill, pending, at)
 }
 
-/// The same with these invoice items.
+/// The same with these invoice items, newest first. What is too much for one invoice waits for the next.
 pub fn draft_with(
     books: &mut Books,
     bill: &Bill<'_>,
-    pending: Vec<InvoiceItem>,
+    mut pending: Vec<InvoiceItem>,
     at: &mut Moment,
 ) -> Result<Id<Invoice>, Refusal> {
+    let room = MAXIMUM_LINES.saturating_sub(bill.spans.len());
+    pending.drain(..pending.len().saturating_sub(room));
     let customer = books.customer()?.clone();
-    let id = Id::new(&mut at.ids, customer.id.bucket());
+    let id = next_id(books, bill, &customer, at);
     let mut lines = Vec::new();
     for item in &pending {
         lines.push(line::of_invoice_item(item, &id, at));
@@ -88,6 +90,17 @@ pub fn draft_with(
     let invoice = blank(id.clone(), &customer, bill, lines, &books.settings(customer.livemode).invoice, at)?;
     hold::announce(books, invoice, at);
     Ok(id)
+}
+
+/// The id of a new invoice. Which one of a subscription is the latest is known by their ids, so it comes after
+/// all others, even if the clock of whoever made them was ahead.
+pub fn next_id(books: &Books, bill: &Bill<'_>, customer: &Customer, at: &mut Moment) -> Id<Invoice> {
+    if let Some(subscription) = bill.subscription {
+        let others = books.all::<Invoice>().filter(|other| other.subscription() == Some(&subscription.id));
+        let latest = others.map(|other| &other.id).chain(&subscription.latest_invoice).max();
+        latest.into_iter().for_each(|latest| at.ids.follow(latest.as_str()));
+    }
+    Id::new(&mut at.ids, customer.id.bucket())
 }
 
 /// A draft of what is pending for a subscription, if anything is.
@@ -113,8 +126,7 @@ pub fn draft_pending(
 }
 
 /// The customer's items that wait for this invoice: of no subscription, of this one, or of one that has
-/// ended and has no further invoice of its own. Newest first; but what is too much for one invoice waits for
-/// the next, and the oldest have waited longest.
+/// ended and has no further invoice of its own. Newest first.
 pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
     let subscription = bill.subscription.map(|subscription| &subscription.id);
     let mut items: Vec<InvoiceItem> = books
@@ -125,7 +137,6 @@ pub fn pending_items(books: &Books, bill: &Bill<'_>) -> Vec<InvoiceItem> {
             // What was given back at the end of another subscription counts for any.
             Some(of) => Some(of) == subscription || item.proration && has_ended(books, of),
         })
-        .take(MAXIMUM_LINES.saturating_sub(bill.spans.len()))
         .cloned()
         .collect();
     items.reverse();

@@ -83,7 +83,7 @@ pub fn create(books: &mut Books, new: NewInvoice, at: &mut Moment) -> Result<Id<
         currency,
         include_pending_items: new.pending_items != PendingItems::Exclude,
     };
-    let id = Id::new(&mut at.ids, customer.id.bucket());
+    let id = bill::next_id(books, &bill, &customer, at);
     let items = if bill.include_pending_items { waiting(books, &bill) } else { Vec::new() };
     if new.pending_items == PendingItems::IncludeAndRequire && items.is_empty() {
         return Err(nothing_to_invoice(subscription.is_some()));

@@ -99,6 +99,15 @@ impl Ids {
         id
     }
 
+    /// From here on ids sort after this one, however far ahead the clock was that made it.
+    pub fn follow(&mut self, id: &str) {
+        let made = value_of(id).and_then(|value| u64::try_from(value >> 64).ok());
+        if let Some(head) = made {
+            let (milliseconds, below) = (head >> 16, head % TICKS_PER_MILLISECOND);
+            self.ticks = self.ticks.max(milliseconds * TICKS_PER_MILLISECOND + below + 1);
+        }
+    }
+
     /// A bucket for a new customer.
     pub fn bucket(&mut self) -> Bucket {
         Bucket(u16::try_from(self.chance.next_u32() % u32::from(BUCKETS)).unwrap_or(0))
@@ -119,10 +128,14 @@ impl Ids {
 
 /// When an id was made, unless somebody chose it.
 pub fn made_at(id: &str) -> Option<Timestamp> {
+    i64::try_from((value_of(id)? >> 80) / 1000).ok().map(Timestamp::new)
+}
+
+/// What the unique characters of an id stand for.
+fn value_of(id: &str) -> Option<u128> {
     let unique = id.get(id.len().checked_sub(UNIQUE_CHARACTERS + 2)?..)?.get(..UNIQUE_CHARACTERS)?;
     let digit = |byte: u8| BASE62.iter().position(|known| *known == byte).and_then(|place| u128::try_from(place).ok());
-    let value = unique.bytes().try_fold(0_u128, |value, byte| value.checked_mul(62)?.checked_add(digit(byte)?))?;
-    i64::try_from((value >> 80) / 1000).ok().map(Timestamp::new)
+    unique.bytes().try_fold(0_u128, |value, byte| value.checked_mul(62)?.checked_add(digit(byte)?))
 }
 
 /// An id for a request.
@@ -218,6 +231,15 @@ mod tests {
             prop_assert!(early < late);
             prop_assert_eq!(early.len(), 3 + 24);
             prop_assert_eq!(Bucket::of(&early), Bucket(61));
+        }
+
+        #[test]
+        fn ids_follow_one_of_any_clock(mine in 0_u64..1 << 59, theirs in 0_u64..1 << 59, seed: [u8; 32]) {
+            let other = Ids::new(theirs, [255; 32]).next("in_", Bucket(61));
+            let mut ids = Ids::new(mine, seed);
+            ids.follow(&other);
+            prop_assert!(ids.next("in_", Bucket(0)) > other);
+            prop_assert!(ids.ticks == mine.max(theirs + 1) + 1);
         }
 
         #[test]

@@ -37,6 +37,16 @@ async fn what_is_too_much_for_one_invoice_waits_for_the_next() {
         let form = [("customer", &*customer), ("currency", "usd"), ("amount", &*place.to_string())];
         house.post("/v1/invoiceitems", &form).await.ok();
     }
+    // What is made for a change does not wait behind them.
+    let item = made["items"]["data"][0]["id"].as_str().unwrap();
+    let form = [
+        ("items[0][id]", item),
+        ("items[0][quantity]", "2"),
+        ("proration_behavior", "always_invoice"),
+        ("payment_behavior", "error_if_incomplete"),
+    ];
+    let changed = house.post(&format!("/v1/subscriptions/{}", id(&made)), &form).await.ok();
+    has(&house.latest_invoice(&changed).await, &json!({"status": "paid", "total": 2000}));
     let form = [("customer", &*customer), ("pending_invoice_items_behavior", "include")];
     let manual = house.post("/v1/invoices", &form).await.ok();
     let lines = house.list(&format!("/v1/invoices/{}/lines", id(&manual))).await;
