@@ -2,9 +2,12 @@
 
 use dunlin::billing::{
     Books, Id, Moment, Timestamp, advance, cancel,
+    collect::{Collection, collect, intent_of},
     dunning::{self, FinalAction},
     follow,
+    id::{Ids, TICKS_PER_MILLISECOND},
     invoice::{Invoice, Status as InvoiceStatus},
+    payment_intent::Status as IntentStatus,
     settings::{Settings, Window},
     subscription::{CollectionMethod, Status, Subscription},
 };
@@ -256,4 +259,35 @@ fn an_overdue_invoice_makes_it_past_due() {
     assert_eq!(life.status(), Status::Active);
     assert!(!life.books.customer().unwrap().delinquent);
     assert!(life.subscription().ended_at.is_none() && life.at.now > Timestamp::new(START));
+}
+
+/// Servers whose clocks are an hour apart bill the same subscription: the latest invoice is the one that was
+/// made last.
+#[test]
+fn the_latest_invoice_is_the_latest_on_any_clock() {
+    let mut life = Life::begin();
+    life.at.ids = Ids::new(u64::try_from(START - 3600).unwrap() * 1000 * TICKS_PER_MILLISECOND, [2; 32]);
+    life.pass(MONTH, true);
+    assert_eq!(life.status(), Status::PastDue);
+    assert_eq!(life.subscription().latest_invoice.as_ref(), life.invoices().last());
+    let id = life.invoices().remove(1);
+    cancel::pay_out_of_band(&mut life.books, &id, &mut life.at).unwrap();
+    assert_eq!(life.status(), Status::Active);
+}
+
+/// An intent that has come to its end takes no more money, whatever its invoice still asks for.
+#[test]
+fn what_is_left_of_an_invoice_gets_an_intent_of_its_own() {
+    let mut life = Life::begin();
+    life.pass(MONTH, true);
+    let id = life.invoices().remove(1);
+    let ended = intent_of(&life.books, &id).unwrap().clone().cancel(None, life.at.now).unwrap();
+    life.books.put(ended.clone());
+    let by_hand = Collection { automatic: false, off_session: true, payment_method: None };
+    collect(&mut life.books, &id, &by_hand, &mut life.at).unwrap();
+    let own = intent_of(&life.books, &id).unwrap();
+    assert_ne!(own.id, ended.id);
+    settle_all(&mut life.books, 0, &mut life.at);
+    assert_eq!(life.invoice(1).status, InvoiceStatus::Paid);
+    assert_eq!(life.books.get(&ended.id).unwrap().status, IntentStatus::Canceled);
 }
