@@ -4,7 +4,7 @@ use super::{
     Amount, Books, Id, Moment, Refusal,
     balance::{self, Entry},
     balance_transaction::Kind,
-    cancel::{busy, cancel_intent, close_payments},
+    cancel::{busy, cancel_intent},
     collect::intent_of,
     customer::Customer,
     follow,
@@ -89,8 +89,10 @@ pub fn follow_remaining(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) ->
         return Ok(());
     }
     if remaining.is_zero() {
+        // What else is attached may still bring money, and then shows it: too much becomes credit.
+        let id = intent.id.clone();
         cancel_intent(books, intent, CancellationReason::Automatic, at, |_, _| Ok(()))?;
-        close_payments(books, id, at);
+        forget(books, &id, at);
     } else if intent.amount != remaining {
         let intent = PaymentIntent { amount: remaining, ..intent };
         books.put(intent.clone());
@@ -133,7 +135,7 @@ pub fn attach(books: &mut Books, id: &Id<Invoice>, intent: &Id<PaymentIntent>, a
     if intent.status == IntentStatus::Succeeded { receive(books, id, &intent, false, at) } else { Ok(()) }
 }
 
-/// An attached intent was canceled: the invoice expects nothing from it any longer.
+/// An intent was canceled: its invoice expects nothing from it any longer.
 pub fn forget(books: &mut Books, intent: &Id<PaymentIntent>, at: &Moment) {
     let joint = books
         .all::<InvoicePayment>()

@@ -55,12 +55,15 @@ async fn an_invoice_is_told_to_be_paid_once() {
     house
         .told(before)
         .await
-        .hold("charge.succeeded payment_intent.succeeded invoice.updated invoice.overpaid customer.updated");
+        .hold("charge.succeeded payment_intent.succeeded invoice.updated invoice.overpaid customer.updated invoice_payment.paid");
     for kind in ["invoice.paid", "invoice.payment_succeeded"] {
         assert_eq!(house.list(&format!("/v1/events?type={kind}")).await.len(), 1, "{kind}");
     }
     has(&read(&house, &format!("invoices/{invoice}")).await, &json!({"status": "paid", "amount_overpaid": 2500}));
     assert_eq!(read(&house, &format!("customers/{customer}")).await["balance"], -2500);
+    // Where each of them came from can be seen.
+    let statuses = payments(&house, &invoice).await.into_iter().map(|joint| joint["status"].clone());
+    assert_eq!(statuses.collect::<Vec<_>>(), ["canceled", "paid", "paid"]);
 }
 
 /// An invoice that is settled some other way while its own payment is under way owes nothing when that
