@@ -200,7 +200,7 @@ fn part_of(line: &invoice_line::Line, quantity: i64) -> Result<Amount, Refusal> 
         let message = format!("The quantity must be between 1 and {}.", line.quantity);
         return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("quantity"));
     }
-    Ok(Ratio::of(quantity, line.quantity).of_amount(line.amount)?)
+    Ok(Ratio::of(quantity, line.quantity).of_amount(line.amount, line.currency)?)
 }
 
 /// The refunds that a caller names. Each must have given back a payment of this invoice, and what of it

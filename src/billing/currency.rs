@@ -34,18 +34,85 @@ impl Currency {
         self.0
     }
 
-    /// The least that can be charged, in minor units (the table of minimum charges; currencies
-    /// that it does not name are taken as 50).
+    /// The least that can be charged, in minor units: the table of minimum charges, and for currencies
+    /// that it does not name what half a US dollar is worth, roughly and for good.
     pub fn minimum_charge(self) -> Amount {
         Amount::new(match self.0 {
-            "aed" | "myr" | "pln" | "ron" => 200,
-            "czk" => 1500,
-            "dkk" => 250,
             "gbp" => 30,
-            "hkd" => 400,
-            "huf" => 17_500,
-            "mxn" | "thb" => 1000,
+            "fkp" | "gip" | "kyd" | "shp" => 40,
+            "vuv" => 60,
+            "bnd" => 70,
+            "ang" | "awg" | "azn" | "bam" | "djf" => 90,
+            "bbd" | "bgn" | "bzd" => 100,
+            "fjd" | "top" => 120,
+            "gel" | "wst" | "xcd" => 140,
+            "byn" | "kwd" => 150,
+            "ils" => 170,
+            "pen" | "qar" => 180,
+            "bhd" | "omr" | "sar" => 190,
+            "aed" | "kmf" | "myr" | "pgk" | "pln" | "ron" => 200,
+            "dkk" => 250,
+            "xaf" | "xof" => 280,
             "nok" | "sek" => 300,
+            "ttd" => 340,
+            "bob" | "cny" | "jod" => 350,
+            "gtq" | "hkd" | "mop" | "sbd" => 400,
+            "mad" => 450,
+            "tjs" => 480,
+            "clp" => 500,
+            "bwp" | "krw" | "rwf" | "scr" => 700,
+            "mvr" => 770,
+            "mdl" => 850,
+            "lsl" | "nad" | "szl" => 900,
+            "mxn" | "thb" => 1000,
+            "sle" => 1100,
+            "hnl" => 1300,
+            "tnd" => 1450,
+            "bif" | "czk" | "twd" => 1500,
+            "nio" => 1800,
+            "srd" => 1900,
+            "try" | "uyu" => 2000,
+            "uah" => 2100,
+            "mga" => 2200,
+            "mur" => 2300,
+            "egp" => 2500,
+            "mkd" => 2600,
+            "dop" | "php" => 3000,
+            "mzn" => 3200,
+            "afn" | "gmd" | "pyg" => 3500,
+            "rub" => 4000,
+            "all" | "gnf" | "kgs" => 4500,
+            "cve" | "rsd" => 5000,
+            "bdt" => 6000,
+            "dzd" | "htg" | "isk" | "kes" => 6500,
+            "npr" => 7000,
+            "etb" => 7500,
+            "jmd" => 8000,
+            "lrd" => 9000,
+            "gyd" => 10_000,
+            "vnd" => 13_000,
+            "pkr" => 14_000,
+            "lkr" => 15_000,
+            "huf" => 17_500,
+            "amd" => 20_000,
+            "crc" => 25_000,
+            "kzt" => 26_000,
+            "sos" => 28_500,
+            "aoa" => 45_000,
+            "ars" => 70_000,
+            "ngn" => 75_000,
+            "mwk" => 85_000,
+            "mmk" => 105_000,
+            "tzs" => 120_000,
+            "cdf" => 125_000,
+            "ugx" => 175_000,
+            "mnt" => 180_000,
+            "cop" | "khr" => 200_000,
+            "uzs" => 600_000,
+            "idr" => 825_000,
+            "std" => 1_000_000,
+            "lak" => 1_100_000,
+            "lbp" => 4_500_000,
             _ => 50,
         })
     }
@@ -153,6 +220,32 @@ mod tests {
         ] {
             let currency = Currency::parse(code).unwrap();
             assert_eq!(currency.check(Amount::new(amount), "amount").is_ok(), holds, "{amount} {code}");
+        }
+    }
+
+    /// The table of minimum charges; of all others it is the equivalent of half a US dollar.
+    #[test]
+    fn the_least_that_can_be_charged_is_worth_half_a_dollar() {
+        for (code, least) in [
+            ("usd", 50),
+            ("eur", 50),
+            ("gbp", 30),
+            ("jpy", 50),
+            ("inr", 50),
+            ("huf", 17_500),
+            ("sek", 300),
+            ("krw", 700),
+            ("idr", 825_000),
+            ("cny", 350),
+            ("kwd", 150),
+            ("isk", 6500),
+            ("ugx", 175_000),
+            ("bmd", 50),
+        ] {
+            assert_eq!(Currency::parse(code).unwrap().minimum_charge(), Amount::new(least), "{code}");
+        }
+        for currency in SUPPORTED.map(Currency) {
+            assert!(currency.holds(currency.minimum_charge()), "{currency} can be charged");
         }
     }
 

@@ -51,18 +51,19 @@ impl Decimal {
 
     /// `self × quantity`, rounded once, half away from zero (rounding per invoice line).
     pub fn times(self, quantity: i64) -> Result<Amount, Overflow> {
-        self.times_part(quantity, 1, 1)
+        self.by(quantity)?.part(1, 1, 1)
     }
 
-    /// `self × quantity × part / whole`, rounded once, half away from zero. The whole is positive.
-    pub fn times_part(self, quantity: i64, part: i64, whole: i64) -> Result<Amount, Overflow> {
-        let product =
-            self.0.checked_mul(i128::from(quantity)).and_then(|product| product.checked_mul(i128::from(part)));
-        let divisor = i128::from(whole).checked_mul(ONE).filter(|divisor| *divisor > 0).ok_or(Overflow)?;
-        let product = product.ok_or(Overflow)?;
+    /// `self × part / whole` as a multiple of `step`, rounded once, half away from zero. The whole and
+    /// the step are positive.
+    pub fn part(self, part: i64, whole: i64, step: i64) -> Result<Amount, Overflow> {
+        let product = self.0.checked_mul(i128::from(part)).ok_or(Overflow)?;
+        let divisor = i128::from(whole).checked_mul(i128::from(step)).and_then(|divisor| divisor.checked_mul(ONE));
+        let divisor = divisor.filter(|divisor| *divisor > 0).ok_or(Overflow)?;
         let half = if product < 0 { -divisor / 2 } else { divisor / 2 };
-        let rounded = product.checked_add(half).ok_or(Overflow)? / divisor;
-        i64::try_from(rounded).map(Amount::new).map_err(|_| Overflow)
+        let steps = product.checked_add(half).ok_or(Overflow)? / divisor;
+        let rounded = steps.checked_mul(i128::from(step)).and_then(|rounded| i64::try_from(rounded).ok());
+        rounded.map(Amount::new).ok_or(Overflow)
     }
 }
 

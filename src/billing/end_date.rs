@@ -112,7 +112,11 @@ fn fit(
         }
         let kept = std::mem::take(&mut subscription.internal.billed);
         kept.into_iter()
-            .map(|billed| if billed.item == item.id { billed.until(new) } else { Ok(Some(billed)) })
+            .map(
+                |billed| {
+                    if billed.item == item.id { billed.until(new, subscription.currency) } else { Ok(Some(billed)) }
+                },
+            )
             .filter_map(Result::transpose)
             .collect::<Result<Vec<Billed>, Refusal>>()?
     } else if new > old && Some(old) == earlier {

@@ -185,14 +185,14 @@ words!(Kind { OneTime = "one_time", Recurring = "recurring" });
 words!(TaxBehavior { Exclusive = "exclusive", Inclusive = "inclusive", Unspecified = "unspecified" });
 
 impl Price {
-    /// What a quantity costs for a part of a period: rounded once, per line.
+    /// What a quantity costs for a part of a period: rounded once, per line, to what can be charged.
     pub fn amount_of(&self, quantity: i64, ratio: Ratio) -> Result<Amount, Overflow> {
-        ratio.of_price(self.cost(quantity)?, 1)
+        ratio.of_cost(self.cost(quantity)?, self.currency)
     }
 
-    /// What a quantity costs for one period: rounded once, per line.
+    /// What a quantity costs for one period, rounded in the same way.
     pub fn amount(&self, quantity: i64) -> Result<Amount, Overflow> {
-        self.cost(quantity)?.times(1)
+        self.amount_of(quantity, Ratio::ONE)
     }
 
     /// The same before it is rounded.

@@ -64,14 +64,14 @@ impl Ratio {
         Ratio::of(narrow(part), narrow(whole))
     }
 
-    /// This part of an amount, rounded half away from zero.
-    pub fn of_amount(self, amount: Amount) -> Result<Amount, Overflow> {
-        self.of_price(Decimal::from_amount(amount), 1)
+    /// This part of an amount, rounded half away from zero to what can be charged in the currency.
+    pub fn of_amount(self, amount: Amount, currency: Currency) -> Result<Amount, Overflow> {
+        self.of_cost(Decimal::from_amount(amount), currency)
     }
 
-    /// This part of what a quantity costs for the whole period: rounded once, at the end.
-    pub fn of_price(self, unit: Decimal, quantity: i64) -> Result<Amount, Overflow> {
-        unit.times_part(quantity, self.part, self.whole)
+    /// This part of what the whole period costs: rounded once, at the end, to what can be charged.
+    pub fn of_cost(self, cost: Decimal, currency: Currency) -> Result<Amount, Overflow> {
+        cost.part(self.part, self.whole, currency.step())
     }
 }
 
@@ -95,14 +95,14 @@ pub struct Billed {
 
 impl Billed {
     /// What is left of it when the period ends earlier; nothing if it began later.
-    pub fn until(self, end: Timestamp) -> Result<Option<Billed>, Refusal> {
+    pub fn until(self, end: Timestamp, currency: Currency) -> Result<Option<Billed>, Refusal> {
         if self.period.start >= end {
             return Ok(None);
         }
         if self.period.end <= end {
             return Ok(Some(self));
         }
-        let unused = Ratio::remaining(self.period, end).of_amount(self.amount)?;
+        let unused = Ratio::remaining(self.period, end).of_amount(self.amount, currency)?;
         let period = Period { end, ..self.period };
         Ok(Some(Billed { amount: self.amount.minus(unused)?, period, ..self }))
     }
@@ -158,7 +158,9 @@ pub fn credit(
     for debit in debits {
         let rest = Period { start: time, end: debit.period.end };
         let amount = match subscription.billing_mode.kind {
-            BillingModeType::Flexible => Ratio::remaining(debit.period, time).of_amount(debit.amount)?,
+            BillingModeType::Flexible => {
+                Ratio::remaining(debit.period, time).of_amount(debit.amount, subscription.currency)?
+            }
             BillingModeType::Classic => cost(books, subscription, item, rest)?,
         };
         let credited = credited(books, item, &debit);
@@ -337,7 +339,12 @@ mod tests {
     const CHANGE: Timestamp = Timestamp::new(1_794_744_000);
 
     fn part(unit: &str, quantity: i64, ratio: Ratio) -> i64 {
-        ratio.of_price(unit.parse().unwrap(), quantity).unwrap().minor_units()
+        part_in("usd", unit, quantity, ratio)
+    }
+
+    fn part_in(currency: &str, unit: &str, quantity: i64, ratio: Ratio) -> i64 {
+        let cost = unit.parse::<Decimal>().unwrap().by(quantity).unwrap();
+        ratio.of_cost(cost, Currency::parse(currency).unwrap()).unwrap().minor_units()
     }
 
     /// The worked examples of proration: unit, quantity, seconds left, seconds of the period, amount.
@@ -373,13 +380,38 @@ mod tests {
         }
     }
 
+    /// Three-decimal currencies, ISK and UGX: every line is rounded once, to what can be charged.
+    #[test]
+    fn a_part_can_be_charged_in_its_currency() {
+        for (currency, unit, quantity, left, whole, amount) in [
+            ("kwd", "10000", 1, 1_339_200, 2_592_000, 5170),
+            ("kwd", "20000", 1, 1_339_200, 2_592_000, 10_330),
+            ("kwd", "9990", 3, 1_339_200, 2_592_000, 15_480),
+            ("bhd", "10", 1, 1, 2, 10),
+            ("jod", "10", 1, 1, 3, 0),
+            ("omr", "1.5", 7, 1, 1, 10),
+            ("tnd", "1.5", 10, 1, 1, 20),
+            ("isk", "100000", 1, 1_339_200, 2_592_000, 51_700),
+            ("isk", "200000", 1, 1_339_200, 2_592_000, 103_300),
+            ("ugx", "100", 1, 1, 2, 100),
+            ("ugx", "100", 1, 49, 100, 0),
+            ("jpy", "1400", 1, 1_339_200, 2_592_000, 723),
+        ] {
+            let ratio = Ratio::of(left, whole);
+            let of = |unit: &str| part_in(currency, unit, quantity, ratio);
+            assert_eq!(of(unit), amount, "{quantity} × {unit} {currency} for {left} of {whole} s");
+            assert_eq!(of(&format!("-{unit}")), -amount, "a credit mirrors its debit");
+            assert_eq!(amount % Currency::parse(currency).unwrap().step(), 0);
+        }
+    }
+
     #[test]
     fn a_time_outside_the_period_is_its_nearest_end() {
         assert_eq!(Ratio::remaining(NOVEMBER, NOVEMBER.start.plus_seconds(-5)), Ratio::of(2_592_000, 2_592_000));
         assert_eq!(part("1000", 1, Ratio::remaining(NOVEMBER, NOVEMBER.end.plus_seconds(5))), 0);
         assert_eq!(Ratio::of(5, 0), Ratio::ONE);
         assert!(
-            Ratio::of(i64::MAX, 1).of_amount(Amount::new(i64::MAX)).is_err(),
+            Ratio::of(i64::MAX, 1).of_amount(Amount::new(i64::MAX), Currency::parse("usd").unwrap()).is_err(),
             "too large is an error, never a panic"
         );
     }
@@ -392,14 +424,18 @@ mod tests {
     }
 
     proptest! {
-        /// Two parts that make a whole cost the whole, within the rounding of each.
+        /// Two parts that make a whole cost the whole, within the rounding of each, and each can be charged.
         #[test]
-        fn parts_sum_to_the_whole(cents in 0_i64..10_000_000, quantity in 0_i64..1000, whole in 1_i64..100_000_000, cut in 0_i64..=1000) {
-            let left = whole * cut / 1000;
-            let unit = Decimal::from_amount(Amount::new(cents));
-            let of = |part| Ratio::of(part, whole).of_price(unit, quantity).unwrap().minor_units();
-            prop_assert!((of(left) + of(whole - left) - cents * quantity).abs() <= 1);
-            prop_assert_eq!(of(whole), cents * quantity);
+        fn parts_sum_to_the_whole(
+            steps in 0_i64..1_000_000, quantity in 0_i64..1000, whole in 1_i64..100_000_000, cut in 0_i64..=1000,
+            code in prop::sample::select(vec!["usd", "kwd", "isk"]),
+        ) {
+            let currency = Currency::parse(code).unwrap();
+            let (left, cost) = (whole * cut / 1000, Amount::new(steps * currency.step() * quantity));
+            let of = |part| Ratio::of(part, whole).of_amount(cost, currency).unwrap();
+            prop_assert!((of(left).plus(of(whole - left)).unwrap().minus(cost).unwrap()).minor_units().abs() <= currency.step());
+            prop_assert!(currency.holds(of(left)));
+            prop_assert_eq!(of(whole), cost);
         }
     }
 }
