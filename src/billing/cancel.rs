@@ -10,7 +10,7 @@ use super::{
     invoice::{BillingReason, Internal as InvoiceInternal, Invoice, Status as InvoiceStatus, UncollectibleReason},
     invoice_item::InvoiceItem,
     invoice_payment::{InvoicePayment, Status as InvoicePaymentStatus},
-    pause_collection,
+    lend, pause_collection,
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
     payment_method::PaymentMethod,
     prorate,
@@ -160,6 +160,7 @@ pub fn void_quietly(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Res
     }
     give_balance_back(books, id, at)?;
     close_payments(books, id, at);
+    lend::take_back(books, id);
     Ok(())
 }
 

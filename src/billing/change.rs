@@ -15,7 +15,7 @@ use super::{
     finalize, follow,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
     invoice_item::InvoiceItem,
-    pause_collection,
+    lend, pause_collection,
     pending_update::{self, Becomes, Held},
     period::Period,
     price::Price,
@@ -98,8 +98,13 @@ pub fn change(
     // A change that waits is replaced.
     pending_update::discard(books, id, at)?;
     let told = books.told_so_far();
+    if trial::is_stopped_by(books, id, change)? {
+        trial::stop_by(books, id, change, at)?;
+        return Ok(false);
+    }
     let plan = plan(books, id, change, at)?;
-    if plan.becomes.trial.is_some_and(|trial| trial.status != Status::Trialing) {
+    let ends_trial = plan.becomes.trial.is_some_and(|trial| trial.status != Status::Trialing);
+    if ends_trial {
         trial::give_notice(books, id, at)?;
     }
     let Some(invoice) = plan.invoice.clone() else {
@@ -127,6 +132,10 @@ pub fn change(
         follow::fall_behind(books, id)?;
         return Ok(false);
     }
+    if matches!(change.payment_behavior, PaymentBehavior::ErrorIfIncomplete | PaymentBehavior::PendingIfIncomplete) {
+        // What is dropped with an unpaid change must not take other items with it.
+        lend::lend(books, &invoice, &plan.made);
+    }
     let mut held = Held {
         invoice: invoice.clone(),
         payment_behavior: change.payment_behavior,
@@ -141,7 +150,11 @@ pub fn change(
     let mut holding = subscription;
     holding.internal.held = Some(Box::new(held));
     books.put(holding);
-    let collection = Collection { automatic: false, off_session: change.off_session, payment_method: None };
+    // A trial ends also where there is nothing to charge: then it is billed as it is when it ends by itself.
+    let automatic = ends_trial
+        && change.payment_behavior == PaymentBehavior::AllowIncomplete
+        && collect::resolve_payment_method(books, books.find(&invoice, "invoice")?).is_none();
+    let collection = Collection { automatic, off_session: change.off_session, payment_method: None };
     collect::collect(books, &invoice, &collection, at)?;
     Ok(true)
 }
@@ -356,17 +369,9 @@ fn draft(
         // that follows it.
         pending.retain(|item| is_made(item) && !item.proration);
     }
-    match change.payment_behavior {
-        // What is dropped with an unpaid change must not take other items with it.
-        PaymentBehavior::ErrorIfIncomplete | PaymentBehavior::PendingIfIncomplete => {
-            pending.retain(is_made);
-        }
-        PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete => {
-            if !restarts && subscription.billing_mode.kind == BillingModeType::Classic {
-                let is_its = |item: &InvoiceItem| item.proration && item.subscription() == Some(&subscription.id);
-                pending.retain(|item| is_made(item) || is_its(item));
-            }
-        }
+    if !restarts && subscription.billing_mode.kind == BillingModeType::Classic {
+        let is_its = |item: &InvoiceItem| item.proration && item.subscription() == Some(&subscription.id);
+        pending.retain(|item| is_made(item) || is_its(item));
     }
     bill::draft_with(books, &bill, pending, at).map(Some)
 }

@@ -14,6 +14,7 @@ use super::{
     invoice::Invoice,
     invoice_item::InvoiceItem,
     invoice_payment::InvoicePayment,
+    lend,
     payment_intent::{CancellationReason, PaymentIntent, Status},
     pending_update::Held,
     subscription::Subscription,
@@ -106,6 +107,7 @@ fn give_back(
         next_invoice_sequence: customer.next_invoice_sequence.saturating_sub(i64::from(is_last)),
         ..customer
     });
+    lend::take_back(books, &invoice.id);
     let made = |item: &&InvoiceItem| {
         item.invoice.as_ref() == Some(&invoice.id) || intent.internal.invoice_items.contains(&item.id)
     };

@@ -6,6 +6,7 @@ use super::{
     customer::Customer,
     dunning::FinalAction,
     invoice::{BillingReason, Invoice, Status as InvoiceStatus},
+    lend,
     payment_method::PaymentMethod,
     pending_update, resume,
     subscription::{CancellationReason, CollectionMethod, SaveDefault, Status, Subscription},
@@ -22,6 +23,7 @@ pub fn settled(
     if let Some(paused) = paused_of(books, id) {
         resume::conclude(books, &paused, id, true, at)?;
     }
+    lend::leave(books, id);
     let changed = change::paid(books, id, at)?;
     let latest = subscription_of(books, id).filter(|one| is_latest(books, one, id));
     if let Some(subscription) = latest.and_then(|one| recovered(one, method, at)) {

@@ -58,6 +58,9 @@ pub struct InvoiceItem {
     pub description: Option<String>,
     pub discountable: bool,
     pub discounts: Nothing,
+    /// What callers cannot change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen_fields: Vec<FrozenField>,
     pub invoice: Option<Id<Invoice>>,
     pub livemode: bool,
     pub metadata: Metadata,
@@ -73,6 +76,22 @@ pub struct InvoiceItem {
     pub quantity_decimal: String,
     pub tax_rates: Nothing,
     pub test_clock: Option<Id<TestClock>>,
+    #[serde(default, skip_serializing_if = "Internal::is_empty")]
+    pub internal: Internal,
+}
+
+/// What only we need to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Internal {
+    /// It waited, and waits again if the invoice that it is on comes to nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lent: bool,
+}
+
+impl Internal {
+    const fn is_empty(&self) -> bool {
+        !self.lent
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -88,6 +107,7 @@ pub struct Parent {
     pub kind: ParentType,
 }
 
+words!(FrozenField { Discounts = "discounts", Pricing = "pricing", Quantity = "quantity" });
 words!(ParentType { SubscriptionDetails = "subscription_details" });
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,6 +155,7 @@ impl Resource for InvoiceItem {
     crate::basics!(date);
 
     fn cells(&self) -> Vec<Cell> {
-        vec![Cell::text(&self.customer), Cell::maybe(self.invoice.as_ref()), Cell::Boolean(self.invoice.is_none())]
+        let standing = self.invoice.is_none() || self.internal.lent;
+        vec![Cell::text(&self.customer), Cell::maybe(self.invoice.as_ref()), Cell::Boolean(standing)]
     }
 }

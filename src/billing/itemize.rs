@@ -8,7 +8,7 @@ use super::{
     customer::Customer,
     decimal::Decimal,
     invoice::{Invoice, Status},
-    invoice_item::{InvoiceItem, Parent, ParentType, SubscriptionDetails, Tag},
+    invoice_item::{FrozenField, Internal, InvoiceItem, Parent, ParentType, SubscriptionDetails, Tag},
     invoice_line::{Line, Pricing, PricingType},
     period::Period,
     price::{Kind, Price},
@@ -146,6 +146,22 @@ fn check_period(period: Period) -> Result<Period, Refusal> {
 }
 
 impl Edit {
+    /// Refuses what an item does not leave open to change: what a proration comes to is not its price.
+    pub fn check_frozen(&self, item: &InvoiceItem) -> Result<(), Refusal> {
+        let said = [
+            ("pricing", FrozenField::Pricing, self.cost.price.is_some()),
+            ("unit_amount_decimal", FrozenField::Pricing, self.cost.unit_amount_decimal.is_some()),
+            ("quantity", FrozenField::Quantity, self.cost.quantity.is_some()),
+        ];
+        match said.into_iter().find(|(_, field, said)| *said && item.frozen_fields.contains(field)) {
+            None => Ok(()),
+            Some((param, ..)) => {
+                let message = format!("The {param} of this invoice item cannot be changed: it is a proration.");
+                Err(Refusal::invalid(message).param(param))
+            }
+        }
+    }
+
     /// The content after the edit. The currency stays.
     pub fn apply(self, books: &Books, content: Content) -> Result<Content, Refusal> {
         let asked = CostParams { currency: self.cost.currency.or(Some(content.cost.currency)), ..self.cost };
@@ -179,6 +195,7 @@ impl InvoiceItem {
             description: content.description,
             discountable: content.discountable,
             discounts: Nothing,
+            frozen_fields: Vec::new(),
             invoice: None,
             livemode: owner.livemode,
             metadata: content.metadata,
@@ -193,6 +210,7 @@ impl InvoiceItem {
             quantity_decimal: content.cost.quantity.to_string(),
             tax_rates: Nothing,
             test_clock: owner.test_clock.clone(),
+            internal: Internal::default(),
         }
     }
 
@@ -321,6 +339,7 @@ fn check_targets(books: &Books, new: &NewItem) -> Result<(), Refusal> {
 pub fn change(books: &mut Books, id: &Id<InvoiceItem>, edit: Edit, at: &mut Moment) -> Result<(), Refusal> {
     let item = books.at_path(id)?.clone();
     check_pending_or_draft(books, &item)?;
+    edit.check_frozen(&item)?;
     let content = edit.apply(books, item.content())?;
     let draft = item.invoice.clone();
     books.put(item.with(content.clone()));

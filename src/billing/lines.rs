@@ -71,6 +71,7 @@ fn assigned(books: &Books, id: &Id<InvoiceItem>, invoice: &Invoice, edit: Edit) 
         let message = format!("The invoice item {id} is on an invoice already.");
         return Err(Refusal::invalid(message).param("invoice_item"));
     }
+    edit.check_frozen(&item)?;
     let content = edit.apply(books, item.content())?;
     Ok(InvoiceItem { invoice: Some(invoice.id.clone()), ..item.with(content) })
 }
@@ -112,10 +113,11 @@ pub fn update_one(
 
 fn change(books: &mut Books, invoice: &mut Invoice, id: &Id<Line>, edit: Edit) -> Result<(), Refusal> {
     let line = find(invoice, id)?;
+    let item = line.invoice_item().map(|item| books.find(item, "id")).transpose()?.cloned();
+    item.iter().try_for_each(|item| edit.check_frozen(item))?;
     let content = edit.apply(books, line.content())?;
     *line = line.clone().with(content.clone());
-    if let Some(item) = line.invoice_item() {
-        let item = books.find(item, "id")?.clone();
+    if let Some(item) = item {
         books.put(item.with(content));
     }
     Ok(())

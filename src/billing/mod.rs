@@ -84,6 +84,7 @@ pub mod intend;
 pub mod invoice_states;
 pub mod itemize;
 pub mod items;
+pub mod lend;
 pub mod lines;
 pub mod migrate;
 pub mod network;

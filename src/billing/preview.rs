@@ -19,6 +19,7 @@ use super::{
     resume::{self, Resumption},
     subscribe::{self, NewSubscription},
     subscription::{BillingMode, Subscription},
+    trial,
 };
 use crate::words;
 
@@ -109,6 +110,9 @@ fn of_change_or_next(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Resu
         end_date::at_period_end(books, id, at_end, at)?;
     }
     if let Some(change) = &wanted.change {
+        if trial::is_stopped_by(books, id, change)? {
+            return Err(none("subscription", id.as_str()));
+        }
         let plan = change::plan(books, id, change, at)?;
         if let Some(invoice) = plan.invoice.clone().filter(|_| wanted.mode == Mode::Next) {
             return Ok(invoice);

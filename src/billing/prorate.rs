@@ -11,7 +11,9 @@ use super::{
     anchor,
     decimal::Decimal,
     invoice::{Invoice, Status as InvoiceStatus},
-    invoice_item::{CreditedItems, CreditedType, InvoiceItem, ProrationDetails as ItemDetails, SubscriptionDetails},
+    invoice_item::{
+        CreditedItems, CreditedType, FrozenField, InvoiceItem, ProrationDetails as ItemDetails, SubscriptionDetails,
+    },
     invoice_line::{CreditedLines, Line, Pricing, ProrationDetails},
     itemize::{Content, Cost},
     period::Period,
@@ -264,6 +266,7 @@ fn invoice_item(
     let (subscription, subscription_item) = (subscription.id.clone(), Some(item.id.clone()));
     let of = SubscriptionDetails { subscription, subscription_item };
     Ok(InvoiceItem {
+        frozen_fields: vec![FrozenField::Discounts, FrozenField::Pricing, FrozenField::Quantity],
         proration: true,
         proration_details: Some(ItemDetails { credited_items: side.credited, discount_amounts: Nothing }),
         ..InvoiceItem::new(books.customer()?, content, Some(of), at)

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Books, Id, Moment, Refusal, Timestamp,
     begin::check_trial_end,
-    cancel, collect,
+    cancel,
+    change::{self, Change},
+    collect,
     pause::{self, PauseReason},
     price::Price,
     renew,
@@ -197,22 +199,51 @@ pub fn give_notice_if_due(books: &mut Books, id: &Id<Subscription>, at: &mut Mom
 /// A trial has lasted its time. With a payment method (or an invoice to be sent) the first paid period
 /// begins; without one it goes as was asked for.
 pub fn end(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
-    let subscription = books.find(id, "subscription")?;
+    if stops(books, books.find(id, "subscription")?) { stop(books, id, at) } else { renew::renew(books, id, at) }
+}
+
+/// Whether the end of its trial ends or pauses a subscription: it has no payment method, and that was
+/// asked for.
+fn stops(books: &Books, subscription: &Subscription) -> bool {
     let payable = subscription.collection_method == CollectionMethod::SendInvoice
         || collect::resolve_for_subscription(books, subscription).is_some();
+    !payable && subscription.trial_settings.end_behavior.missing_payment_method != MissingPaymentMethod::CreateInvoice
+}
+
+/// Ends or pauses it.
+fn stop(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
+    let subscription = books.find(id, "subscription")?;
     match subscription.trial_settings.end_behavior.missing_payment_method {
-        MissingPaymentMethod::Cancel if !payable => {
-            cancel::end(books, id, CancellationReason::CancellationRequested, at)
-        }
-        MissingPaymentMethod::Pause if !payable => {
+        MissingPaymentMethod::Cancel => cancel::end(books, id, CancellationReason::CancellationRequested, at),
+        MissingPaymentMethod::CreateInvoice | MissingPaymentMethod::Pause => {
             let paused = subscription.clone().pause(PauseReason::TrialEndWithoutPaymentMethod, at.now);
             pause::stop(books, paused, at);
             Ok(())
         }
-        MissingPaymentMethod::Cancel | MissingPaymentMethod::CreateInvoice | MissingPaymentMethod::Pause => {
-            renew::renew(books, id, at)
-        }
     }
+}
+
+/// Whether a change cuts a trial short, and that is what becomes of it.
+pub fn is_stopped_by(books: &Books, id: &Id<Subscription>, change: &Change) -> Result<bool, Refusal> {
+    let subscription = books.find(id, "subscription")?;
+    let ends = subscription.status == Status::Trialing && change.trial.end == Some(TrialEnd::Now);
+    Ok(ends && stops(books, subscription))
+}
+
+/// Cuts it short. The items are what they were to be.
+pub fn stop_by(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut Moment) -> Result<(), Refusal> {
+    // No invoice comes of what is worked out: it stays aside.
+    let mut aside = books.clone();
+    let becomes = change::plan(&mut aside, id, change, at)?.becomes;
+    let mut over = aside.find(id, "subscription")?.clone();
+    let began = over.period().map_or(at.now, |period| period.start);
+    over.items.data = becomes.items;
+    over.items.data.iter_mut().for_each(|item| item.current_period_start = began);
+    over.metadata = becomes.metadata.unwrap_or(over.metadata);
+    over.trial_end = Some(at.now);
+    books.put(over);
+    give_notice(books, id, at)?;
+    stop(books, id, at)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use dunlin::billing::{
     preview::{self, Ahead},
     prorate::ProrationBehavior,
     shape::Patch,
-    subscribe::{self, NewItem, NewSubscription},
+    subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
     subscription::{BillingMode, Status, Subscription},
     trial::TrialEnd,
 };
@@ -25,6 +25,7 @@ struct Step {
     act: Option<Wish>,
     prorations: ProrationBehavior,
     restart: bool,
+    payment: PaymentBehavior,
 }
 
 #[derive(Clone, Debug)]
@@ -55,8 +56,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(ProrationBehavior::AlwaysInvoice),
         Just(ProrationBehavior::None),
     ];
-    let step = (1_i64..45 * 86_400, act, prorations, prop::bool::weighted(0.2))
-        .prop_map(|(seconds, act, prorations, restart)| Step { seconds, act, prorations, restart });
+    let payment = prop_oneof![
+        Just(PaymentBehavior::AllowIncomplete),
+        Just(PaymentBehavior::ErrorIfIncomplete),
+        Just(PaymentBehavior::PendingIfIncomplete),
+    ];
+    let step = (1_i64..45 * 86_400, act, prorations, prop::bool::weighted(0.2), payment)
+        .prop_map(|(seconds, act, prorations, restart, payment)| Step { seconds, act, prorations, restart, payment });
     prop::collection::vec(step, 1..7)
 }
 
@@ -74,7 +80,8 @@ fn change_of(subscription: &Subscription, step: &Step, now: Timestamp) -> Option
         }
         Some(Wish::Price(_) | Wish::Another | Wish::Extra | Wish::End(_) | Wish::Trial(_)) | None => None,
     };
-    let mut change = Change { proration_behavior: step.prorations, restart: step.restart, ..Change::default() };
+    let (proration_behavior, payment_behavior) = (step.prorations, step.payment);
+    let mut change = Change { proration_behavior, payment_behavior, restart: step.restart, ..Change::default() };
     match &step.act {
         Some(Wish::Extra) => change.extras.push(NewExtra {
             item: NewItem { metadata: [].into(), price: Id::given("once"), quantity: 1 },
