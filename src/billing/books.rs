@@ -9,7 +9,7 @@ mod shelf;
 mod tell;
 mod withheld;
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Id, Moment, Noun, Refusal, Resource,
@@ -18,6 +18,7 @@ use super::{
     credit_note::CreditNote,
     customer::Customer,
     feature::Feature,
+    hold::Hearing,
     invoice::Invoice,
     invoice_item::InvoiceItem,
     invoice_payment::InvoicePayment,
@@ -56,8 +57,8 @@ macro_rules! shelves {
             catalogue: Arc<Catalogue>,
             told: Vec<Told>,
             broken: Option<&'static str>,
-            /// Events that an endpoint has not acknowledged, as far as somebody asked.
-            unheard: Arc<HashSet<String>>,
+            /// Which events were acknowledged, as far as somebody asked.
+            hearing: Arc<Hearing>,
             /// What is known of retries, if anybody said.
             experience: Option<Arc<Experience>>,
             learned: Vec<Learned>,
@@ -221,12 +222,16 @@ impl Books {
 
     /// Whether an endpoint has yet to acknowledge an event.
     pub fn is_unheard(&self, event: &str) -> bool {
-        self.unheard.contains(event)
+        self.hearing.unheard.contains(event)
     }
 
-    /// Which of the events that were asked about are not acknowledged.
-    pub fn learn_unheard(&mut self, events: Arc<HashSet<String>>) {
-        self.unheard = events;
+    pub fn hearing(&self) -> &Hearing {
+        &self.hearing
+    }
+
+    /// What is known of the events that were asked about.
+    pub fn learn_hearing(&mut self, hearing: Arc<Hearing>) {
+        self.hearing = hearing;
     }
 
     /// Whether this decision has made a document.

@@ -1,6 +1,8 @@
 //! Waiting for the world to have heard of a new invoice: as long as an endpoint that wants
 //! `invoice.created` has not acknowledged it, the draft is not finalised by itself.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     Books, Id, Moment, Refusal, Resource as _, Timestamp,
     invoice::{Internal, Invoice, Status},
@@ -8,8 +10,10 @@ use super::{
 
 /// How long silence is waited for, from the creation of the draft: 72 hours.
 const PATIENCE_SECONDS: i64 = 72 * 3600;
-/// How long after a look in vain the next one is.
+/// How long after a look in vain the next one is: no longer than the draft waits once it was heard of.
 const LOOK_AGAIN_SECONDS: i64 = 3600;
+/// How long after it was heard of a draft that had to wait for that is finalised.
+const SECONDS_AFTER_HEARING: i64 = 3600;
 
 /// Puts a new draft into the books and tells of it. Where somebody listens, the draft remembers the
 /// event. On a test clock nobody is waited for: webhooks live at wall time.
@@ -25,6 +29,15 @@ pub fn announce(books: &mut Books, invoice: Invoice, at: &mut Moment) {
     books.put(Invoice { internal: Internal { awaits, ..invoice.internal }, ..invoice });
 }
 
+/// What is known of whether events were acknowledged, as far as somebody asked.
+#[derive(Clone, Debug, Default)]
+pub struct Hearing {
+    /// An endpoint has yet to acknowledge them, or never did.
+    pub unheard: HashSet<String>,
+    /// Acknowledged by the last endpoint at this time. Where nobody had to, nothing is known.
+    pub heard: HashMap<String, Timestamp>,
+}
+
 /// The events that drafts wait for which are due up to `horizon`.
 pub fn awaited(books: &Books, horizon: Timestamp) -> impl Iterator<Item = &str> {
     let due = move |invoice: &&Invoice| {
@@ -33,23 +46,31 @@ pub fn awaited(books: &Books, horizon: Timestamp) -> impl Iterator<Item = &str> 
     books.all::<Invoice>().filter(due).filter_map(|invoice| invoice.internal.awaits.as_deref())
 }
 
-/// Whether a draft that is due has to wait on. Then it is looked at again in an hour, and at the
-/// latest when the patience ends.
+/// Whether a draft that is due has to wait on: until it was heard of, which is looked at again in an hour,
+/// and where that took longer than the draft was to wait, for an hour more. At the latest the patience ends.
 pub fn holds(books: &mut Books, id: &Id<Invoice>, at: &Moment) -> Result<bool, Refusal> {
     let invoice = books.find(id, "invoice")?;
     let Some(event) = &invoice.internal.awaits else { return Ok(false) };
     let until = invoice.created.plus_seconds(PATIENCE_SECONDS);
-    if !books.is_unheard(event) || at.now >= until {
+    let heard = invoice.internal.held_until.and_then(|_| books.hearing().heard.get(event));
+    let next = if books.is_unheard(event) {
+        at.now.plus_seconds(LOOK_AGAIN_SECONDS)
+    } else {
+        heard.map_or(at.now, |heard| heard.plus_seconds(SECONDS_AFTER_HEARING))
+    };
+    let held_until = next.min(until);
+    if held_until <= at.now {
         return Ok(false);
     }
     let mut invoice = invoice.clone();
-    invoice.internal.held_until = Some(at.now.plus_seconds(LOOK_AGAIN_SECONDS).min(until));
+    invoice.internal.held_until = Some(held_until);
     books.put(invoice);
     Ok(true)
 }
 
-/// The wait is over: when everybody had heard of it, unless that was given up.
+/// The wait is over: when the last had heard of it, unless that was given up.
 pub fn heard_at(books: &Books, invoice: &Invoice, at: &Moment) -> Option<Timestamp> {
-    let in_vain = invoice.internal.awaits.as_ref().is_some_and(|event| books.is_unheard(event));
-    invoice.webhooks_delivered_at.or_else(|| (!in_vain).then_some(at.now))
+    let Some(event) = &invoice.internal.awaits else { return invoice.webhooks_delivered_at.or(Some(at.now)) };
+    let heard = books.hearing().heard.get(event).copied();
+    (!books.is_unheard(event)).then(|| heard.unwrap_or(at.now))
 }

@@ -1,7 +1,7 @@
 //! Rounds of settling and advancing, for one customer or a thousand: the same path.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     fmt,
     sync::Arc,
 };
@@ -15,7 +15,7 @@ use crate::{
     billing::{
         Books, Id, Moment, Noun, Refusal, Timestamp, advance,
         customer::Customer,
-        hold,
+        hold::{self, Hearing},
         payment_intent::{self, PaymentIntent},
         settle,
         webhook_endpoint::WebhookEndpoint,
@@ -159,27 +159,27 @@ async fn open(
     let wall = engine.clock.now();
     let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
     let opened = books::open(tx, &openings).await?;
-    let unheard = unheard(tx, &opened.books, horizon).await?;
+    let hearing = hearing(tx, &opened.books, horizon).await?;
     let experience = engine.experience();
     let ready = opened.books.into_iter().map(|mut books| {
         // However far from wall time that is.
         let at = engine.moment(books.test_clock().map_or(wall, |clock| clock.frozen_time))?;
-        books.learn_unheard(Arc::clone(&unheard));
+        books.learn_hearing(Arc::clone(&hearing));
         books.know(Arc::clone(&experience));
         Ok((books, at))
     });
     Ok((ready.collect::<Result<_, Fault>>()?, opened.endpoints))
 }
 
-/// Which of the announcements that due drafts wait for are not acknowledged: one question for the
-/// whole batch, and none where nobody listens.
-async fn unheard(tx: &mut Tx, books: &[Books], horizon: Option<Horizon>) -> Result<Arc<HashSet<String>>, Fault> {
+/// Whether the announcements that due drafts wait for were acknowledged: one question for the whole
+/// batch, and none where nobody listens.
+async fn hearing(tx: &mut Tx, books: &[Books], horizon: Option<Horizon>) -> Result<Arc<Hearing>, Fault> {
     let Some(horizon) = horizon else { return Ok(Arc::default()) };
     let awaited: Vec<&str> = books.iter().flat_map(|books| hold::awaited(books, horizon.time)).collect();
     if awaited.is_empty() {
         return Ok(Arc::default());
     }
-    Ok(Arc::new(delivery::unacknowledged(tx, &awaited).await?))
+    Ok(Arc::new(delivery::hearing(tx, &awaited).await?))
 }
 
 /// How far one set of books went.

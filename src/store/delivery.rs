@@ -3,12 +3,10 @@
 //! A row waits until its event is acknowledged, and is gone then. To an endpoint that wants order, an
 //! event is leased only when no earlier event of its object waits, together with those that follow it.
 
-use std::collections::HashSet;
-
 use sqlx::Row as _;
 
 use super::{Connection, Fault, events};
-use crate::billing::Timestamp;
+use crate::billing::{Timestamp, hold::Hearing};
 
 /// How much may be leased for an endpoint.
 #[derive(Clone, Debug)]
@@ -252,18 +250,31 @@ pub async fn record(connection: &mut Connection, done: &[Done], now: i64) -> Res
     Ok(())
 }
 
-/// Which of these events an endpoint has not acknowledged: it is still to hear of them, or it was given
-/// up. Nobody waits for one that is disabled, nor for what is merely sent again.
-pub async fn unacknowledged(connection: &mut Connection, events: &[&str]) -> Result<HashSet<String>, Fault> {
-    let found: Vec<String> = sqlx::query_scalar(
-        "select d.event from events e join deliveries d on d.object = e.object and d.event = e.id
+/// Whether these events were acknowledged. An endpoint has not if it is still to hear of one, or if that
+/// was given up; nobody waits for one that is disabled, nor for what is merely sent again.
+pub async fn hearing(connection: &mut Connection, events: &[&str]) -> Result<Hearing, Fault> {
+    let rows = sqlx::query(
+        "select d.event, null::bigint as heard from events e join deliveries d on d.object = e.object and d.event = e.id
          where e.id = any($1) and not d.again
-             and (d.given_up or exists (select from webhook_endpoints w where w.id = d.endpoint and w.enabled))",
+             and (d.given_up or exists (select from webhook_endpoints w where w.id = d.endpoint and w.enabled))
+         union
+         select event, max(heard) from (
+             select event, min(started) as heard from delivery_attempts
+             where event = any($1) and outcome = 'delivered' group by event, endpoint
+         ) x group by event",
     )
     .bind(events)
     .fetch_all(connection)
     .await?;
-    Ok(found.into_iter().collect())
+    let mut hearing = Hearing::default();
+    for row in rows {
+        let event: String = row.get("event");
+        match row.get::<Option<i64>, _>("heard") {
+            Some(time) => drop(hearing.heard.insert(event, Timestamp::new(time))),
+            None => drop(hearing.unheard.insert(event)),
+        }
+    }
+    Ok(hearing)
 }
 
 /// Deliveries to an endpoint that is deleted are stopped.

@@ -61,7 +61,7 @@ async fn sending_it_again_by_hand_ends_the_wait() {
     house.advance_wall("2027-02-01T02:00:00Z").await;
     has(
         &invoice(&house, &draft).await,
-        &json!({"status": "paid", "webhooks_delivered_at": at("2027-02-01T02:00:00Z")}),
+        &json!({"status": "paid", "webhooks_delivered_at": at("2027-02-01T01:00:00Z")}),
     );
 }
 
@@ -77,10 +77,10 @@ async fn what_was_acknowledged_once_is_waited_for_no_more() {
     assert_eq!(again["events"], 1);
     dispatch(&house).await;
     assert_eq!(house.list("/v1/dunlin/deliveries?status=failed").await.len(), 1);
-    house.advance_wall("2027-02-01T02:00:00Z").await;
+    house.advance_wall("2027-02-01T02:10:00Z").await;
     has(
         &invoice(&house, &draft).await,
-        &json!({"status": "paid", "webhooks_delivered_at": at("2027-02-01T02:00:00Z")}),
+        &json!({"status": "paid", "webhooks_delivered_at": at("2027-02-01T01:10:00Z")}),
     );
 }
 

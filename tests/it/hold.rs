@@ -37,13 +37,47 @@ async fn a_draft_waits_until_its_creation_is_acknowledged() {
     assert_eq!(newest(&house, &customer).await["status"], "draft");
     house.advance_wall("2027-02-01T02:00:00Z").await;
     let paid = newest(&house, &customer).await;
-    let now = at("2027-02-01T02:00:00Z");
-    has(&paid, &json!({"status": "paid", "webhooks_delivered_at": now, "automatically_finalizes_at": null}));
+    let heard = at("2027-02-01T01:00:00Z");
+    has(&paid, &json!({"status": "paid", "webhooks_delivered_at": heard, "automatically_finalizes_at": null}));
     // Acknowledged within the hour, it is not held at all.
     house.advance_wall("2027-03-01T00:00:00Z").await;
     dispatch(&house).await;
     house.advance_wall("2027-03-01T01:00:00Z").await;
-    has(&newest(&house, &customer).await, &json!({"status": "paid", "created": at("2027-03-01T00:00:00Z")}));
+    let created = at("2027-03-01T00:00:00Z");
+    has(
+        &newest(&house, &customer).await,
+        &json!({"status": "paid", "created": created, "webhooks_delivered_at": created}),
+    );
+}
+
+/// What was heard of late is finalised an hour after that, however long it had waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_was_held_is_finalised_an_hour_after_it_was_heard_of() {
+    for (heard, still, then) in [
+        ("2027-02-01T01:10:00Z", "2027-02-01T02:09:59Z", "2027-02-01T02:10:00Z"),
+        ("2027-02-01T05:59:00Z", "2027-02-01T06:58:59Z", "2027-02-01T06:59:00Z"),
+        // But never later than three days after its creation.
+        ("2027-02-03T23:30:00Z", "2027-02-03T23:59:59Z", "2027-02-04T00:00:00Z"),
+    ] {
+        let (house, customer) = start(0, &["invoice.created"]).await;
+        house.advance_wall("2027-02-01T00:00:00Z").await;
+        house.advance_wall("2027-02-01T01:00:00Z").await;
+        house.advance_wall(heard).await;
+        dispatch(&house).await;
+        // A look finds that it was heard of, at whatever time that is.
+        let mut time = at(heard);
+        while time + 1200 < at(still) {
+            time += 1200;
+            house.clock.set(dunlin::billing::Timestamp::new(time));
+            house.app.engine.settle_down().await.unwrap();
+        }
+        house.advance_wall(still).await;
+        has(&newest(&house, &customer).await, &json!({"status": "draft"}));
+        house.advance_wall(then).await;
+        let paid = newest(&house, &customer).await;
+        has(&paid, &json!({"status": "paid", "webhooks_delivered_at": at(heard)}));
+        assert_eq!(paid["status_transitions"]["finalized_at"], at(then));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
