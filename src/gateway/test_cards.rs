@@ -1,5 +1,7 @@
 //! The processor of test mode: every outcome is decided by the card (the table of test cards).
 
+mod cards;
+
 use std::{
     fs,
     io::{ErrorKind, Write as _},
@@ -20,122 +22,11 @@ use crate::billing::{
     payment_method::{Card, Checks, Networks, RegulatedStatus, ThreeDSecureUsage},
     shape::Null,
 };
-
-/// A test card and how it behaves.
-struct TestCard {
-    /// What follows `pm_card_` and `tok_`.
-    name: &'static str,
-    number: &'static str,
-    brand: &'static str,
-    funding: &'static str,
-    country: &'static str,
-    behaviour: Behaviour,
-    /// What its checks say of the first line of an address, of the postal code, and of the CVC.
-    checks: [Option<&'static str>; 3],
-}
-
-#[derive(Clone, Copy)]
-enum Behaviour {
-    Works,
-    /// Works, and the risk check frowns.
-    Risky,
-    /// Refused from the start: it cannot even be attached.
-    Refused(&'static str),
-    /// Attaches, but every charge fails.
-    ChargesFail(&'static str),
-    /// Every payment must be authenticated; then it works, or is declined all the same.
-    Authenticates(Option<&'static str>),
-    /// Authenticates until it has been set up.
-    AuthenticatesUntilSetUp,
-    /// Authenticates on session; off session it works.
-    AuthenticatesOnSession,
-    /// The outcome of a payment is known later.
-    Delayed(Option<&'static str>),
-    /// Works; a refund takes its time.
-    RefundPends,
-    /// Works; a refund seems to, and comes back.
-    RefundFails,
-}
-
 use Behaviour::{
     Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, RefundFails, RefundPends,
     Refused, Risky, Works,
 };
-
-const fn card(name: &'static str, number: &'static str, brand: &'static str, behaviour: Behaviour) -> TestCard {
-    TestCard { name, number, brand, funding: "credit", country: "US", behaviour, checks: [None; 3] }
-}
-
-const fn debit(name: &'static str, number: &'static str, brand: &'static str) -> TestCard {
-    TestCard { funding: "debit", ..card(name, number, brand, Works) }
-}
-
-const fn checked(name: &'static str, number: &'static str, checks: [Option<&'static str>; 3]) -> TestCard {
-    TestCard { checks, ..card(name, number, "visa", Works) }
-}
-
-const CARDS: &[TestCard] = &[
-    card("visa", "4242424242424242", "visa", Works),
-    debit("visa_debit", "4000056655665556", "visa"),
-    card("mastercard", "5555555555554444", "mastercard", Works),
-    card("mastercard_2_series", "2223003122003222", "mastercard", Works),
-    debit("mastercard_debit", "5200828282828210", "mastercard"),
-    TestCard { funding: "prepaid", ..card("mastercard_prepaid", "5105105105105100", "mastercard", Works) },
-    card("amex", "378282246310005", "amex", Works),
-    card("amex_2", "371449635398431", "amex", Works),
-    card("discover", "6011111111111117", "discover", Works),
-    card("discover_2", "6011000990139424", "discover", Works),
-    debit("discover_debit", "6011981111111113", "discover"),
-    card("diners", "3056930009020004", "diners", Works),
-    card("diners_14", "36227206271667", "diners", Works),
-    card("jcb", "3566002020360505", "jcb", Works),
-    card("unionpay", "6200000000000005", "unionpay", Works),
-    debit("unionpay_debit", "6200000000000047", "unionpay"),
-    card("unionpay_19", "6205500000000000004", "unionpay", Works),
-    card("us", "4242424242424242", "visa", Works),
-    TestCard { country: "JP", ..card("jp", "4000003920000003", "visa", Works) },
-    card("bypassPending", "4000000000000077", "visa", Works),
-    card("visa_chargeDeclined", "4000000000000002", "visa", Refused("generic_decline")),
-    card("visa_chargeDeclinedInsufficientFunds", "4000000000009995", "visa", Refused("insufficient_funds")),
-    card("visa_chargeDeclinedLostCard", "4000000000009987", "visa", Refused("lost_card")),
-    card("visa_chargeDeclinedStolenCard", "4000000000009979", "visa", Refused("stolen_card")),
-    card("chargeDeclinedExpiredCard", "4000000000000069", "visa", Refused("expired_card")),
-    card("chargeDeclinedIncorrectCvc", "4000000000000127", "visa", Refused("incorrect_cvc")),
-    card("chargeDeclinedProcessingError", "4000000000000119", "visa", Refused("processing_error")),
-    card("visa_chargeDeclinedVelocityLimitExceeded", "4000000000006975", "visa", Refused("card_velocity_exceeded")),
-    card("chargeCustomerFail", "4000000000000341", "visa", ChargesFail("generic_decline")),
-    card("visa_chargeCustomerFailLostCard", "4000000000000341", "visa", ChargesFail("lost_card")),
-    card("visa_chargeCustomerFailStolenCard", "4000000000000341", "visa", ChargesFail("stolen_card")),
-    card("authenticationRequired", "4000002760003184", "visa", Authenticates(None)),
-    card("authenticationRequiredOnSetup", "4000002500003155", "visa", AuthenticatesUntilSetUp),
-    card("authenticationRequiredSetupForOffSession", "4000003800000446", "visa", AuthenticatesOnSession),
-    card(
-        "authenticationRequiredChargeDeclinedInsufficientFunds",
-        "4000008260003178",
-        "visa",
-        Authenticates(Some("insufficient_funds")),
-    ),
-    card("threeDSecure2Required", "4000000000003220", "visa", Authenticates(None)),
-    card("threeDSecure2Required_us", "4000008400000027", "visa", Authenticates(None)),
-    card("threeDSecureRequiredChargeDeclined", "4000008400001629", "visa", Authenticates(Some("generic_decline"))),
-    card("threeDSecureRequiredProcessingError", "4000008400001280", "visa", ChargesFail("generic_decline")),
-    card("threeDSecureOptional", "4000000000003055", "visa", Works),
-    card("threeDSecureOptionalProcessingError", "4000000000003097", "visa", Works),
-    card("threeDSecureFrictionless", "4000000032200000", "visa", Works),
-    card("radarBlock", "4100000000000019", "visa", ChargesFail("highest_risk_level")),
-    card("riskLevelHighest", "4000000000004954", "visa", ChargesFail("highest_risk_level")),
-    card("riskLevelElevated", "4000000000009235", "visa", Risky),
-    checked("cvcCheckFail", "4000000000000101", [None, None, Some("fail")]),
-    checked("avsZipFail", "4000000000000036", [Some("pass"), Some("fail"), None]),
-    checked("avsLine1Fail", "4000000000000028", [Some("fail"), Some("pass"), None]),
-    checked("avsFail", "4000000000000010", [Some("fail"), Some("fail"), None]),
-    checked("avsUnchecked", "4000000000000044", [Some("unavailable"), Some("unavailable"), None]),
-    card("pendingRefund", "4000000000007726", "visa", RefundPends),
-    card("refundFail", "4000000000005126", "visa", RefundFails),
-    // Of this server only: nothing else of a card is ever `processing`.
-    card("processing", "4000000000001109", "visa", Delayed(None)),
-    card("processingFails", "4000000000001208", "visa", Delayed(Some("insufficient_funds"))),
-];
+use cards::{Behaviour, TestCard};
 
 /// How long a processor takes that does not know at once.
 const DELAY_SECONDS: i64 = 60;
@@ -176,7 +67,7 @@ impl TestCards {
     }
 
     fn charge(question: &Question) -> Answer {
-        let Some(card) = CARDS.iter().find(|card| card.name == question.token) else {
+        let Some(card) = cards::named(&question.token) else {
             return Answer::Declined(decline("generic_decline"));
         };
         // A reference is derived from the key: asking again finds the same payment.
@@ -188,7 +79,7 @@ impl TestCards {
             AuthenticatesOnSession if !present && !question.off_session => Answer::NeedsAction,
             Refused(code) | ChargesFail(code) | Authenticates(Some(code)) => Answer::Declined(decline(code)),
             Delayed(_) => Answer::Processing { reference, ask_again_after: DELAY_SECONDS },
-            Risky => approved(reference, RiskLevel::Elevated),
+            Risky(level) => approved(reference, level),
             Works
             | Authenticates(None)
             | AuthenticatesUntilSetUp
@@ -254,7 +145,7 @@ impl TestCards {
 /// The card that a payment was made with, by the payment's reference.
 fn behaviour_of(reference: &str) -> Option<Behaviour> {
     let (_, name) = reference.rsplit_once('.')?;
-    CARDS.iter().find(|card| card.name == name).map(|card| card.behaviour)
+    cards::named(name).map(|card| card.behaviour)
 }
 
 /// Whether a card must be authenticated before it is kept for later.
@@ -267,8 +158,7 @@ impl Gateway for TestCards {
         Box::pin(async move {
             match source {
                 CardSource::Name(name) => {
-                    let card =
-                        CARDS.iter().find(|card| card.name == name).ok_or_else(|| decline("incorrect_number"))?;
+                    let card = cards::named(name).ok_or_else(|| decline("incorrect_number"))?;
                     let year = year_of(now) + 1;
                     Ok(Tokenized {
                         authenticates: authenticates(card),
@@ -280,13 +170,10 @@ impl Gateway for TestCards {
                     let digits: String = number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
                     check_number(&digits)?;
                     let year = check_expiry(*exp_month, *exp_year, now)?;
-                    if cvc
-                        .as_ref()
-                        .is_some_and(|cvc| !(3..=4).contains(&cvc.len()) || !cvc.bytes().all(|b| b.is_ascii_digit()))
-                    {
+                    let card = cards::numbered(&digits).ok_or_else(not_a_test_card)?;
+                    if cvc.as_ref().is_some_and(|cvc| !is_cvc(cvc, card.brand)) {
                         return Err(decline("invalid_cvc"));
                     }
-                    let card = CARDS.iter().find(|card| card.number == digits).ok_or_else(not_a_test_card)?;
                     Ok(Tokenized {
                         authenticates: authenticates(card),
                         card: shown(card, *exp_month, year, cvc.is_some()),
@@ -299,7 +186,7 @@ impl Gateway for TestCards {
 
     fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Decline>> {
         Box::pin(async move {
-            match CARDS.iter().find(|card| card.name == token).map(|card| card.behaviour) {
+            match cards::named(token).map(|card| card.behaviour) {
                 Some(Refused(code)) => Err(decline(code)),
                 _ => Ok(()),
             }
@@ -320,6 +207,11 @@ impl Gateway for TestCards {
             Ok(answer)
         })
     }
+}
+
+/// Three digits, and four of American Express.
+fn is_cvc(cvc: &str, brand: &str) -> bool {
+    cvc.len() == if brand == "amex" { 4 } else { 3 } && cvc.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 const fn approved(reference: String, risk: RiskLevel) -> Answer {
@@ -433,7 +325,7 @@ mod tests {
 
     #[test]
     fn every_card_passes_the_checks_it_must() {
-        for card in CARDS {
+        for card in cards::CARDS {
             assert_eq!(check_number(card.number), Ok(()), "{}", card.name);
         }
         assert_eq!(check_number("4242424242424241"), Err(decline("incorrect_number")));
