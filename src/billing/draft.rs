@@ -6,9 +6,9 @@ use super::{
     bill::{self, Bill, line},
     customer::Customer,
     hold,
-    invoice::{BillingReason, CustomField, Internal, Invoice, Status},
+    invoice::{BillingReason, CustomField, Internal, Invoice, PaymentSettings, Status},
     invoice_item::InvoiceItem,
-    payment_method::PaymentMethod,
+    payment_method::{self, PaymentMethod},
     period::Period,
     remind,
     shape::Patch,
@@ -52,6 +52,7 @@ pub struct Details {
     pub footer: Patch<String>,
     pub metadata: MetadataPatch,
     pub number: Patch<String>,
+    pub payment_method_types: Patch<Vec<payment_method::Kind>>,
     pub statement_descriptor: Patch<String>,
 }
 
@@ -199,6 +200,10 @@ impl Details {
             metadata: self.metadata.apply(invoice.metadata)?,
             next_payment_attempt,
             number,
+            payment_settings: PaymentSettings {
+                payment_method_types: self.payment_method_types.over(invoice.payment_settings.payment_method_types),
+                ..invoice.payment_settings
+            },
             statement_descriptor: self.statement_descriptor.over(invoice.statement_descriptor),
             internal: Internal { given_number, ..invoice.internal },
             ..invoice
@@ -228,6 +233,7 @@ impl Details {
             ("effective_at", self.effective_at != Patch::Keep, draft),
             ("footer", self.footer != Patch::Keep, draft),
             ("number", self.number != Patch::Keep, draft),
+            ("payment_settings", self.payment_method_types != Patch::Keep, payable),
             ("statement_descriptor", self.statement_descriptor != Patch::Keep, draft),
         ];
         match frozen.into_iter().find(|(_, said, allowed)| *said && !allowed) {

@@ -231,7 +231,30 @@ pub struct Unsupported;
 
 impl<'de> Deserialize<'de> for Unsupported {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(de::Error::custom("This parameter is not supported by this server yet."))
+        Err(unsupported())
+    }
+}
+
+fn unsupported<E: de::Error>() -> E {
+    E::custom("This parameter is not supported by this server yet.")
+}
+
+/// `automatic_tax`, which is not supported yet: that it is not enabled holds anyway.
+#[derive(Clone, Copy, Debug)]
+pub struct Untaxed;
+
+impl<'de> Deserialize<'de> for Untaxed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "named so that it is refused, not ignored")]
+        struct AutomaticTax {
+            enabled: bool,
+            liability: Option<Unsupported>,
+        }
+        match AutomaticTax::deserialize(deserializer)? {
+            AutomaticTax { enabled: true, .. } => Err(unsupported()),
+            AutomaticTax { enabled: false, .. } => Ok(Untaxed),
+        }
     }
 }
 

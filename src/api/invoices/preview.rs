@@ -26,7 +26,7 @@ use crate::{
         price::Price,
         prorate::ProrationBehavior,
         resume::{ResumeAnchor, ResumeBehavior, Resumption},
-        shape::{Patch, TimeOr, Unsupported},
+        shape::{Patch, TimeOr, Unsupported, Untaxed},
         subscribe::{NewItem, NewSubscription, PaymentBehavior},
         subscription::{BillingMode, Subscription},
         trial::TrialWanted,
@@ -47,7 +47,7 @@ pub(super) struct CreatePreview {
     subscription: Option<Id<Subscription>>,
     subscription_details: Details,
     // Known, and refused rather than ignored.
-    automatic_tax: Option<Unsupported>,
+    automatic_tax: Option<Untaxed>,
     customer_account: Option<Unsupported>,
     customer_details: Option<Unsupported>,
     discounts: Option<Unsupported>,

@@ -9,8 +9,8 @@ use crate::{
         customer::Customer,
         draft::{self, Details, NewInvoice, PendingItems},
         invoice::{CustomField, Invoice, NOUN},
-        payment_method::PaymentMethod,
-        shape::{Patch, Text, Unsupported},
+        payment_method::{self, PaymentMethod},
+        shape::{Patch, Text, Unsupported, Untaxed},
         subscription::{CollectionMethod, Subscription},
     },
     engine::{Owner, Subject, verb::Decision},
@@ -33,6 +33,7 @@ pub struct Params {
     footer: Patch<Text<5000>>,
     metadata: MetadataPatch,
     number: Patch<Text<26>>,
+    payment_settings: Option<PaymentSettingsParams>,
     statement_descriptor: Patch<Text<22>>,
     // At creation only.
     currency: Option<Currency>,
@@ -42,7 +43,7 @@ pub struct Params {
     // Known, and refused rather than ignored.
     account_tax_ids: Option<Unsupported>,
     application_fee_amount: Option<Unsupported>,
-    automatic_tax: Option<Unsupported>,
+    automatic_tax: Option<Untaxed>,
     customer_account: Option<Unsupported>,
     default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
@@ -50,7 +51,6 @@ pub struct Params {
     from_invoice: Option<Unsupported>,
     issuer: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
-    payment_settings: Option<Unsupported>,
     rendering: Option<Unsupported>,
     shipping_cost: Option<Unsupported>,
     shipping_details: Option<Unsupported>,
@@ -61,6 +61,15 @@ pub struct Params {
 pub struct CustomFieldParams {
     name: Text<40>,
     value: Text<140>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PaymentSettingsParams {
+    payment_method_types: Patch<Vec<payment_method::Kind>>,
+    // Known, and refused rather than ignored.
+    default_mandate: Option<Unsupported>,
+    payment_method_options: Option<Unsupported>,
 }
 
 impl From<CustomFieldParams> for CustomField {
@@ -84,6 +93,7 @@ impl Params {
             footer: self.footer.map(String::from),
             metadata: self.metadata,
             number: self.number.map(String::from),
+            payment_method_types: self.payment_settings.unwrap_or_default().payment_method_types,
             statement_descriptor: self.statement_descriptor.map(String::from),
         }
     }

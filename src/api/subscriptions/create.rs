@@ -20,7 +20,7 @@ use crate::{
         pending_interval::PendingInterval,
         price::Price,
         prorate::ProrationBehavior,
-        shape::{Patch, Text, TimeOr, Unsupported},
+        shape::{Patch, Text, TimeOr, Unsupported, Untaxed},
         subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
         subscription::{BillingMode, CollectionMethod, InvoiceSettings, NOUN, PaymentSettings, TrialSettings},
         trial::TrialWanted,
@@ -62,7 +62,7 @@ pub(super) struct Create {
     trial_settings: Option<TrialSettingsParams>,
     // Known, and refused rather than ignored.
     application_fee_percent: Option<Unsupported>,
-    automatic_tax: Option<Unsupported>,
+    automatic_tax: Option<Untaxed>,
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
     customer_account: Option<Unsupported>,

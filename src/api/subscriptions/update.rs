@@ -18,8 +18,9 @@ use crate::{
         pause_collection::PauseCollection,
         payment_method::PaymentMethod,
         pending_interval::{self, PendingInterval},
+        pending_update,
         prorate::ProrationBehavior,
-        shape::{Patch, Text, TimeOr, Unsupported},
+        shape::{Patch, Text, TimeOr, Unsupported, Untaxed},
         subscribe::{PaymentBehavior, check_payment_method, collected_by},
         subscription::{CollectionMethod, NOUN, Status, Subscription},
         trial::{self, TrialWanted},
@@ -56,7 +57,7 @@ pub(super) struct Update {
     trial_settings: Option<TrialSettingsParams>,
     // Known, and refused rather than ignored.
     application_fee_percent: Option<Unsupported>,
-    automatic_tax: Option<Unsupported>,
+    automatic_tax: Option<Untaxed>,
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
     default_source: Option<Unsupported>,
@@ -140,6 +141,14 @@ impl Update {
         ]
     }
 
+    /// Whether anything is said at all: then a change that waits for its payment is replaced by it.
+    fn replaces(&self) -> bool {
+        self.given_beside(&[]).is_some()
+            || self.metadata != MetadataPatch::Keep
+            || self.cancellation_details.is_some()
+            || self.may_wait()
+    }
+
     /// The first parameter that is not one of these.
     fn given_beside(&self, allowed: &[&str]) -> Option<&'static str> {
         self.given().into_iter().find(|(param, given)| *given && !allowed.contains(param)).map(|(param, _)| param)
@@ -203,7 +212,7 @@ pub(super) async fn update(At(id): At<String>, call: Call, mut params: Update) -
         params.check_may_wait()?;
     }
     let (id, livemode): (Id<Subscription>, bool) = (Id::given(id), call.livemode());
-    let changes = params.changes();
+    let (changes, replaces) = (params.changes(), params.replaces());
     let mut needs = Needs::default();
     items::need_prices(&params.items, &mut needs);
     extras::need_prices(&params.add_invoice_items, &mut needs);
@@ -218,7 +227,10 @@ pub(super) async fn update(At(id): At<String>, call: Call, mut params: Update) -
             pause.check(&before, at.now)?;
         }
         let ends_with_period = params.cancel_at_period_end;
-        let changed = params.apply(books, before.clone(), at.now)?;
+        if replaces {
+            pending_update::discard(books, &id, at)?;
+        }
+        let changed = params.apply(books, books.find(&id, "subscription")?.clone(), at.now)?;
         if let Some(method) = changed.default_payment_method.as_ref().filter(|_| !changed.status.is_terminal()) {
             check_payment_method(books, method, &changed.customer, "default_payment_method")?;
         }
