@@ -114,6 +114,11 @@ pub enum By {
     Boolean(&'static str),
     /// A number, or a range of them: `gt`, `gte`, `lt`, `lte`.
     Range(&'static str),
+    /// The same of the period of any item of the subscription: a column, and the member that says it.
+    ItemPeriod {
+        column: &'static str,
+        member: &'static str,
+    },
     /// One of some words; the empty one stands for none that is said.
     Word {
         column: &'static str,

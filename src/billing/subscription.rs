@@ -54,14 +54,15 @@ pub static NOUN: Noun = Noun {
         boolean("standing"),
         integer("canceled_at"),
         json("metadata"),
+        json("periods"),
     ],
     filters: &[
         filter("customer", By::Text("customer")),
         filter("test_clock", By::Text("test_clock")),
         filter("status", By::Word { column: "status", words: STATUS_FILTER }),
         filter("collection_method", By::Word { column: "collection_method", words: COLLECTION_METHODS }),
-        filter("current_period_start", By::Range("current_period_start")),
-        filter("current_period_end", By::Range("current_period_end")),
+        filter("current_period_start", By::ItemPeriod { column: "current_period_start", member: "start" }),
+        filter("current_period_end", By::ItemPeriod { column: "current_period_end", member: "end" }),
         filter("price", By::ItemPrice),
         filter("plan", By::ItemPrice),
         filter("automatic_tax", By::NotSupportedYet),
@@ -361,6 +362,16 @@ impl Subscription {
         Some(Period { start: first.current_period_start, end: first.current_period_end })
     }
 
+    /// The periods of its items, where they are not all the same one.
+    fn other_periods(&self) -> Option<String> {
+        let period = |item: &Item| Period { start: item.current_period_start, end: item.current_period_end };
+        let mut periods = self.items.data.iter().map(period);
+        let first = periods.next()?;
+        let differ = periods.any(|other| other != first);
+        let all = || self.items.data.iter().map(period).collect::<Vec<Period>>();
+        differ.then(|| serde_json::to_string(&all()).ok()).flatten()
+    }
+
     pub fn collection_resumes_at(&self) -> Option<Timestamp> {
         self.pause_collection?.resumes_at
     }
@@ -414,6 +425,7 @@ impl Resource for Subscription {
             Cell::Boolean(!self.status.is_terminal()),
             Cell::time(self.canceled_at),
             Cell::metadata(&self.metadata),
+            Cell::Json(self.other_periods()),
         ]
     }
 

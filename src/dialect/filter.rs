@@ -87,6 +87,9 @@ fn condition(filter: &Filter, value: &Form) -> Result<Vec<Condition>, Refusal> {
         }
         By::Boolean(column) => vec![Condition::Boolean(column, boolean(param, value)?)],
         By::Range(column) => range(param, column, value)?,
+        By::ItemPeriod { column, member } => {
+            vec![Condition::ItemPeriod { column, member, comparisons: range(param, value)? }]
+        }
         By::Word { column, words } => word(param, column, words, value)?.into_iter().collect(),
         By::OneOf(column) => vec![Condition::OneOf(column, texts(param, value)?)],
         By::ItemPrice => vec![Condition::ItemPrice(text(param, value)?)],
@@ -136,9 +139,10 @@ impl Meaning {
     }
 }
 
-fn range(param: &str, column: &'static str, value: &Form) -> Result<Vec<Condition>, Refusal> {
+/// What a number is compared with, and how.
+fn range(param: &str, value: &Form) -> Result<Vec<(&'static str, i64)>, Refusal> {
     let Form::Map(members) = value else {
-        return Ok(vec![Condition::Compare(column, "=", integer(param, value)?)]);
+        return Ok(vec![("=", integer(param, value)?)]);
     };
     members
         .iter()
@@ -151,7 +155,7 @@ fn range(param: &str, column: &'static str, value: &Form) -> Result<Vec<Conditio
                 "lte" => "<=",
                 _ => return Err(Refusal::unknown(param)),
             };
-            Ok(Condition::Compare(column, comparison, integer(&param, value)?))
+            Ok((comparison, integer(&param, value)?))
         })
         .collect()
 }

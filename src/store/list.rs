@@ -40,6 +40,12 @@ pub enum Condition {
     /// A column, a comparison (`>`, `>=`, `<`, `<=`, `=`) and a number.
     Compare(&'static str, &'static str, i64),
     ItemPrice(String),
+    /// All of these hold of the column, or of this member of one of the item periods that it cannot say.
+    ItemPeriod {
+        column: &'static str,
+        member: &'static str,
+        comparisons: Vec<(&'static str, i64)>,
+    },
     /// All deliveries of the event were acknowledged, or not.
     Delivered(bool),
 }
@@ -173,6 +179,19 @@ pub(super) fn push_condition(sql: &mut QueryBuilder<Postgres>, condition: &Condi
         Condition::Null(column, true) => sql.push(format!("{column} is null")),
         Condition::Null(column, false) => sql.push(format!("{column} is not null")),
         Condition::Compare(column, comparison, value) => sql.push(format!("{column} {comparison} ")).push_bind(*value),
+        Condition::ItemPeriod { column, member, comparisons } => {
+            let all = |sql: &mut QueryBuilder<Postgres>, value: &str| {
+                sql.push("true");
+                for (comparison, number) in comparisons {
+                    sql.push(format!(" and {value} {comparison} ")).push_bind(*number);
+                }
+            };
+            sql.push("(");
+            all(sql, column);
+            sql.push(" or periods is not null and exists (select from jsonb_array_elements(periods) p where ");
+            all(sql, &format!("(p ->> '{member}')::bigint"));
+            sql.push("))")
+        }
         Condition::Delivered(wanted) => sql.push(format!(
             "{} exists (select from deliveries d where d.object = t.object and d.event = t.id)",
             if *wanted { "not" } else { "" }

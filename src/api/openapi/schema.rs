@@ -82,7 +82,7 @@ pub fn filters(noun: &Noun, fields: &mut Map<String, Value>) {
         let schema = match &filter.by {
             By::Text(_) | By::Folded { .. } | By::ItemPrice | By::EventType => text,
             By::Boolean(_) | By::IsNull(_) | By::DeliverySuccess => json!({"type": "boolean"}),
-            By::Range(_) => {
+            By::Range(_) | By::ItemPeriod { .. } => {
                 let bounds = json!({"gt": integer, "gte": integer, "lt": integer, "lte": integer});
                 json!({"anyOf": [integer, {"type": "object", "properties": bounds, "additionalProperties": false}]})
             }
