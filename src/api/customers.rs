@@ -19,6 +19,7 @@ use crate::{
         draft::check_custom_fields,
         dunning,
         invoice::CustomField,
+        invoice_prefix::{self, InvoicePrefix},
         payment_method::{self, PaymentMethod},
         shape::{Address, Null, Patch, Shipping, Text, Unsupported},
         subscribe::check_payment_method,
@@ -116,6 +117,11 @@ impl Params {
         Ok(())
     }
 
+    /// Whose a prefix is that is chosen.
+    fn need_prefix(&self, livemode: bool, needs: &mut Needs) {
+        self.invoice_prefix.iter().for_each(|Text(prefix)| needs.document(&Id::<InvoicePrefix>::of(prefix, livemode)));
+    }
+
     /// The customer with the parameters applied.
     fn apply(self, customer: Customer) -> Result<Customer, Refusal> {
         let settings = self.invoice_settings.unwrap_or_default();
@@ -162,6 +168,7 @@ async fn create(call: Call, mut params: Params) -> Reply {
     let livemode = call.livemode();
     let mut needs = Needs::default();
     params.test_clock.iter().for_each(|clock| needs.document(clock));
+    params.need_prefix(livemode, &mut needs);
     let source = match (&params.payment_method, &params.source) {
         (Some(id), _) => Some(sources::named(&call, id).await?),
         (None, Some(token)) => Some(sources::legacy(&call, token).await?),
@@ -180,9 +187,13 @@ async fn create(call: Call, mut params: Params) -> Reply {
         let (test_clock, default) = (params.test_clock.clone(), params.invoice_settings.clone());
         let brought = params.payment_method.is_none() && params.source.is_some();
         let balance = params.balance.unwrap_or_default();
+        let chosen = params.invoice_prefix.is_some();
         let mut customer =
             params.apply(blank(Id::new(&mut at.ids, bucket), at.ids.secret(8).to_uppercase(), livemode, at.now))?;
         customer.test_clock = test_clock;
+        if chosen {
+            invoice_prefix::claim(books, &customer, at)?;
+        }
         let id = customer.id.clone();
         // Attached first: a new customer may name it as its default in the same breath.
         let mut wanted = customer.invoice_settings.default_payment_method.take();
@@ -265,10 +276,14 @@ async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     let id: Id<Customer> = Id::given(id);
     let mut needs = Needs::default();
     source.iter().for_each(|source| source.needs(&mut needs));
+    params.need_prefix(call.livemode(), &mut needs);
     let verb = Decision::new(Owner::Customer(id.clone()), needs, move |books, at| {
         let customer = books.at_path(&id)?.clone();
-        let balance = params.balance.unwrap_or(customer.balance);
+        let (balance, prefix) = (params.balance.unwrap_or(customer.balance), customer.invoice_prefix.clone());
         let mut changed = params.apply(customer)?;
+        if changed.invoice_prefix != prefix {
+            invoice_prefix::claim(books, &changed, at)?;
+        }
         let brought = source.map(|source| source.place(books, id.bucket(), at)).transpose()?;
         if let Some(method) = &brought {
             attach::attach(books, method, at)?;

@@ -81,7 +81,7 @@ pub struct InvoiceItem {
 }
 
 /// What only we need to know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Internal {
     /// It waited, and waits again if the invoice that it is on comes to nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -37,6 +37,7 @@ pub mod invoice;
 pub mod invoice_item;
 pub mod invoice_line;
 pub mod invoice_payment;
+pub mod invoice_prefix;
 pub mod movement;
 pub mod payment_intent;
 pub mod payment_method;

@@ -88,7 +88,7 @@ fn condition(filter: &Filter, value: &Form) -> Result<Vec<Condition>, Refusal> {
         By::Boolean(column) => vec![Condition::Boolean(column, boolean(param, value)?)],
         By::Range(column) => range(param, column, value)?,
         By::ItemPeriod { column, member } => {
-            vec![Condition::ItemPeriod { column, member, comparisons: range(param, value)? }]
+            vec![Condition::ItemPeriod { column, member, comparisons: comparisons(param, value)? }]
         }
         By::Word { column, words } => word(param, column, words, value)?.into_iter().collect(),
         By::OneOf(column) => vec![Condition::OneOf(column, texts(param, value)?)],
@@ -139,8 +139,13 @@ impl Meaning {
     }
 }
 
+fn range(param: &str, column: &'static str, value: &Form) -> Result<Vec<Condition>, Refusal> {
+    let compared = comparisons(param, value)?.into_iter();
+    Ok(compared.map(|(comparison, number)| Condition::Compare(column, comparison, number)).collect())
+}
+
 /// What a number is compared with, and how.
-fn range(param: &str, value: &Form) -> Result<Vec<(&'static str, i64)>, Refusal> {
+fn comparisons(param: &str, value: &Form) -> Result<Vec<(&'static str, i64)>, Refusal> {
     let Form::Map(members) = value else {
         return Ok(vec![("=", integer(param, value)?)]);
     };

@@ -16,7 +16,7 @@ use super::{
     work::settle_all,
 };
 use crate::{
-    billing::{Books, Refusal, Timestamp, books::NOUNS, refusal::ErrorType, test_clock::Status},
+    billing::{Books, Refusal, Timestamp, books::NOUNS, invoice_prefix, refusal::ErrorType, test_clock::Status},
     store::{
         Connection, Fault, Tx,
         books::{self, Needs, Opening},
@@ -397,6 +397,7 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
                 .code("resource_already_exists")
                 .param("number"),
         ),
+        "invoice_prefixes_pkey" => Some(invoice_prefix::taken()),
         "prices_product_fkey" => {
             Some(Refusal::invalid("This product cannot be deleted because it has one or more user-created prices."))
         }

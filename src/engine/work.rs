@@ -1,10 +1,6 @@
 //! Rounds of settling and advancing, for one customer or a thousand: the same path.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
     Engine, Failure,

@@ -203,3 +203,34 @@ async fn a_proration_says_what_is_frozen_about_it() {
     assert_eq!(tenant.house.post(&path, &[("quantity", "3")]).await.error(400)["param"], "quantity");
     assert_eq!(tenant.latest().await["total"], renewal["total"]);
 }
+
+/// Numbering: a prefix that was chosen is one customer's for good, so that no two invoices have one number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_is_one_customers() {
+    let house = House::open().await;
+    let chosen = [("invoice_prefix", "ACME")];
+    let first = format!("/v1/customers/{}", id(&house.post("/v1/customers", &chosen).await.ok()));
+    let mark = house.mark().await;
+    let error = house.post("/v1/customers", &chosen).await.error(400);
+    has(&error, &json!({"code": "resource_already_exists", "param": "invoice_prefix"}));
+    assert_eq!(error["message"], "Another customer has that invoice prefix already.");
+    house.told(mark).await.are("");
+    let second = format!("/v1/customers/{}", id(&house.post("/v1/customers", &[]).await.ok()));
+    let before = house.get(&second).await.ok();
+    assert_eq!(house.post(&second, &chosen).await.error(400)["param"], "invoice_prefix");
+    assert_eq!(house.get(&second).await.ok(), before);
+    // Whose it is can say it again, leave it, and come back to it.
+    for prefix in ["ACME", "OTHER", "ACME"] {
+        let kept = house.post(&first, &[("invoice_prefix", prefix)]).await.ok();
+        assert_eq!(kept["invoice_prefix"], prefix);
+    }
+    house.post(&second, &[("invoice_prefix", "OTHER")]).await.error(400);
+    house.delete(&first).await.ok();
+    house.post(&second, &chosen).await.error(400);
+    // Two at once: one of them has it.
+    let race = [("invoice_prefix", "RACE")];
+    let (one, other) = tokio::join!(house.post("/v1/customers", &race), house.post("/v1/customers", &race));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
+}
