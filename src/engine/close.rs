@@ -71,6 +71,12 @@ impl Closing {
         self.closed.deliveries
     }
 
+    /// Nothing is to be written if who listens, or the settings, are not what was remembered.
+    pub fn sealed(mut self, seal: Option<Arc<str>>) -> Closing {
+        self.beside.seal = seal;
+        self
+    }
+
     /// Writes it, with the receipt of whoever asked for it.
     pub async fn write(&self, tx: &mut Tx, receipt: Option<&Entry<'_>>) -> Result<(), Fault> {
         close::close(tx, &self.closed.changes, &self.beside, receipt).await

@@ -40,7 +40,7 @@ use crate::{
     clock::Clock,
     gateway::Gateway,
     metrics::Metrics,
-    store::{Fault, Store, retries},
+    store::{Fault, Store, books::Listening, retries},
 };
 
 pub use close::{Cause, Closed};
@@ -66,6 +66,8 @@ pub struct Engine {
     learned_from: Arc<Mutex<Option<retries::Extent>>>,
     /// The second in which this process last looked for payments of nobody that are due.
     guests_done_at: Arc<AtomicI64>,
+    /// Who listened, and the settings, when this process last looked.
+    listening: Arc<RwLock<Option<Listening>>>,
 }
 
 /// What whoever runs the server has said about webhooks.
@@ -107,6 +109,7 @@ impl Engine {
             experience: Arc::default(),
             learned_from: Arc::default(),
             guests_done_at: Arc::default(),
+            listening: Arc::default(),
         }
     }
 

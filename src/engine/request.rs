@@ -19,7 +19,7 @@ use crate::{
     billing::{Books, Refusal, Timestamp, books::NOUNS, invoice_prefix, refusal::ErrorType, test_clock::Status},
     store::{
         Connection, Fault, Tx,
-        books::{self, Needs, Opening},
+        books::{self, Listening, Needs, Opened, Opening},
         close,
         idempotency::{self, Entry, Key, Receipt, State},
     },
@@ -91,6 +91,17 @@ enum Decided {
 impl Engine {
     /// Does a verb and answers it.
     pub async fn perform<V: Verb>(&self, request: &Request, verb: V, render: &dyn Render) -> Result<Answered, Failure> {
+        if let Some(listening) = self.remembered(&verb) {
+            match self.by_memory(request, verb.clone(), &listening, render).await {
+                Ok(First::Done(answered)) => return Ok(answered),
+                Ok(First::Pay(subject, open)) => return self.pay(request, &subject, open, render).await,
+                Err(Failure::Broken(fault)) if fault.is_uncertain() && !may_repeat(&fault, request) => {
+                    return Err(fault.into());
+                }
+                // What was remembered may have changed, and the same may have been asked before: it is read.
+                Ok(First::TwinWon) | Err(_) => {}
+            }
+        }
         let mut tries = 0;
         loop {
             tries += 1;
@@ -131,6 +142,30 @@ impl Engine {
         }
     }
 
+    /// What is remembered, if it is all that the verb needs to know.
+    fn remembered<V: Verb>(&self, verb: &V) -> Option<Listening> {
+        let mut opening = Opening::default();
+        verb.needs(&mut opening.needs);
+        let is_enough = matches!(verb.owner(), Owner::Nobody) && opening.is_about_nothing();
+        is_enough.then(|| self.listening.read().ok()?.clone()).flatten()
+    }
+
+    /// Decides by what is remembered: nothing is read. The statement that writes has it compared.
+    async fn by_memory<V: Verb>(
+        &self,
+        request: &Request,
+        verb: V,
+        listening: &Listening,
+        render: &dyn Render,
+    ) -> Result<First, Failure> {
+        let wall = self.clock.now();
+        let mut tx = self.store.begin_later().await?;
+        let decided = self.decide_in(&mut tx, request, verb, listening.opened(), wall, render).await;
+        let (first, deliveries) = ended(tx, decided).await?;
+        self.tell(deliveries);
+        Ok(first)
+    }
+
     async fn first_in<V: Verb>(
         &self,
         tx: &mut Tx,
@@ -140,10 +175,27 @@ impl Engine {
         render: &dyn Render,
     ) -> Result<Decided, Failure> {
         let wall = self.clock.now();
-        let opened = books::open_and_find(tx, std::slice::from_ref(opening), key_of(request)).await?;
-        if let Some(known) = known(tx, request, opened.receipt, wall).await? {
+        let mut opened = books::open_and_find(tx, std::slice::from_ref(opening), key_of(request)).await?;
+        if let Some(known) = known(tx, request, opened.receipt.take(), wall).await? {
             return Ok(Decided::Before(known));
         }
+        if let (Some(listening), Ok(mut remembered)) = (&opened.listening, self.listening.write()) {
+            *remembered = Some(listening.clone());
+        }
+        let (first, deliveries) = self.decide_in(tx, request, verb, opened, wall, render).await?;
+        Ok(Decided::Now(first, deliveries))
+    }
+
+    /// Decides in books that are open, and writes. Answers with how many deliveries.
+    async fn decide_in<V: Verb>(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        verb: V,
+        opened: Opened,
+        wall: Timestamp,
+        render: &dyn Render,
+    ) -> Result<(First, usize), Failure> {
         let mut books = opened.books.into_iter().next().unwrap_or_default();
         books.keep_mode(request.livemode);
         books.know(self.experience());
@@ -152,17 +204,17 @@ impl Engine {
         let subject = verb.decide(&mut books, &mut at)?;
         books.soundness()?;
         let open = Open::opened_in(&books);
-        let closing = prepare(vec![books], &opened.endpoints, &cause_of(request), wall)?;
+        let closing = prepare(vec![books], &opened.endpoints, &cause_of(request), wall)?.sealed(opened.seal);
         let deliveries = closing.deliveries();
         if open.is_empty() {
             let answered = answer(tx, request, &subject, &closing, render, wall, false).await?;
-            return Ok(Decided::Now(First::Done(answered), deliveries));
+            return Ok((First::Done(answered), deliveries));
         }
         let subject_text = subject_text(&subject, &open);
         let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
         let receipt = entry(request, wall, State::UnderWay { subject: &subject_text, leased_until });
         closing.write(tx, receipt.as_ref()).await?;
-        Ok(Decided::Now(First::Pay(subject, open), deliveries))
+        Ok((First::Pay(subject, open), deliveries))
     }
 
     /// Asks the processor, settles what it says, and answers.

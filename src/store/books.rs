@@ -52,6 +52,33 @@ pub struct Opened {
     pub endpoints: Arc<[WebhookEndpoint]>,
     /// What is known about the key that was asked about.
     pub receipt: Option<Receipt>,
+    /// Who listens, and the settings, to be remembered: read where the decision is about nothing that exists.
+    pub listening: Option<Listening>,
+    /// The seal of what was remembered, where nothing was read.
+    pub seal: Option<Arc<str>>,
+}
+
+/// Who listens, and the settings: all that a decision about nothing that exists needs to know. Whoever decides
+/// by what is remembered of it has the seal compared by the statement that writes.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    catalogue: Arc<Catalogue>,
+    endpoints: Arc<[WebhookEndpoint]>,
+    seal: Arc<str>,
+}
+
+impl Listening {
+    /// Books about nothing that exists.
+    pub fn opened(&self) -> Opened {
+        let books = vec![Books::new(Arc::clone(&self.catalogue))];
+        Opened {
+            books,
+            endpoints: Arc::clone(&self.endpoints),
+            receipt: None,
+            listening: None,
+            seal: Some(Arc::clone(&self.seal)),
+        }
+    }
 }
 
 /// Whose books, and what must be in them.
@@ -65,6 +92,13 @@ impl Needs {
     /// Whether nothing that exists may be changed: one statement reads all there is to read.
     pub const fn locks_nothing(&self) -> bool {
         self.documents.is_empty() && self.invoices_beside.is_none() && self.invoices_of.is_none()
+    }
+}
+
+impl Opening {
+    /// Whether the decision needs nothing but who listens, and the settings.
+    pub const fn is_about_nothing(&self) -> bool {
+        self.customer.is_none() && self.needs.prices.is_empty() && self.needs.locks_nothing()
     }
 }
 
@@ -153,6 +187,7 @@ struct Loaded {
     catalogue: Catalogue,
     endpoints: Vec<WebhookEndpoint>,
     receipt: Option<Receipt>,
+    seal: Option<String>,
 }
 
 /// All that is needed where the decision is about nothing that exists: who listens, and the settings.
@@ -189,8 +224,14 @@ const ALIVE: &str = "
 static STANDING: LazyLock<String> = LazyLock::new(|| format!("{ALIVE} union all {LISTENING}"));
 static STANDING_AND_RECEIPT: LazyLock<String> =
     LazyLock::new(|| format!("{} union all {}", *STANDING, idempotency::found(4)));
-static LISTENING_AND_RECEIPT: LazyLock<String> =
-    LazyLock::new(|| format!("{LISTENING} union all {}", idempotency::found(1)));
+/// What tells one state of [`LISTENING`] from any other.
+pub(super) static SEAL: LazyLock<String> = LazyLock::new(|| {
+    format!("(select coalesce(sum(hashtextextended(object || id || body, 0)), 0)::text from ({LISTENING}) listening)")
+});
+static SEALED: LazyLock<String> =
+    LazyLock::new(|| format!("{LISTENING} union all select 'seal', '', '', {}, 0", *SEAL));
+static SEALED_AND_RECEIPT: LazyLock<String> =
+    LazyLock::new(|| format!("{} union all {}", *SEALED, idempotency::found(1)));
 
 async fn load_standing(
     connection: &mut Connection,
@@ -202,8 +243,8 @@ async fn load_standing(
     let clocks: Vec<&String> = loaded.on_clocks.keys().collect();
     let is_about_nothing = customers.is_empty() && prices.is_empty();
     let sql = match (is_about_nothing, key) {
-        (true, None) => LISTENING,
-        (true, Some(_)) => &LISTENING_AND_RECEIPT,
+        (true, None) => SEALED.as_str(),
+        (true, Some(_)) => &SEALED_AND_RECEIPT,
         (false, None) => &STANDING,
         (false, Some(_)) => &STANDING_AND_RECEIPT,
     };
@@ -223,6 +264,8 @@ async fn load_standing(
         } else if stored.object == product::NOUN.object {
             let product: Product = serde_json::from_str(&stored.body)?;
             loaded.catalogue.products.insert(product.id.clone(), product);
+        } else if stored.object == "seal" {
+            loaded.seal = Some(stored.body);
         } else if stored.object == idempotency::OBJECT {
             loaded.receipt = Some(serde_json::from_str(&stored.body)?);
         } else if stored.object == webhook_endpoint::NOUN.object {
@@ -298,6 +341,10 @@ impl Loaded {
                 books.load(&stored.object, &stored.body, stored.told)?;
             }
         }
-        Ok(Opened { books, endpoints, receipt: self.receipt })
+        let listening = self.seal.map(|seal| {
+            let (catalogue, endpoints) = (Arc::clone(&catalogue), Arc::clone(&endpoints));
+            Listening { catalogue, endpoints, seal: seal.into() }
+        });
+        Ok(Opened { books, endpoints, receipt: self.receipt, listening, seal: None })
     }
 }

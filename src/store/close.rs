@@ -1,6 +1,8 @@
 //! Closing books: all that changed in one statement, whatever the size. Every statement costs a round
 //! trip and the time to start it, which for one customer is most of what writing costs.
 
+use std::sync::Arc;
+
 use sqlx::{
     Arguments as _, AssertSqlSafe, Encode, Postgres, Type,
     postgres::{PgArguments, PgHasArrayType},
@@ -8,6 +10,7 @@ use sqlx::{
 
 use super::{
     Connection, Fault, Tx,
+    books::SEAL,
     idempotency::{Entry, State},
 };
 use crate::billing::{
@@ -44,6 +47,8 @@ pub struct Beside {
     pub events: Vec<EventRow>,
     pub deliveries: Vec<DeliveryRow>,
     pub learned: Vec<Learned>,
+    /// Nothing is written if this is no longer the seal of who listens, and of the settings.
+    pub seal: Option<Arc<str>>,
 }
 
 /// Writes all that changed, and the receipt of whoever asked for it. What takes more than one statement
@@ -69,6 +74,11 @@ pub async fn close(
     insert_outcomes(&mut statement, &beside.learned)?;
     if let Some(receipt) = receipt {
         put_receipt(&mut statement, receipt)?;
+    }
+    if let Some(seal) = &beside.seal {
+        let known = statement.column("text", [&**seal])?;
+        // There is no other way to fail than by an error.
+        statement.changes.push(format!("select 1 / (case when {} = any({known}) then 1 else 0 end)", *SEAL));
     }
     statement.execute(tx).await?;
     for change in changes {

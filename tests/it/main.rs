@@ -44,6 +44,7 @@ mod invoice_facts;
 mod invoice_lines;
 mod invoice_payments;
 mod invoices;
+mod listening;
 mod lists;
 mod lost_deliveries;
 mod older_invoices;
