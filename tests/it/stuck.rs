@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use dunlin::store::due::Place;
+use dunlin::store::{Fault, due::Place};
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
@@ -62,6 +62,9 @@ async fn what_is_due_waits_for_the_answer() {
         minutes(&house, "2027-01-01T23:00:00Z", (1..120).step_by(5)).await;
         assert_eq!(refusals(&house).await, 0);
         assert_eq!(house.count("select count(*) from payment_intents where due_at is not null").await, 1);
+        // What can only wait is not looked at again before the processor is.
+        let look = "select count(*) from subscriptions s join payment_intents p on p.due_at = s.due_at";
+        assert_eq!(house.count(look).await, 1);
         assert_eq!(house.fresh(&made).await["status"], "incomplete");
         if answers {
             gateway.silent.store(false, Ordering::Relaxed);
@@ -250,4 +253,63 @@ async fn payments_of_nobody_are_not_starved() {
     assert_eq!(ticked.customers, 1);
     let due = "select coalesce(sum(due_at), 0)::bigint from payment_intents where customer is null";
     assert_eq!(house.count(due).await, at("2027-02-01T00:05:00Z"), "one is done, one is pushed back");
+}
+
+/// Whose fault it is: what the database cannot do for anybody is tried again as it is, what it cannot do for one
+/// customer pushes that one back, and only what it refuses counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_the_database_are_told_apart() {
+    let house = House::open().await;
+    let mut reader = house.app.engine.store.reader().await.expect("a connection");
+    for (code, passing, slow) in [
+        ("08006", true, false),
+        ("25006", true, false),
+        ("25P03", true, false),
+        ("40001", true, false),
+        ("40P01", true, false),
+        ("53100", true, false),
+        ("53200", true, false),
+        ("53300", true, false),
+        ("55P03", true, false),
+        ("57014", false, true),
+        ("57P01", true, false),
+        ("57P05", true, false),
+        ("23505", false, false),
+        ("22003", false, false),
+    ] {
+        let raise = format!("do $$ begin raise exception using errcode = '{code}'; end $$");
+        let error = sqlx::raw_sql(sqlx::AssertSqlSafe(raise)).execute(&mut *reader).await.expect_err(code);
+        let fault = Fault::from(error);
+        assert_eq!((fault.is_passing(), fault.is_slow()), (passing, slow), "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_for_one_customer_pushes_that_one_back() {
+    for (code, counted) in [("57014", 0), ("23514", 1)] {
+        let house = House::open().await;
+        let price = house.monthly_price(2000).await;
+        let mut made = Vec::new();
+        for _ in 0..3 {
+            let customer = house.customer("pm_card_visa", None).await;
+            made.push(house.subscribe(&customer, &price).await);
+        }
+        let broken = format!(
+            "create function broken() returns trigger language plpgsql as
+                 $$ begin raise exception 'it cannot be' using errcode = '{code}'; end $$;
+             create trigger broken before insert on invoices
+                 for each row when (new.subscription = '{}') execute function broken()",
+            id(&made[1])
+        );
+        execute(&house.database_url, &broken).await;
+        house.advance_wall("2027-02-01T00:00:00Z").await;
+        assert_eq!(refusals(&house).await, counted, "{code}");
+        let again = format!("select due_at from subscriptions where id = '{}'", id(&made[1]));
+        assert_eq!(house.count(&again).await, at("2027-02-01T00:05:00Z"), "{code}");
+        assert_eq!(house.count("select count(*) from invoices where status = 'draft'").await, 2);
+        execute(&house.database_url, "drop trigger broken on invoices").await;
+        house.advance_wall("2027-02-01T00:05:00Z").await;
+        assert_eq!(house.count("select count(*) from invoices where status = 'draft'").await, 3);
+        assert_eq!(refusals(&house).await, 0);
+    }
 }
