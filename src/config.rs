@@ -154,7 +154,7 @@ pub struct Config {
     #[arg(long, env = "DUNLIN_CONNECTIONS", default_value_t = 20, global = true, value_parser = clap::value_parser!(u32).range(4..=500))]
     pub connections: u32,
 
-    /// Workers that do what is due [default: two for each core].
+    /// Workers that do what is due [default: two for each core, for half of the connections at most].
     #[arg(long, env = "DUNLIN_WORKERS", global = true)]
     pub workers: Option<usize>,
 

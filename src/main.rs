@@ -153,8 +153,8 @@ async fn serve(config: &Config, url: &str, cluster: Option<&mut postgres::Cluste
         connections: config.connections,
         listen: config.listen,
         public_url: config.public_url.clone(),
-        // While one waits for its commit, another decides.
-        workers: config.workers.unwrap_or(2 * cores).max(1),
+        // While one waits for its commit, another decides; half of the connections are for those who call.
+        workers: config.workers.unwrap_or((2 * cores).min(config.connections as usize / 2)).max(1),
         clock: Clock::shifted(config.testing.clock_offset),
         gateway: Arc::new(TestCards::new(faults)),
         webhooks: Webhooks { allow_private: config.allow_private_webhooks, log_days: config.delivery_log_days },

@@ -32,9 +32,9 @@ pub struct Claim {
     pub earliest: Option<Place>,
 }
 
-/// Locks up to `limit` live customers of whom something is due at wall time, earliest first, skipping
-/// those that somebody else is at; also those that are deleted: their payments are finished. `from` is a watermark: a lower bound that spares the claim the dead
-/// entries at the front of the index.
+/// Locks up to `limit` customers of whom something is due at wall time, earliest first, skipping those that
+/// somebody else is at. The payments of those that are deleted are finished, too. `from` is a watermark: a
+/// lower bound that spares the claim the dead entries at the front of the index.
 pub async fn claim(connection: &mut Connection, now: i64, from: &Place, limit: i64) -> Result<Claim, Fault> {
     // Wider than the batch, so that the next worker mostly finds what the first left at once.
     let window = limit.saturating_mul(2);
