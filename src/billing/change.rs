@@ -373,6 +373,13 @@ fn draft(
         let is_its = |item: &InvoiceItem| item.proration && item.subscription() == Some(&subscription.id);
         pending.retain(|item| is_made(item) || is_its(item));
     }
+    // What the change costs is on its invoice, however much else waits.
+    let mut too_many = (pending.len() + bill.spans.len()).saturating_sub(bill::MAXIMUM_LINES);
+    pending.retain(|item| {
+        let waits = too_many > 0 && !is_made(item);
+        too_many -= usize::from(waits);
+        !waits
+    });
     bill::draft_with(books, &bill, pending, at).map(Some)
 }
 

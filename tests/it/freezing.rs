@@ -33,11 +33,11 @@ async fn what_is_too_much_for_one_invoice_waits_for_the_next() {
     let clock = house.test_clock("2027-01-01T00:00:00Z").await;
     let customer = house.customer("pm_card_visa", Some(&clock)).await;
     let made = house.subscribe(&customer, &price).await;
-    for place in 1..=500 {
+    for place in 1..=750 {
         let form = [("customer", &*customer), ("currency", "usd"), ("amount", &*place.to_string())];
         house.post("/v1/invoiceitems", &form).await.ok();
     }
-    // What is made for a change does not wait behind them.
+    // What is made for a change, two lines, does not wait behind them.
     let item = made["items"]["data"][0]["id"].as_str().unwrap();
     let form = [
         ("items[0][id]", item),
@@ -46,16 +46,16 @@ async fn what_is_too_much_for_one_invoice_waits_for_the_next() {
         ("payment_behavior", "error_if_incomplete"),
     ];
     let changed = house.post(&format!("/v1/subscriptions/{}", id(&made)), &form).await.ok();
-    has(&house.latest_invoice(&changed).await, &json!({"status": "paid", "total": 2000}));
+    has(&house.latest_invoice(&changed).await, &json!({"status": "paid", "total": 2000 + (1..=248).sum::<i64>()}));
     let form = [("customer", &*customer), ("pending_invoice_items_behavior", "include")];
     let manual = house.post("/v1/invoices", &form).await.ok();
     let lines = house.list(&format!("/v1/invoices/{}/lines", id(&manual))).await;
-    assert_eq!((lines.len(), &lines[0]["amount"], &lines[249]["amount"]), (250, &json!(250), &json!(1)));
+    assert_eq!((lines.len(), &lines[0]["amount"], &lines[249]["amount"]), (250, &json!(498), &json!(249)));
     house.advance(&clock, "2027-02-01T02:00:00Z").await;
     let renewal = house.latest_invoice(&house.fresh(&made).await).await;
     assert_eq!(renewal["status"], "paid");
     let lines = house.list(&format!("/v1/invoices/{}/lines", id(&renewal))).await;
-    assert_eq!((lines.len(), &lines[0]["amount"], &lines[248]["amount"]), (250, &json!(499), &json!(251)));
+    assert_eq!((lines.len(), &lines[0]["amount"], &lines[248]["amount"]), (250, &json!(747), &json!(499)));
     let waiting = house.list(&format!("/v1/invoiceitems?customer={customer}&pending=true")).await;
-    assert_eq!((waiting.len(), &waiting[0]["amount"]), (1, &json!(500)));
+    assert_eq!((waiting.len(), &waiting[0]["amount"]), (3, &json!(750)));
 }
