@@ -64,7 +64,8 @@ fn collect(noun: &'static Noun, nouns: &mut BTreeMap<&'static str, &'static Noun
         return;
     }
     for link in noun.links {
-        if let Target::One(target) | Target::Many { noun: target, .. } | Target::Inline(target) = link.to {
+        schema::ids_of(link).into_iter().for_each(|target| collect(target, nouns));
+        if let Target::Many { noun: target, .. } | Target::Inline(target) = link.to {
             collect(target, nouns);
         }
     }
@@ -137,8 +138,11 @@ fn operation_id(operation: &Operation) -> String {
 /// What may come back. A payment can be declined by whatever writes.
 fn responses(operation: &Operation) -> Value {
     let json = |schema: Value| json!({"application/json": {"schema": schema}});
-    let mut responses =
-        json!({"200": {"description": "What was asked for.", "content": json(schema::answer(operation))}});
+    let mut responses = json!({
+        "200": {"description": "What was asked for.", "content": json(schema::answer(operation))},
+        // Of one that is longer still not even enough is read to answer with an error.
+        "414": {"description": "The URL is too long."},
+    });
     let writes = operation.method == Method::POST;
     for (status, occurs, description) in [
         ("400", true, "The request was understood, and refused."),
@@ -148,7 +152,6 @@ fn responses(operation: &Operation) -> Value {
         ("404", true, "What the path names is not there."),
         ("409", writes, "Another request with this idempotency key is under way."),
         ("413", true, "The request is too large."),
-        ("414", true, "The URL is too long."),
         ("429", true, "Something else is at work on this, or it asks for too much."),
     ] {
         if occurs {

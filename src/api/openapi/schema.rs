@@ -10,7 +10,7 @@ use crate::{
     billing::{
         Noun,
         describe::{Field, Kind, Shape},
-        noun::{By, Filter, Target},
+        noun::{By, Filter, Link, Target},
         price,
         wire::INTERNAL,
     },
@@ -199,6 +199,15 @@ fn member_object(noun: &'static Noun, fields: &[Field], path: &str) -> Value {
     object(&schemas, &required, true)
 }
 
+/// Of what a link has an id, until it is expanded.
+pub fn ids_of(link: &Link) -> Vec<&'static Noun> {
+    match link.to {
+        Target::One(target) => vec![target],
+        Target::Derived { of, .. } => of.to_vec(),
+        Target::Many { .. } | Target::Kept { .. } | Target::Nothing | Target::Inline(_) => Vec::new(),
+    }
+}
+
 /// What stands at a path of a noun.
 fn member(noun: &'static Noun, shape: &Shape, path: &str) -> Value {
     let is_inlined = noun.inlines.iter().any(|inline| {
@@ -219,14 +228,11 @@ fn member(noun: &'static Noun, shape: &Shape, path: &str) -> Value {
         Kind::Map(inside) => json!({"type": "object", "additionalProperties": member(noun, inside, path)}),
         Kind::Object(fields) => member_object(noun, fields, path),
     };
-    let target = noun.links.iter().find(|link| link.path == path).and_then(|link| match link.to {
-        Target::One(target) => Some(target),
-        Target::Many { .. } | Target::Kept { .. } | Target::Derived { .. } | Target::Nothing | Target::Inline(_) => {
-            None
-        }
-    });
-    if let Some(target) = target.filter(|_| shape.kind == Kind::Text) {
-        schema = json!({"anyOf": [schema, or_stub(target)]});
+    let link = noun.links.iter().find(|link| link.path == path && shape.kind == Kind::Text);
+    let wholes: Vec<Value> = link.into_iter().flat_map(ids_of).map(or_stub).collect();
+    if !wholes.is_empty() {
+        let either = [vec![schema], wholes].concat();
+        schema = json!({"anyOf": either});
     }
     if shape.optional && schema != json!({}) { json!({"anyOf": [schema, {"type": "null"}]}) } else { schema }
 }
