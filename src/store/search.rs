@@ -68,8 +68,8 @@ pub struct Found {
 
 /// How many documents are walked through before anything is gathered.
 const FIRST_WALK: i64 = 1000;
-/// The same in a range of times, which may be all that there is in it.
-const FIRST_WALK_IN_RANGE: i64 = 5000;
+/// A range of times that has no more documents is walked through whole.
+const WHOLE_RANGE: i64 = 5000;
 /// Counting stops here, as Stripe's does.
 pub const MAXIMUM_COUNT: i64 = 10_000;
 /// How far to walk where the first steps have met some matches, but not enough.
@@ -169,14 +169,17 @@ impl Branch<'_> {
             return self.look_up(connection).await;
         }
         if self.conditions.iter().any(|condition| condition.is_gathered()) {
-            let far = if self.bounds.is_empty() { FIRST_WALK } else { FIRST_WALK_IN_RANGE };
-            let near = self.walk(connection, Some(far)).await?;
-            if self.is_enough(&near) || self.ends_within(connection, far).await? {
+            let near = self.walk(connection, Some(FIRST_WALK)).await?;
+            if self.is_enough(&near) {
                 return Ok(near);
+            }
+            if self.ends_within(connection, WHOLE_RANGE).await? {
+                return self.walk(connection, Some(WHOLE_RANGE)).await;
             }
             // As dense as what was met, and twice as far.
             let met = i64::try_from(near.len()).unwrap_or(i64::MAX);
-            let farther = (2 * far * (self.search.limit + 1)).checked_div(met).filter(|farther| *farther <= LAST_WALK);
+            let farther =
+                (2 * FIRST_WALK * (self.search.limit + 1)).checked_div(met).filter(|farther| *farther <= LAST_WALK);
             if let Some(farther) = farther {
                 let near = self.walk(connection, Some(farther)).await?;
                 if self.is_enough(&near) {
