@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     call::Call,
+    intents::need_charge,
     invoices::around,
     reply::{Problem, Reply},
     route::{At, Route, list_of},
@@ -22,11 +23,7 @@ use crate::{
         shape::{Patch, Text, Unsupported},
     },
     engine::{Owner, Subject, verb::Decision},
-    store::{
-        Fault,
-        books::{Needs, peek},
-        read,
-    },
+    store::{Fault, books::Needs, read},
     words,
 };
 
@@ -170,9 +167,7 @@ async fn needs_of(call: &Call, new: &NewCreditNote) -> Result<Needs, Fault> {
     let intents = needs.documents.iter().filter(|(noun, _)| noun.object == payment_intent::NOUN.object);
     let intents: Vec<Id<PaymentIntent>> = intents.map(|(_, id)| Id::given(id.as_str())).collect();
     for id in intents {
-        if let Some(charge) = peek(&mut reader, &id).await?.and_then(|intent| intent.latest_charge) {
-            needs.document(&charge);
-        }
+        need_charge(&mut reader, &id, &mut needs).await?;
     }
     new.refunds.iter().for_each(|(refund, _)| needs.document(refund));
     Ok(needs)

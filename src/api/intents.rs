@@ -11,13 +11,24 @@ use super::{
 };
 use crate::{
     billing::{
-        Metadata, Refusal, Resource,
+        Id, Metadata, Refusal, Resource,
         next_action::check_return_url,
         payment_intent::{AllowRedirects, AutomaticPaymentMethods, PaymentIntent},
         setup_intent::SetupIntent,
     },
-    store::{Fault, read},
+    store::{
+        Connection, Fault,
+        books::{Needs, peek},
+        read,
+    },
 };
+
+/// What an intent has brought is with its latest charge: a decision about that needs it, if there is one.
+pub async fn need_charge(reader: &mut Connection, intent: &Id<PaymentIntent>, needs: &mut Needs) -> Result<(), Fault> {
+    let known = peek(reader, intent).await?;
+    known.and_then(|intent| intent.latest_charge).iter().for_each(|charge| needs.document(charge));
+    Ok(())
+}
 
 /// An intent of either kind.
 pub trait Intent: Resource {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
+    intents::need_charge,
     reply::{Problem, Reply},
     route::{At, Route, list_of},
 };
@@ -81,9 +82,7 @@ async fn make(call: &Call, params: Create, charge: Option<Id<Charge>>) -> Reply 
     let payment_intent = intent_of(call, charge.as_ref(), params.payment_intent).await?;
     let mut needs = Needs::default();
     needs.document(&payment_intent);
-    if let Some(intent) = peek(&mut *call.house.engine.store.reader().await?, &payment_intent).await? {
-        intent.latest_charge.iter().for_each(|charge| needs.document(charge));
-    }
+    need_charge(&mut *call.house.engine.store.reader().await?, &payment_intent, &mut needs).await?;
     charge.iter().for_each(|charge| needs.document(charge));
     let new = NewRefund {
         payment_intent: payment_intent.clone(),

@@ -67,8 +67,7 @@ pub fn draft_with(
     mut pending: Vec<InvoiceItem>,
     at: &mut Moment,
 ) -> Result<Id<Invoice>, Refusal> {
-    let room = MAXIMUM_LINES.saturating_sub(bill.spans.len());
-    pending.drain(..pending.len().saturating_sub(room));
+    make_room(bill, &mut pending, |_| false);
     let customer = books.customer()?.clone();
     let id = next_id(books, bill, &customer, at);
     let mut lines = Vec::new();
@@ -90,6 +89,16 @@ pub fn draft_with(
     let invoice = blank(id.clone(), &customer, bill, lines, &books.settings(customer.livemode).invoice, at)?;
     hold::announce(books, invoice, at);
     Ok(id)
+}
+
+/// Leaves out the newest of what is too much for one invoice, but none that stays in any case.
+pub fn make_room(bill: &Bill<'_>, pending: &mut Vec<InvoiceItem>, stays: impl Fn(&InvoiceItem) -> bool) {
+    let mut too_many = (pending.len() + bill.spans.len()).saturating_sub(MAXIMUM_LINES);
+    pending.retain(|item| {
+        let waits = too_many > 0 && !stays(item);
+        too_many -= usize::from(waits);
+        !waits
+    });
 }
 
 /// The id of a new invoice. Which one of a subscription is the latest is known by their ids, so it comes after

@@ -222,11 +222,7 @@ impl Books {
         self.catalogue.endpoints.iter().any(|endpoint| endpoint.names(livemode, kind))
     }
 
-    /// Whether an endpoint has yet to acknowledge an event.
-    pub fn is_unheard(&self, event: &str) -> bool {
-        self.hearing.unheard.contains(event)
-    }
-
+    /// Which of the events that were asked about were acknowledged.
     pub fn hearing(&self) -> &Hearing {
         &self.hearing
     }

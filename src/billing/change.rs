@@ -374,12 +374,7 @@ fn draft(
         pending.retain(|item| is_made(item) || is_its(item));
     }
     // What the change costs is on its invoice, however much else waits.
-    let mut too_many = (pending.len() + bill.spans.len()).saturating_sub(bill::MAXIMUM_LINES);
-    pending.retain(|item| {
-        let waits = too_many > 0 && !is_made(item);
-        too_many -= usize::from(waits);
-        !waits
-    });
+    bill::make_room(&bill, &mut pending, is_made);
     bill::draft_with(books, &bill, pending, at).map(Some)
 }
 

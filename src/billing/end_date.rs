@@ -110,13 +110,9 @@ fn fit(
         if prorated {
             prorate::credit(books, subscription, &item, new, at)?;
         }
-        let kept = std::mem::take(&mut subscription.internal.billed);
+        let (kept, currency) = (std::mem::take(&mut subscription.internal.billed), subscription.currency);
         kept.into_iter()
-            .map(
-                |billed| {
-                    if billed.item == item.id { billed.until(new, subscription.currency) } else { Ok(Some(billed)) }
-                },
-            )
+            .map(|billed| if billed.item == item.id { billed.until(new, currency) } else { Ok(Some(billed)) })
             .filter_map(Result::transpose)
             .collect::<Result<Vec<Billed>, Refusal>>()?
     } else if new > old && Some(old) == earlier {

@@ -52,8 +52,9 @@ pub fn holds(books: &mut Books, id: &Id<Invoice>, at: &Moment) -> Result<bool, R
     let invoice = books.find(id, "invoice")?;
     let Some(event) = &invoice.internal.awaits else { return Ok(false) };
     let until = invoice.created.plus_seconds(PATIENCE_SECONDS);
-    let heard = invoice.internal.held_until.and_then(|_| books.hearing().heard.get(event));
-    let next = if books.is_unheard(event) {
+    let Hearing { unheard, heard } = books.hearing();
+    let heard = invoice.internal.held_until.and_then(|_| heard.get(event));
+    let next = if unheard.contains(event) {
         at.now.plus_seconds(LOOK_AGAIN_SECONDS)
     } else {
         heard.map_or(at.now, |heard| heard.plus_seconds(SECONDS_AFTER_HEARING))
@@ -71,6 +72,6 @@ pub fn holds(books: &mut Books, id: &Id<Invoice>, at: &Moment) -> Result<bool, R
 /// The wait is over: when the last had heard of it, unless that was given up.
 pub fn heard_at(books: &Books, invoice: &Invoice, at: &Moment) -> Option<Timestamp> {
     let Some(event) = &invoice.internal.awaits else { return invoice.webhooks_delivered_at.or(Some(at.now)) };
-    let heard = books.hearing().heard.get(event).copied();
-    (!books.is_unheard(event)).then(|| heard.unwrap_or(at.now))
+    let Hearing { unheard, heard } = books.hearing();
+    (!unheard.contains(event)).then(|| heard.get(event).copied().unwrap_or(at.now))
 }

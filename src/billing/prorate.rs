@@ -119,7 +119,7 @@ pub fn billed(books: &Books, subscription: &Subscription, item: &Item) -> Result
         return Ok(known);
     }
     let price = priced(books, item, subscription.currency)?;
-    let period = Period { start: item.current_period_start, end: item.current_period_end };
+    let period = item.period();
     Ok(vec![Billed {
         item: item.id.clone(),
         amount: cost(books, subscription, item, period)?,

@@ -359,17 +359,17 @@ impl Subscription {
         let items = self.items.data.iter();
         // Of several that end together the one that began last.
         let first = items.min_by_key(|item| (item.current_period_end, Reverse(item.current_period_start)))?;
-        Some(Period { start: first.current_period_start, end: first.current_period_end })
+        Some(first.period())
     }
 
     /// The periods of its items, where they are not all the same one.
     fn other_periods(&self) -> Option<String> {
-        let period = |item: &Item| Period { start: item.current_period_start, end: item.current_period_end };
-        let mut periods = self.items.data.iter().map(period);
-        let first = periods.next()?;
-        let differ = periods.any(|other| other != first);
-        let all = || self.items.data.iter().map(period).collect::<Vec<Period>>();
-        differ.then(|| serde_json::to_string(&all()).ok()).flatten()
+        let (first, others) = self.items.data.split_first()?;
+        if others.iter().all(|other| other.period() == first.period()) {
+            return None;
+        }
+        let periods: Vec<Period> = self.items.data.iter().map(Item::period).collect();
+        serde_json::to_string(&periods).ok()
     }
 
     pub fn collection_resumes_at(&self) -> Option<Timestamp> {

@@ -144,10 +144,12 @@ impl Engine {
 
     /// What is remembered, if it is all that the verb needs to know.
     fn remembered<V: Verb>(&self, verb: &V) -> Option<Listening> {
+        if !matches!(verb.owner(), Owner::Nobody) {
+            return None;
+        }
         let mut opening = Opening::default();
         verb.needs(&mut opening.needs);
-        let is_enough = matches!(verb.owner(), Owner::Nobody) && opening.is_about_nothing();
-        is_enough.then(|| self.listening.read().ok()?.clone()).flatten()
+        if opening.is_about_nothing() { self.listening.read().ok()?.clone() } else { None }
     }
 
     /// Decides by what is remembered: nothing is read. The statement that writes has it compared.

@@ -71,7 +71,7 @@ impl Page {
 }
 
 pub async fn list(connection: &mut Connection, query: &Query<'_>) -> Result<Page, Fault> {
-    let (way, comparison) = if query.is_downwards() { (" desc", "<") } else { ("", ">") };
+    let (way, comparison) = query.way();
     let mut sql = QueryBuilder::<Postgres>::new("select body from ");
     match query.conditions.iter().find(|condition| condition.leads()) {
         // Each type has its events in order; the page is among the first of each.
@@ -104,8 +104,9 @@ impl Query<'_> {
         matches!(self.cursor, Some(Cursor::Before(_)))
     }
 
-    fn is_downwards(&self) -> bool {
-        self.oldest_first == self.is_backwards()
+    /// How it is sorted to be read, and how what is behind the cursor compares with it.
+    fn way(&self) -> (&'static str, &'static str) {
+        if self.oldest_first == self.is_backwards() { (" desc", "<") } else { ("", ">") }
     }
 
     /// The first documents behind the cursor that fulfil all conditions, and this one.
@@ -121,7 +122,7 @@ impl Query<'_> {
         }
         // Ids sort by time, so the cursor is the id itself; but not those that callers have chosen.
         let key: &[&str] = if self.noun.ids_tell_time() { &["id"] } else { &["created", "id"] };
-        let (way, comparison) = if self.is_downwards() { (" desc", "<") } else { ("", ">") };
+        let (way, comparison) = self.way();
         match (&self.cursor, key) {
             (None, _) => {}
             (Some(cursor), [_]) => {

@@ -48,16 +48,32 @@ async fn a_flexible_billing_mode_keeps_how_discounts_are_prorated() {
     }
 }
 
+/// A subscription with an item by the month and one by the quarter.
+struct Mixed {
+    house: House,
+    clock: String,
+    customer: String,
+    monthly: String,
+    made: Value,
+}
+
+impl Mixed {
+    async fn open() -> Mixed {
+        let house = House::open().await;
+        let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+        let customer = house.customer("pm_card_visa", Some(&clock)).await;
+        let monthly = price(&house, &[("unit_amount", "1000")]).await;
+        let quarterly = price(&house, &[("unit_amount", "2500"), ("recurring[interval_count]", "3")]).await;
+        let more = [("items[1][price]", quarterly.as_str()), ("billing_mode[type]", "flexible")];
+        let made = house.subscribe_with(&customer, &monthly, &more).await.ok();
+        Mixed { house, clock, customer, monthly, made }
+    }
+}
+
 /// Mixed intervals: before basil a subscription has one period, and it ends with the item that ends first.
 #[tokio::test(flavor = "multi_thread")]
 async fn mixed_intervals_are_one_period_to_old_clients() {
-    let house = House::open().await;
-    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
-    let customer = house.customer("pm_card_visa", Some(&clock)).await;
-    let monthly = price(&house, &[("unit_amount", "1000")]).await;
-    let quarterly = price(&house, &[("unit_amount", "2500"), ("recurring[interval_count]", "3")]).await;
-    let more = [("items[1][price]", quarterly.as_str()), ("billing_mode[type]", "flexible")];
-    let made = house.subscribe_with(&customer, &monthly, &more).await.ok();
+    let Mixed { house, clock, made, .. } = Mixed::open().await;
     assert!(made.get("current_period_end").is_none());
     let path = format!("/v1/subscriptions/{}", id(&made));
     for (now, end) in [
@@ -78,13 +94,8 @@ async fn mixed_intervals_are_one_period_to_old_clients() {
 /// Listing: a subscription is found by the period of any of its items.
 #[tokio::test(flavor = "multi_thread")]
 async fn mixed_intervals_are_found_by_each_period() {
-    let house = House::open().await;
-    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
-    let customer = house.customer("pm_card_visa", Some(&clock)).await;
-    let monthly = price(&house, &[("unit_amount", "1000")]).await;
-    let quarterly = price(&house, &[("unit_amount", "2500"), ("recurring[interval_count]", "3")]).await;
-    let more = [("items[1][price]", quarterly.as_str()), ("billing_mode[type]", "flexible")];
-    let mixed = id(&house.subscribe_with(&customer, &monthly, &more).await.ok());
+    let Mixed { house, clock, customer, monthly, made } = Mixed::open().await;
+    let mixed = id(&made);
     let single = id(&house.subscribe(&customer, &monthly).await);
     house.advance(&clock, "2027-02-15T00:00:00Z").await;
     let (january, february) = (at("2027-01-01T00:00:00Z"), at("2027-02-01T00:00:00Z"));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    super::{call::Call, reply::Reply, route::At, sources},
+    super::{call::Call, intents::need_charge, reply::Reply, route::At, sources},
     around,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         shape::Unsupported,
     },
     engine::{Owner, Subject, verb::Decision},
-    store::books::{Needs, peek},
+    store::books::Needs,
 };
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -128,8 +128,7 @@ pub async fn attach_payment(At(id): At<String>, call: Call, params: AttachPaymen
     let id: Id<Invoice> = Id::given(id);
     let mut needs = around(&call, &id).await?;
     needs.document(&intent);
-    let known = peek(&mut *call.house.engine.store.reader().await?, &intent).await?;
-    known.and_then(|intent| intent.latest_charge).iter().for_each(|charge| needs.document(charge));
+    need_charge(&mut *call.house.engine.store.reader().await?, &intent, &mut needs).await?;
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         receive::attach(books, &id, &intent, at)?;
         Ok(Subject::document(&id))

@@ -53,6 +53,11 @@ pub enum ItemTag {
 }
 
 impl Item {
+    /// Its current period.
+    pub const fn period(&self) -> Period {
+        Period { start: self.current_period_start, end: self.current_period_end }
+    }
+
     pub fn new(
         subscription: &Id<Subscription>,
         price: Id<Price>,
