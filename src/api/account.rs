@@ -8,7 +8,7 @@ use super::{
     reply::Reply,
     route::{At, Route},
 };
-use crate::store::read;
+use crate::store::movements;
 
 /// Who this server is.
 #[derive(Clone, Debug)]
@@ -58,15 +58,15 @@ async fn by_id(At(id): At<String>, call: Call) -> Reply {
     call.say(&document(&call.house.account))
 }
 
-/// What was captured and not given back, by currency. Nothing pends: payouts are the processor's matter.
+/// What has come and not gone again, by currency. Nothing pends: payouts are the processor's matter.
 async fn balance(call: Call) -> Reply {
     let mut reader = call.house.engine.store.reader().await?;
-    let captured = read::balance(&mut reader, call.livemode()).await?;
+    let left = movements::balance(&mut reader, call.livemode()).await?;
     drop(reader);
     let entry =
         |amount: i64, currency: &str| json!({"amount": amount, "currency": currency, "source_types": {"card": amount}});
-    let captured = if captured.is_empty() { vec![("usd".to_owned(), 0)] } else { captured };
-    let available: Vec<Value> = captured.iter().map(|(currency, amount)| entry(*amount, currency)).collect();
-    let pending: Vec<Value> = captured.iter().map(|(currency, _)| entry(0, currency)).collect();
+    let left = if left.is_empty() { vec![("usd".to_owned(), 0)] } else { left };
+    let available: Vec<Value> = left.iter().map(|(currency, amount)| entry(*amount, currency)).collect();
+    let pending: Vec<Value> = left.iter().map(|(currency, _)| entry(0, currency)).collect();
     call.say(&json!({"object": "balance", "available": available, "livemode": call.livemode(), "pending": pending}))
 }

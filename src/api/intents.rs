@@ -23,10 +23,15 @@ use crate::{
     },
 };
 
-/// What an intent has brought is with its latest charge: a decision about that needs it, if there is one.
+/// What an intent has brought is with its latest charge, and what was heard of that since: a decision about it
+/// needs them, if there are any.
 pub async fn need_charge(reader: &mut Connection, intent: &Id<PaymentIntent>, needs: &mut Needs) -> Result<(), Fault> {
     let known = peek(reader, intent).await?;
-    known.and_then(|intent| intent.latest_charge).iter().for_each(|charge| needs.document(charge));
+    if let Some(intent) = known {
+        intent.latest_charge.iter().for_each(|charge| needs.document(charge));
+        intent.internal.disputes.iter().for_each(|dispute| needs.document(dispute));
+        intent.internal.fraud_warnings.iter().for_each(|warning| needs.document(warning));
+    }
     Ok(())
 }
 

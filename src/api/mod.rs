@@ -11,6 +11,8 @@ pub mod charges;
 pub mod credit_notes;
 pub mod customers;
 pub mod deliveries;
+pub mod disputes;
+pub mod early_fraud_warnings;
 pub mod endpoint_settings;
 pub mod events;
 pub mod explain;
@@ -110,6 +112,8 @@ pub fn routes() -> Vec<Route> {
         credit_notes::routes(),
         customers::routes(),
         deliveries::routes(),
+        disputes::routes(),
+        early_fraud_warnings::routes(),
         endpoint_settings::routes(),
         events::routes(),
         features::routes(),

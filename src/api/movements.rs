@@ -1,4 +1,4 @@
-//! `/v1/balance_transactions`: the other side of charges and refunds.
+//! `/v1/balance_transactions`: the other side of charges, refunds and disputes.
 
 use serde_json::Value;
 
@@ -30,14 +30,17 @@ pub fn routes() -> Vec<Route> {
 /// The body of what a movement is the other side of.
 async fn source(reader: &mut Connection, id: &str, livemode: bool) -> Result<Option<String>, Fault> {
     let Some((charge, refund)) = movement::sources(id) else { return Ok(None) };
-    match read::find(reader, &charge::NOUN, charge.as_str(), livemode).await? {
+    if let Some(body) = read::find(reader, &charge::NOUN, charge.as_str(), livemode).await? {
+        return Ok(Some(body));
+    }
+    match read::find(reader, &refund::NOUN, refund.as_str(), livemode).await? {
         Some(body) => Ok(Some(body)),
-        None => read::find(reader, &refund::NOUN, refund.as_str(), livemode).await,
+        None => movements::dispute_of(reader, id, livemode).await,
     }
 }
 
-fn made(body: &str) -> Result<Option<Value>, Fault> {
-    Ok(movement::of(&serde_json::from_str(body)?))
+fn made(id: &str, body: &str) -> Result<Option<Value>, Fault> {
+    Ok(movement::named(id, &serde_json::from_str(body)?))
 }
 
 async fn retrieve(At(id): At<String>, call: Call) -> Reply {
@@ -45,7 +48,7 @@ async fn retrieve(At(id): At<String>, call: Call) -> Reply {
     let body = source(&mut reader, &id, call.livemode()).await?;
     drop(reader);
     let body = body.ok_or_else(|| Refusal::not_found(&NOUN, &id))?;
-    let value = made(&body)?.ok_or_else(|| Refusal::not_found(&NOUN, &id))?;
+    let value = made(&id, &body)?.ok_or_else(|| Refusal::not_found(&NOUN, &id))?;
     call.show_made(&NOUN, value, body).await
 }
 
@@ -64,10 +67,10 @@ async fn list(call: Call) -> Reply {
     let (conditions, cursor, kind) = (&asked.conditions, asked.cursor.as_ref(), kind.as_deref());
     let page = movements::list(&mut reader, call.livemode(), conditions, kind, cursor, asked.limit).await?;
     drop(reader);
-    let mut values = Vec::with_capacity(page.bodies.len());
-    let mut bodies = Vec::with_capacity(page.bodies.len());
-    for body in page.bodies {
-        if let Some(value) = made(&body)? {
+    let mut values = Vec::with_capacity(page.found.len());
+    let mut bodies = Vec::with_capacity(page.found.len());
+    for (id, body) in page.found {
+        if let Some(value) = made(&id, &body)? {
             values.push(value);
             bodies.push(body);
         }

@@ -1,8 +1,10 @@
 //! What a processor answers, and what its refusals mean.
 
 use super::{
-    Refusal,
+    Amount, Refusal,
     charge::{AdviceCode, NetworkStatus, OutcomeType, RiskLevel},
+    dispute::Reason,
+    early_fraud_warning::FraudType,
 };
 
 /// The answer to a question about a payment.
@@ -26,6 +28,48 @@ pub enum Answer {
     Declined(Decline),
     /// The customer must authenticate first.
     NeedsAction,
+    /// What was heard of a payment after it had succeeded.
+    News(Vec<News>),
+    /// How a dispute was decided.
+    Ruled(Ruling),
+}
+
+/// What the network tells of a payment that had succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The cardholder disputes it, or asks about it.
+    Disputed(Claim),
+    /// The issuer suspects it.
+    Suspected(FraudType),
+}
+
+/// What a cardholder claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What the processor calls the dispute.
+    pub reference: String,
+    pub amount: Amount,
+    /// What the processor takes for its trouble, should it take the money.
+    pub fee: Amount,
+    /// Only a question so far: no money is taken.
+    pub is_inquiry: bool,
+    /// What the network calls the reason.
+    pub network_reason_code: String,
+    pub reason: Reason,
+    /// How long it may be answered, in seconds.
+    pub respond_within: i64,
+    /// After so many seconds the processor knows what has become of it if it is not answered.
+    pub ask_again_after: i64,
+}
+
+/// What becomes of a dispute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// The money stays with whoever charged it; of an inquiry: it comes to nothing.
+    Won,
+    Lost,
+    /// An inquiry becomes a dispute about money.
+    Escalated(Claim),
 }
 
 /// Why a card was refused.

@@ -1,5 +1,7 @@
 //! A wish to be paid, and how far it has come. Talking to the processor is one of its states.
 
+mod attempt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,17 +12,20 @@ use super::{
     charge::{self, Charge},
     customer::{self, Customer},
     describe,
+    dispute::Dispute,
+    early_fraud_warning::EarlyFraudWarning,
     invoice::Invoice,
     invoice_item::InvoiceItem,
     next_action::NextAction,
     noun::{By, Cell, Keyed, boolean, filter, integer, json, null, one, text},
     payment_method::{self, PaymentMethod},
-    refund::Refund,
     searchable::{CREATED, METADATA, Stand, number, token},
     shape::{Null, Shipping},
     test_clock::TestClock,
 };
 use crate::words;
+
+pub use attempt::{Action, Asker, Attempt, Wait};
 
 pub static NOUN: Noun = Noun {
     object: "payment_intent",
@@ -146,6 +151,12 @@ pub struct Internal {
     pub balance_transaction: Option<Id<BalanceTransaction>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<Id<TestClock>>,
+    /// What was disputed about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Id<Dispute>>,
+    /// What its issuer has warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fraud_warnings: Vec<Id<EarlyFraudWarning>>,
     /// What the processor calls the payment, for captures and releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
@@ -153,73 +164,6 @@ pub struct Internal {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<Wait>,
 }
-
-/// A question that the processor could not answer for good: it is asked again what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Wait {
-    pub ask_at: Timestamp,
-    pub attempt: Attempt,
-}
-
-/// A question to the processor, committed before it is asked. Whoever comes next asks again with the
-/// same key, and the processor gives the same answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub action: Action,
-    pub amount: Amount,
-    /// The customer has just authenticated for it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub authenticated: bool,
-    /// Asked by the billing cycle, not by a caller.
-    pub automatic: bool,
-    /// 1 for the first question about this intent.
-    pub number: i64,
-    pub off_session: bool,
-    pub payment_method: Id<PaymentMethod>,
-    /// Whoever asks cannot let the customer authenticate: needing that is a failure.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub refuses_action: bool,
-    /// The refund that it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refund: Option<Id<Refund>>,
-    /// Where to send the customer after authenticating, for clients that cannot open the page themselves.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub return_url: Option<String>,
-    /// The card was set up for payments without its holder.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub set_up: bool,
-    pub started_at: Timestamp,
-    /// The card's name at the gateway; of what follows a payment, the payment's.
-    pub token: String,
-}
-
-/// Who asks for a payment.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker {
-    /// The billing cycle, not a caller.
-    pub automatic: bool,
-    /// The customer is not there.
-    pub off_session: bool,
-}
-
-words!(
-    /// What the processor is asked to do.
-    Action {
-        /// Reserve the money, to be captured later.
-        Authorize = "authorize",
-        Capture = "capture",
-        /// Say what became of a payment.
-        Inquire = "inquire",
-        /// Say what became of a refund.
-        InquireRefund = "inquire_refund",
-        /// Give money back.
-        Refund = "refund",
-        /// Reserve and capture in one go.
-        Sale = "sale",
-        /// Let go of what was reserved.
-        Release = "release",
-    }
-);
 
 /// How long an issuer keeps what was reserved: 7 days.
 pub const RESERVED_SECONDS: i64 = 7 * 86_400;
@@ -389,6 +333,8 @@ impl PaymentIntent {
             amount,
             authenticated: false,
             automatic: false,
+            dispute: None,
+            evidence: None,
             number: self.internal.attempts + 1,
             off_session: true,
             payment_method: payment_method.clone(),

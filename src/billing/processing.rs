@@ -6,7 +6,7 @@ use super::{
     change,
     charge::{self, Charge, Verdict},
     invoice::{Invoice, Status as InvoiceStatus},
-    payment_intent::{Action, Attempt, Internal, PaymentIntent, Status, Wait},
+    payment_intent::{Attempt, Internal, PaymentIntent, Status, Wait},
     repay::{self, NewRefund},
 };
 
@@ -75,7 +75,7 @@ pub fn too_late(
     books.put(PaymentIntent { internal: Internal { waits, ..intent.internal }, ..intent });
     let Some(charge) = charge else { return Ok(()) };
     match answer {
-        Answer::Processing { .. } | Answer::NeedsAction => {}
+        Answer::Processing { .. } | Answer::NeedsAction | Answer::News(_) | Answer::Ruled(_) => {}
         Answer::Declined(decline) => drop(books.put(charge.fail(decline)).tell("charge.failed", at)),
         Answer::Approved { .. } | Answer::Provisional { .. } => {
             books.put(charge.succeed(true)).tell("charge.succeeded", at);
@@ -104,7 +104,7 @@ pub fn inquire(books: &mut Books, id: &Id<PaymentIntent>, at: &mut Moment) -> Re
     let Some(wait) = intent.inquiry().cloned() else { return Ok(()) };
     intent.internal.waits.retain(|other| *other != wait);
     let number = intent.internal.attempts + 1;
-    let action = if wait.attempt.refund.is_some() { Action::InquireRefund } else { Action::Inquire };
+    let action = wait.attempt.action.again();
     let question = Attempt { action, number, started_at: at.now, ..wait.attempt };
     books.put(intent.ask(question)?);
     Ok(())

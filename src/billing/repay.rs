@@ -5,7 +5,7 @@ use super::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal,
     answer::Answer,
     charge::{Charge, Status as ChargeStatus},
-    movement,
+    contest, early_fraud_warning, movement,
     payment_intent::{Action, Attempt, Internal as IntentInternal, PaymentIntent, Wait},
     payment_method::Kind,
     refund::{
@@ -48,6 +48,7 @@ pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<R
     else {
         return Err(not_refundable(&new));
     };
+    contest::check_refundable(books, charge)?;
     let left = charge.amount.minus(charge.amount_refunded)?;
     if left.is_zero() {
         let message = format!("Charge {} has already been refunded.", charge.id);
@@ -144,7 +145,7 @@ pub fn settle(
         Answer::Approved { .. } | Answer::Provisional { .. } => refund.succeed(),
         Answer::Processing { .. } => Refund { pending_reason: Some(PendingReason::Processing), ..refund },
         Answer::Declined(decline) => refund.fail(decline.reason()),
-        Answer::NeedsAction => refund.fail("unknown"),
+        Answer::NeedsAction | Answer::News(_) | Answer::Ruled(_) => refund.fail("unknown"),
     };
     if first { begun(books, refund, at) } else { changed(books, refund, at) }
 }
@@ -161,7 +162,12 @@ fn begun(books: &mut Books, refund: Refund, at: &mut Moment) -> Result<(), Refus
     let charge = books.find(&charge, "charge")?.clone();
     let amount_refunded = charge.amount_refunded.plus(amount)?;
     let refunded = amount_refunded == charge.amount;
-    books.put(Charge { amount_refunded, refunded, ..charge }).tell("charge.refunded", at);
+    let charge = Charge { amount_refunded, refunded, ..charge };
+    books.put(charge.clone()).tell("charge.refunded", at);
+    if refunded {
+        contest::given_back(books, &charge, at)?;
+    }
+    early_fraud_warning::follow(books, &charge.id, at);
     Ok(())
 }
 
@@ -175,7 +181,9 @@ fn changed(books: &mut Books, refund: Refund, at: &mut Moment) -> Result<(), Ref
         books.tell(&id, "refund.failed", at);
         let charge = books.find(&charge, "charge")?.clone();
         let amount_refunded = charge.amount_refunded.minus(amount)?;
+        let id = charge.id.clone();
         books.put(Charge { amount_refunded, refunded: false, ..charge }).tell("charge.updated", at);
+        early_fraud_warning::follow(books, &id, at);
     }
     Ok(())
 }

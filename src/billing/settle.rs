@@ -7,9 +7,9 @@ use super::{
     attempts::{self, Made},
     authenticate,
     charge::{Charge, RiskLevel, Verdict},
-    dunning, erase, follow,
+    contest, dunning, erase, follow,
     invoice::{Invoice, Status as InvoiceStatus},
-    movement,
+    movement, news,
     payment_intent::{
         Action, Attempt, CancellationReason, CaptureMethod, Internal, PaymentError, PaymentIntent, RESERVED_SECONDS,
         SetupFutureUsage, Status,
@@ -37,12 +37,19 @@ pub fn settle(
     if let Some(refund) = &attempt.refund {
         return repay::settle(books, intent, &attempt, refund, answer, at);
     }
+    if let Some(dispute) = &attempt.dispute {
+        return contest::settle(books, intent, &attempt, dispute, answer, at);
+    }
+    if attempt.action == Action::Watch {
+        return news::settle(books, intent, &attempt, answer, at);
+    }
     if intent.status == Status::Canceled && attempt.action == Action::Inquire {
         return processing::too_late(books, intent, &attempt, answer, at);
     }
     let alone = intent.internal.invoice.is_none();
     let erased = erase::is_called_for(books, &intent, answer);
     let intent = if erased { erase::erase(books, intent, at)? } else { intent };
+    let intent = news::await_news(intent, &attempt, answer, at);
     announce::first_payment_answered(books, &intent, &attempt, answer, at)?;
     announce::change_answered(books, &intent, at);
     match (answer, attempt.action) {
@@ -63,8 +70,20 @@ pub fn settle(
         }
         (Answer::NeedsAction, _) => authenticate::required(books, intent, &attempt, at),
         (_, Action::Capture) => captured(books, intent, &attempt, at),
-        // A question about a refund names the refund.
-        (_, Action::Refund | Action::InquireRefund) => Ok(()),
+        // A question about a refund names the refund, one about a dispute the dispute.
+        (
+            _,
+            Action::Refund
+            | Action::InquireRefund
+            | Action::Concede
+            | Action::Contest
+            | Action::InquireDispute
+            | Action::Watch,
+        ) => Ok(()),
+        // It says nothing of the money: the question stays open, and is asked again.
+        (Answer::News(_) | Answer::Ruled(_), Action::Sale | Action::Authorize | Action::Inquire) => {
+            Err(Refusal::internal("The processor has answered another question than it was asked."))
+        }
         (Answer::Processing { reference, ask_again_after }, Action::Sale | Action::Authorize | Action::Inquire) => {
             processing::begin(books, intent, &attempt, reference, *ask_again_after, at)
         }

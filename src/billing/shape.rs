@@ -264,7 +264,13 @@ pub struct Text<const N: usize>(pub String);
 
 impl<'de, const N: usize> Deserialize<'de> for Text<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        Text::within(String::deserialize(deserializer)?)
+    }
+}
+
+impl<const N: usize> Text<N> {
+    /// The text, if it is no longer.
+    pub fn within<E: de::Error>(text: String) -> Result<Self, E> {
         let count = text.chars().count();
         if count <= N {
             return Ok(Text(text));

@@ -14,6 +14,8 @@ use crate::{
         balance_transaction::BalanceTransaction,
         charge::Charge,
         customer::Customer,
+        dispute::Dispute,
+        early_fraud_warning::EarlyFraudWarning,
         invoice::Invoice,
         invoice_item::InvoiceItem,
         payment_intent::{Attempt, PaymentIntent},
@@ -38,6 +40,8 @@ pub struct Open {
     charge: Option<Id<Charge>>,
     invoice_items: Vec<Id<InvoiceItem>>,
     balance_transaction: Option<Id<BalanceTransaction>>,
+    disputes: Vec<Id<Dispute>>,
+    fraud_warnings: Vec<Id<EarlyFraudWarning>>,
 }
 
 /// An attempt and what the processor said.
@@ -59,6 +63,7 @@ impl Open {
                 amount: attempt.amount,
                 authenticated: attempt.authenticated,
                 currency: intent.currency,
+                evidence: attempt.evidence.clone(),
                 off_session: attempt.off_session,
                 set_up: attempt.set_up,
                 token: attempt.token.clone(),
@@ -68,6 +73,8 @@ impl Open {
             charge: intent.latest_charge.clone(),
             invoice_items: intent.internal.invoice_items.clone(),
             balance_transaction: intent.internal.balance_transaction.clone(),
+            disputes: intent.internal.disputes.clone(),
+            fraud_warnings: intent.internal.fraud_warnings.clone(),
         })
     }
 
@@ -101,6 +108,8 @@ impl Open {
         self.charge.iter().for_each(|charge| needs.document(charge));
         self.invoice_items.iter().for_each(|item| needs.document(item));
         self.balance_transaction.iter().for_each(|entry| needs.document(entry));
+        self.disputes.iter().for_each(|dispute| needs.document(dispute));
+        self.fraud_warnings.iter().for_each(|warning| needs.document(warning));
         Opening { customer: self.customer.clone(), needs }
     }
 }
@@ -116,6 +125,8 @@ impl Engine {
                     Ok(Answer::Declined(_)) => "declined",
                     Ok(Answer::NeedsAction) => "needs_action",
                     Ok(Answer::Processing { .. }) => "processing",
+                    Ok(Answer::News(_)) => "news",
+                    Ok(Answer::Ruled(_)) => "ruled",
                     Err(_) => "unanswered",
                 };
                 self.metrics.attempts.with_label_values(&[label]).inc();
@@ -168,6 +179,7 @@ mod tests {
             amount: Amount::new(100),
             authenticated: false,
             currency: Currency::parse("usd").unwrap(),
+            evidence: None,
             off_session: true,
             set_up: false,
             token: "visa".to_owned(),

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use crate::billing::{
     Amount, Currency, Timestamp,
     answer::{Answer, Decline},
+    evidence::Evidence,
     payment_intent::Action,
     payment_method::Card,
 };
@@ -56,11 +57,13 @@ pub struct Question {
     /// The customer has just authenticated for it.
     pub authenticated: bool,
     pub currency: Currency,
+    /// What a dispute is answered with.
+    pub evidence: Option<Box<Evidence>>,
     /// The customer is not there to authenticate.
     pub off_session: bool,
     /// The card was set up for payments without the customer.
     pub set_up: bool,
-    /// The card's token; for what follows a payment the payment's reference.
+    /// The card's token; for what follows a payment the payment's reference, for a dispute the dispute's.
     pub token: String,
 }
 

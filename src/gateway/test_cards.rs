@@ -1,6 +1,7 @@
 //! The processor of test mode: every outcome is decided by the card (the table of test cards).
 
 mod cards;
+mod disputes;
 
 use std::{
     fs,
@@ -23,8 +24,8 @@ use crate::billing::{
     shape::Null,
 };
 use Behaviour::{
-    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, RefundFails, RefundPends,
-    Refused, Risky, Works,
+    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, Disputed, RefundFails,
+    RefundPends, Refused, Risky, Suspected, Works,
 };
 use cards::{Behaviour, TestCard};
 
@@ -62,7 +63,14 @@ impl TestCards {
             Action::Inquire => Self::outcome(question),
             Action::Refund => Self::refund(question),
             Action::InquireRefund => Self::refunded(question),
-            Action::Capture | Action::Release => approved(question.token.clone(), RiskLevel::Normal),
+            Action::Capture => match behaviour_of(&question.token) {
+                Some(Disputed(_) | Suspected) => troubled(question.token.clone()),
+                _ => approved(question.token.clone(), RiskLevel::Normal),
+            },
+            Action::Concede | Action::Release => approved(question.token.clone(), RiskLevel::Normal),
+            Action::Watch => disputes::news(question),
+            Action::Contest => disputes::contested(question),
+            Action::InquireDispute => disputes::ruled(question),
         }
     }
 
@@ -80,7 +88,10 @@ impl TestCards {
             Refused(code) | ChargesFail(code) | Authenticates(Some(code)) => Answer::Declined(decline(code)),
             Delayed(_) => Answer::Processing { reference, ask_again_after: DELAY_SECONDS },
             Risky(level) => approved(reference, level),
+            Disputed(_) | Suspected if question.action == Action::Sale => troubled(reference),
             Works
+            | Disputed(_)
+            | Suspected
             | Authenticates(None)
             | AuthenticatesUntilSetUp
             | AuthenticatesOnSession
@@ -126,7 +137,10 @@ impl TestCards {
         // The same may be asked twice at once.
         let draft = ledger.join(format!(".{}.{}.{asked}", question.key, std::process::id()));
         let verdict = match (answer, question.action) {
-            (Answer::Approved { .. }, Action::Sale | Action::Capture | Action::Inquire) => "captured",
+            (
+                Answer::Approved { .. } | Answer::Provisional { .. },
+                Action::Sale | Action::Capture | Action::Inquire,
+            ) => "captured",
             (Answer::Approved { .. }, Action::Refund) => "refunded",
             _ => "refused",
         };
@@ -212,6 +226,11 @@ impl Gateway for TestCards {
 /// Three digits, and four of American Express.
 fn is_cvc(cvc: &str, brand: &str) -> bool {
     cvc.len() == if brand == "amex" { 4 } else { 3 } && cvc.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Approved, and that will not be the last that is heard of it.
+const fn troubled(reference: String) -> Answer {
+    Answer::Provisional { reference, ask_again_after: DELAY_SECONDS }
 }
 
 const fn approved(reference: String, risk: RiskLevel) -> Answer {
@@ -340,6 +359,7 @@ mod tests {
             amount: Amount::new(1000),
             authenticated,
             currency: Currency::parse("usd").unwrap(),
+            evidence: None,
             off_session,
             set_up,
             token: card.to_owned(),

@@ -119,21 +119,6 @@ pub async fn customers_on_clock(connection: &mut Connection, clock: &str) -> Res
         .await?)
 }
 
-/// What was captured and not given back, by currency.
-pub async fn balance(connection: &mut Connection, livemode: bool) -> Result<Vec<(String, i64)>, Fault> {
-    let rows = sqlx::query(
-        "select currency, sum(amount)::bigint as amount from (
-             select currency, amount_captured as amount from charges where livemode = $1 and status = 'succeeded'
-             union all
-             select currency, -amount from refunds where livemode = $1 and status in ('pending', 'succeeded')
-         ) movements group by currency order by currency",
-    )
-    .bind(livemode)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.get("currency"), row.get("amount"))).collect())
-}
-
 /// The account that this server is, made on first sight.
 pub async fn account(connection: &mut Connection, candidate: &str, created: i64) -> Result<(String, i64), Fault> {
     let row = sqlx::query(

@@ -128,7 +128,7 @@ async fn expanding_what_is_derived_is_reading_too() {
     ] {
         let path = format!("{path}?expand[]={expand}");
         assert_forbidden(with(&house, &key(&house, may).await, Method::GET, &path, &[]).await, lacks);
-        let both = key(&house, &format!("{may},{lacks},refunds=read")).await;
+        let both = key(&house, &format!("{may},{lacks},disputes=read,refunds=read")).await;
         assert!(with(&house, &both, Method::GET, &path, &[]).await.ok()[expand].is_object(), "{path}");
     }
     // The tiers of a price are the price's own.

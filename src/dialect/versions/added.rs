@@ -26,12 +26,16 @@ pub static SINCE_2022_08_01: Change = Change {
     ..Change::NONE
 };
 
-const WITH_BASIL: [Added; 18] = [
+const WITH_BASIL: [Added; 19] = [
     ("balance_transaction", &["balance_type"]),
     ("credit_note", &["customer_account", "post_payment_amount", "pre_payment_amount"]),
     ("credit_note_line_item", &["metadata"]),
     ("customer", &["business_name", "customer_account", "individual_name", "tax.provider"]),
     ("customer_balance_transaction", &["checkout_session", "customer_account"]),
+    (
+        "dispute",
+        &["evidence_details.submission_method", "intended_submission_method", "payment_method_details.card.network"],
+    ),
     ("invoice", &["amount_paid_off_stripe", "automatic_tax.provider", "customer_account", "status_details"]),
     (
         "invoiceitem",
@@ -108,7 +112,7 @@ const WITH_BASIL: [Added; 18] = [
     ("tax_id", &["customer_account"]),
 ];
 
-const AFTER_2020_08_27: [Added; 19] = [
+const AFTER_2020_08_27: [Added; 20] = [
     ("card", &["allow_redisplay", "networks", "regulated_status"]),
     ("tax_id", &["owner"]),
     (
@@ -154,6 +158,15 @@ const AFTER_2020_08_27: [Added; 19] = [
     ),
     ("credit_note_line_item", &["amount_excluding_tax", "pretax_credit_amounts", "unit_amount_excluding_tax"]),
     ("customer", &["invoice_credit_balance", "invoice_settings.rendering_options"]),
+    (
+        "dispute",
+        &[
+            "enhanced_eligibility_types",
+            "evidence.enhanced_evidence",
+            "evidence_details.enhanced_eligibility",
+            "payment_method_details",
+        ],
+    ),
     (
         "invoice",
         &[

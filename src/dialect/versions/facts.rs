@@ -5,9 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::{Members, tools, v2022_11_15_latest_charge, v2025_03_31_invoice_payments};
+use super::{Members, tools, v2022_11_15_latest_charge, v2023_08_16_charge_dispute, v2025_03_31_invoice_payments};
 use crate::{
-    billing::{Noun, charge, event, invoice_payment, payment_intent, price, refund, wire},
+    billing::{
+        Noun, charge,
+        dispute::{self, Dispute},
+        event, invoice_payment, payment_intent, price, refund, wire,
+    },
     dialect::version::Pin,
     store::{Connection, Fault, read},
 };
@@ -24,6 +28,8 @@ pub struct Facts {
     pub(super) charges: HashMap<String, Value>,
     /// By charge, as a list.
     pub(super) refunds: HashMap<String, Value>,
+    /// By charge, the newest.
+    pub(super) disputes: HashMap<String, String>,
 }
 
 /// The ids that a look at the documents finds.
@@ -36,6 +42,8 @@ struct Wanted {
     /// The intents whose charges are.
     charged: BTreeSet<String>,
     charges: BTreeSet<String>,
+    /// The charges whose dispute is wanted.
+    disputed: BTreeSet<String>,
 }
 
 impl Facts {
@@ -59,6 +67,10 @@ impl Facts {
         self.refunds.get(charge)
     }
 
+    pub fn dispute_of(&self, charge: &str) -> Option<&str> {
+        self.disputes.get(charge).map(String::as_str)
+    }
+
     pub async fn gather(
         connection: &mut Connection,
         documents: &[Value],
@@ -79,12 +91,24 @@ impl Facts {
             facts.refunds =
                 lists(connection, &refund::NOUN, "charge", std::mem::take(&mut wanted.charges), &url).await?;
         }
+        if version < v2023_08_16_charge_dispute::CHANGE.since {
+            facts.gather_disputes(connection, std::mem::take(&mut wanted.disputed)).await?;
+        }
         let prices: Vec<String> = wanted.prices.into_iter().collect();
         for (id, body) in read::find_many(connection, &price::NOUN, &prices, livemode).await? {
             facts.prices.insert(id, wired(&price::NOUN, &body)?);
         }
         facts.gather_payments(connection, wanted.invoices, wanted.intents, livemode).await?;
         Ok(facts)
+    }
+
+    async fn gather_disputes(&mut self, connection: &mut Connection, charges: BTreeSet<String>) -> Result<(), Fault> {
+        let charges: Vec<String> = charges.into_iter().collect();
+        for body in read::find_by(connection, &dispute::NOUN, "charge", &charges).await? {
+            let dispute: Dispute = serde_json::from_str(&body)?;
+            self.disputes.insert(dispute.charge.to_string(), dispute.id.to_string());
+        }
+        Ok(())
     }
 
     async fn gather_payments(
@@ -141,6 +165,7 @@ impl Wanted {
             }
             Some("charge") => {
                 self.charges.extend(text("id"));
+                self.disputed.extend(text("id").filter(|_| members.get("disputed") == Some(&Value::Bool(true))));
                 self.intents.extend(text("payment_intent"));
             }
             _ => {}

@@ -11,6 +11,7 @@ mod v2022_08_01_pending_invoice_items;
 mod v2022_11_15_charge_refunds;
 mod v2022_11_15_latest_charge;
 mod v2023_08_16_automatic_payment_methods;
+mod v2023_08_16_charge_dispute;
 mod v2024_04_10_capture_method;
 mod v2024_04_10_invoice_rendering;
 mod v2024_04_10_marketing_features;
@@ -87,7 +88,7 @@ impl Change {
 }
 
 /// All changes, newest first.
-pub static CHANGES: [&Change; 25] = [
+pub static CHANGES: [&Change; 26] = [
     &v2026_09_30_billing_cycle_anchor::CHANGE,
     &v2026_09_30_payment_method_types::CHANGE,
     &v2025_09_30_billing_mode::CHANGE,
@@ -109,6 +110,7 @@ pub static CHANGES: [&Change; 25] = [
     &v2024_04_10_invoice_rendering::CHANGE,
     &v2024_04_10_marketing_features::CHANGE,
     &v2023_08_16_automatic_payment_methods::CHANGE,
+    &v2023_08_16_charge_dispute::CHANGE,
     &v2022_11_15_charge_refunds::CHANGE,
     &v2022_11_15_latest_charge::CHANGE,
     &v2022_08_01_pending_invoice_items::CHANGE,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{CHANGES, Change, Facts, tools};
 
-/// A price, an invoice with its payment, an intent with a charge that was refunded.
+/// A price, an invoice with its payment, an intent with a charge that was refunded and disputed.
 fn facts() -> Facts {
     let list = |of: &str| json!({"object": "list", "data": [{"id": of}], "has_more": false, "url": "/"});
     let price = json!({"id": "price_1", "object": "price", "type": "recurring", "unit_amount": 500, "recurring": {"interval": "month"}});
@@ -18,6 +18,7 @@ fn facts() -> Facts {
         invoices: [("pi_1".to_owned(), "in_1".to_owned())].into(),
         charges: [("pi_1".to_owned(), list("ch_1"))].into(),
         refunds: [("ch_1".to_owned(), list("re_1"))].into(),
+        disputes: [("ch_1".to_owned(), "dp_1".to_owned())].into(),
     }
 }
 
@@ -179,6 +180,12 @@ fn snapshots() -> Vec<Snapshot> {
             json!({"object": "product", "marketing_features": [{"name": "Fast"}]}),
             &["marketing_features"],
             json!({"features": [{"name": "Fast"}]}),
+        ),
+        of(
+            "A charge does not name its dispute",
+            json!({"id": "ch_1", "object": "charge"}),
+            &[],
+            json!({"dispute": "dp_1"}),
         ),
         of(
             "The refunds of a charge",

@@ -36,11 +36,24 @@ pub enum Behaviour {
     RefundPends,
     /// Works; a refund seems to, and comes back.
     RefundFails,
+    /// Works; then its cardholder complains.
+    Disputed(&'static [Complaint]),
+    /// Works; then its issuer suspects it.
+    Suspected,
+}
+
+/// What a cardholder complains of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complaint {
+    Fraud,
+    /// As much, but only as a question.
+    Inquiry,
+    NotReceived,
 }
 
 use Behaviour::{
-    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, RefundFails, RefundPends,
-    Refused, Risky, Works,
+    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, Disputed, RefundFails,
+    RefundPends, Refused, Risky, Suspected, Works,
 };
 
 const fn card(name: &'static str, number: &'static str, brand: &'static str, behaviour: Behaviour) -> TestCard {
@@ -173,6 +186,11 @@ pub const CARDS: &[TestCard] = &[
     checked("avsLine1Fail", "4000000000000028", [Some("fail"), Some("pass"), None]),
     checked("avsFail", "4000000000000010", [Some("fail"), Some("fail"), None]),
     checked("avsUnchecked", "4000000000000044", [Some("unavailable"), Some("unavailable"), None]),
+    card("createDispute", "4000000000000259", "visa", Disputed(&[Complaint::Fraud])),
+    card("createDisputeProductNotReceived", "4000000000002685", "visa", Disputed(&[Complaint::NotReceived])),
+    card("createDisputeInquiry", "4000000000001976", "visa", Disputed(&[Complaint::Inquiry])),
+    card("createMultipleDisputes", "4000000404000079", "visa", Disputed(&[Complaint::Fraud, Complaint::Fraud])),
+    card("createIssuerFraudRecord", "4000000000005423", "visa", Suspected),
     card("pendingRefund", "4000000000007726", "visa", RefundPends),
     card("refundFail", "4000000000005126", "visa", RefundFails),
     // Of this server only: nothing else of a card is ever `processing`.
