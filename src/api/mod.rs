@@ -38,6 +38,7 @@ pub mod setup_attempts;
 pub mod setup_intents;
 pub mod sources;
 pub mod subscription_items;
+pub mod subscription_schedules;
 pub mod subscriptions;
 pub mod tax_ids;
 pub mod test_clocks;
@@ -130,6 +131,7 @@ pub fn routes() -> Vec<Route> {
         setup_attempts::routes(),
         setup_intents::routes(),
         subscription_items::routes(),
+        subscription_schedules::routes(),
         subscriptions::routes(),
         tax_ids::routes(),
         test_clocks::routes(),

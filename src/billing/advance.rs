@@ -9,13 +9,16 @@ use super::{
     payment_intent::{PaymentIntent, Status as IntentStatus},
     pending_interval, pending_update, processing, renew, resume,
     subscription::{Status, Subscription},
-    trial, upcoming,
+    subscription_schedule::SubscriptionSchedule,
+    transition, trial, upcoming,
 };
 
 /// Something that must be touched at its time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
+pub enum Due {
     PaymentIntent(Id<PaymentIntent>),
+    /// Before the renewal that bills the phase it begins.
+    Schedule(Id<SubscriptionSchedule>),
     Subscription(Id<Subscription>),
     Invoice(Id<Invoice>),
 }
@@ -90,22 +93,31 @@ impl Steps {
     }
 }
 
-fn come_round(books: &mut Books, due: &Due, at: &mut Moment) -> Result<(), Refusal> {
+/// Does what is due.
+pub fn come_round(books: &mut Books, due: &Due, at: &mut Moment) -> Result<(), Refusal> {
     match due {
         Due::PaymentIntent(id) => intent_due(books, id, at),
+        Due::Schedule(id) => transition::come_round(books, id, at),
         Due::Subscription(id) => subscription_due(books, id, at),
         Due::Invoice(id) => invoice_due(books, id, at),
     }
+}
+
+/// What comes next of one subscription and its schedule, and when.
+pub fn next_of(books: &Books, id: &Id<Subscription>) -> Option<(Timestamp, Due)> {
+    let subscription = books.get(id)?;
+    let schedule = subscription.schedule.as_ref().and_then(|schedule| books.get(schedule));
+    let turn = schedule.and_then(|schedule| Some((schedule.due()?, Due::Schedule(schedule.id.clone()))));
+    let own = subscription.due().map(|due| (due, Due::Subscription(id.clone())));
+    [turn, own].into_iter().flatten().min()
 }
 
 /// Does what has been due about one subscription, before a caller looks at it: the ticker may not
 /// have come to it yet.
 pub fn catch_up(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
     for _ in 0..MAXIMUM_STEPS {
-        if books.get(id).and_then(Resource::due).is_none_or(|due| due > at.now) {
-            break;
-        }
-        subscription_due(books, id, at)?;
+        let Some((_, due)) = next_of(books, id).filter(|(time, _)| *time <= at.now) else { break };
+        come_round(books, &due, at)?;
     }
     Ok(())
 }
@@ -117,6 +129,7 @@ impl Books {
         let intents = self.all::<PaymentIntent>().filter(|one| one.internal.attempt.is_none());
         let firsts = [
             first(intents, Due::PaymentIntent, left_out),
+            first(self.all(), Due::Schedule, left_out),
             first(self.all(), Due::Subscription, left_out),
             first(self.all(), Due::Invoice, left_out),
         ];

@@ -10,10 +10,10 @@ use super::{
 };
 
 /// Keeps back what the creation has told so far, so that `customer.subscription.created` comes first and
-/// shows what has become of it.
-pub fn withhold(books: &mut Books, id: &Id<Subscription>) -> Result<(), Refusal> {
+/// shows what has become of it. All but the first `told` events.
+pub fn withhold(books: &mut Books, id: &Id<Subscription>, told: usize) -> Result<(), Refusal> {
     let mut subscription = books.find(id, "subscription")?.clone();
-    subscription.internal.withheld = books.withhold(0);
+    subscription.internal.withheld = books.withhold(told);
     books.put(subscription);
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::{
     lend, pause_collection,
     payment_intent::{CancellationReason as IntentReason, PaymentIntent},
     payment_method::PaymentMethod,
-    prorate,
+    prorate, schedule,
     subscription::{CancellationReason, Status, Subscription},
 };
 
@@ -34,7 +34,23 @@ pub fn end(
         void_quietly(books, &invoice, at)?;
     }
     stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
+    schedule::subscription_ended(books, id, at);
     Ok(())
+}
+
+/// Ends a subscription as a caller asked for: what is unused is given back, what is pending is invoiced now.
+pub fn end_as_asked(
+    books: &mut Books,
+    id: &Id<Subscription>,
+    prorate: bool,
+    invoice_now: bool,
+    at: &mut Moment,
+) -> Result<(), Refusal> {
+    match (prorate, invoice_now) {
+        (true, _) => end_with_credit(books, id, invoice_now, at),
+        (false, true) => end_with_invoice(books, id, LastInvoice::Now, at),
+        (false, false) => end(books, id, CancellationReason::CancellationRequested, at),
+    }
 }
 
 fn drop_prorations(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) {
@@ -73,6 +89,7 @@ pub fn end_with_credit(
     let reason = CancellationReason::CancellationRequested;
     books.put(subscription.cancel(reason, at.now)?).tell("customer.subscription.deleted", at);
     stop_advancing(books, id, &[InvoiceStatus::Draft, InvoiceStatus::Open], at);
+    schedule::subscription_ended(books, id, at);
     Ok(())
 }
 
@@ -111,6 +128,7 @@ pub fn end_with_invoice(
         }
     }
     books.tell(id, "customer.subscription.deleted", at);
+    schedule::subscription_ended(books, id, at);
     match last.filter(|_| collected) {
         Some(invoice) => collect::begin(books, &invoice, at),
         None => Ok(()),
@@ -276,6 +294,7 @@ pub fn delete_customer(books: &mut Books, at: &mut Moment) -> Result<(), Refusal
     for subscription in subscriptions {
         end(books, &subscription, CancellationReason::CancellationRequested, at)?;
     }
+    schedule::drop_all(books, at);
     let attached = books.all::<PaymentMethod>().filter(|method| method.customer.is_some());
     let methods: Vec<PaymentMethod> = attached.cloned().collect();
     for mut method in methods {

@@ -23,6 +23,7 @@ use super::{
     shape::Patch,
     subscribe::{PaymentBehavior, wait_for_client},
     subscription::{BillingModeType, CollectionMethod, Item, Status, Subscription},
+    transition,
     trial::{self, TrialChange, TrialWanted},
 };
 
@@ -43,6 +44,8 @@ pub struct Change {
     pub off_session: bool,
     /// Changed with the items, when that may have to wait.
     pub metadata: MetadataPatch,
+    /// Prices that were agreed on when they were for sale.
+    pub agreed: Vec<Id<Price>>,
 }
 
 impl Default for Change {
@@ -58,6 +61,7 @@ impl Default for Change {
             payment_behavior: PaymentBehavior::AllowIncomplete,
             off_session: false,
             metadata: MetadataPatch::Keep,
+            agreed: Vec::new(),
         }
     }
 }
@@ -108,27 +112,27 @@ pub fn change(
         trial::give_notice(books, id, at)?;
     }
     let Some(invoice) = plan.invoice.clone() else {
-        become_so(books, id, plan.becomes, None)?;
+        become_so(books, id, plan.becomes, None, at)?;
         return Ok(false);
     };
     if pause_collection::neutralize(books, id, &invoice, at)? {
-        become_so(books, id, plan.becomes, Some(invoice))?;
+        become_so(books, id, plan.becomes, Some(invoice), at)?;
         return Ok(false);
     }
     let subscription = books.find(id, "subscription")?.clone();
     if subscription.collection_method == CollectionMethod::SendInvoice || subscription.status == Status::Unpaid {
         // Its draft can be looked at for an hour, as any other; that of an unpaid one waits to be asked for.
-        become_so(books, id, plan.becomes, Some(invoice))?;
+        become_so(books, id, plan.becomes, Some(invoice), at)?;
         return Ok(false);
     }
     finalize::finalize(books, &invoice, at)?;
     if books.find(&invoice, "invoice")?.status == InvoiceStatus::Paid {
-        become_so(books, id, plan.becomes, Some(invoice))?;
+        become_so(books, id, plan.becomes, Some(invoice), at)?;
         return Ok(false);
     }
     if change.payment_behavior == PaymentBehavior::DefaultIncomplete {
         wait_for_client(books, &invoice)?;
-        become_so(books, id, plan.becomes, Some(invoice))?;
+        become_so(books, id, plan.becomes, Some(invoice), at)?;
         follow::fall_behind(books, id)?;
         return Ok(false);
     }
@@ -179,7 +183,7 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
     }
     let subscription = books.find(id, "subscription")?.clone();
     let time = proration_time(&subscription, change, at.now)?;
-    let edits = edit::edits(books, &subscription, &change.items, at)?;
+    let edits = edit::edits(books, &subscription, &change.items, &change.agreed, at)?;
     let prices = edits.iter().filter_map(|edit| books.price(&edit.new.as_ref()?.price));
     let trial = TrialChange::of(&subscription, change.trial.change(prices, at.now)?, change.restart, at.now)?;
     let restarts = match trial {
@@ -192,6 +196,8 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
         None if restarts => at.now,
         None => subscription.billing_cycle_anchor,
     };
+    // What is over is renewed at once: the new cycle begins with that.
+    let restarts = restarts && !(trial.is_none() && subscription.is_over(at.now));
     let mut becomes = Becomes {
         billing_cycle_anchor: anchor,
         billing_cycle_anchor_config: subscription
@@ -237,7 +243,7 @@ pub fn plan(books: &mut Books, id: &Id<Subscription>, change: &Change, at: &mut 
         becomes.items.iter_mut().for_each(|item| item.current_period_end = end);
     }
     for (index, extra) in change.extras.iter().enumerate() {
-        extra::add(books, &becoming(subscription.clone(), becomes.clone()), extra, index, at)?;
+        extra::add(books, &becoming(subscription.clone(), becomes.clone()), extra, index, &change.agreed, at)?;
     }
     let made: Vec<InvoiceItem> =
         books.all::<InvoiceItem>().filter(|item| !waiting.contains(&item.id)).cloned().collect();
@@ -316,13 +322,13 @@ fn prorate_edit(
     match (&edit.old, &edit.new) {
         _ if restarts && silent => {}
         (Some(old), Some(_)) if silent => becomes.billed.extend(prorate::billed(books, subscription, old)?),
-        (None, Some(new)) if silent => {
+        (None, Some(new)) if silent && new.current_period_end > time => {
             becomes.billed.push(prorate::nothing_billed(books, new, subscription.currency, time)?);
         }
         _ if silent => {}
         (old, new) => {
             // The debit first: lines show the newest first, and so the credit above it.
-            if let (Some(new), false) = (new, restarts) {
+            if let (Some(new), false) = (new.as_ref().filter(|new| new.current_period_end > time), restarts) {
                 becomes.billed.push(prorate::debit(books, subscription, new, time, at)?);
             }
             if let Some(old) = old {
@@ -402,11 +408,13 @@ pub fn become_so(
     id: &Id<Subscription>,
     becomes: Becomes,
     invoice: Option<Id<Invoice>>,
+    at: &mut Moment,
 ) -> Result<(), Refusal> {
     let mut changed = becoming(books.find(id, "subscription")?.clone(), becomes);
     (changed.internal.held, changed.pending_update) = (None, None);
     changed.latest_invoice = invoice.or(changed.latest_invoice);
     books.put(changed);
+    transition::split(books, id, at);
     Ok(())
 }
 
@@ -432,7 +440,7 @@ pub fn paid(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Result
     if let Some(before) = held.before {
         books.compare_with(&subscription.id, *before);
     }
-    become_so(books, &subscription.id, held.becomes, Some(invoice.clone()))?;
+    become_so(books, &subscription.id, held.becomes, Some(invoice.clone()), at)?;
     if subscription.pending_update.is_some() {
         books.tell(&subscription.id, "customer.subscription.pending_update_applied", at);
         // It shows what was applied; the update that follows tells from what.
@@ -469,7 +477,7 @@ pub fn unpaid(books: &mut Books, invoice: &Id<Invoice>, at: &mut Moment) -> Resu
     match behavior {
         PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete => {
             books.compare_with(&id, *before);
-            become_so(books, &id, held.becomes, Some(invoice.clone()))?;
+            become_so(books, &id, held.becomes, Some(invoice.clone()), at)?;
         }
         PaymentBehavior::PendingIfIncomplete => {
             books.compare_with(&id, *before);

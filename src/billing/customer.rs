@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp, card, describe,
     invoice::CustomField,
-    noun::{By, Cell, Keyed, Link, Target, filter, json, null, one, text},
+    noun::{By, Cell, Keyed, Link, Target, boolean, filter, json, null, one, text},
     payment_method::{self, PaymentMethod},
     searchable::{CREATED, METADATA, Stand, string},
     shape::{Address, Null, Shipping},
@@ -30,6 +30,7 @@ pub static NOUN: Noun = Noun {
         text("name_folded"),
         text("phone_folded"),
         json("metadata"),
+        boolean("scheduled"),
     ],
     filters: &[
         filter("email", By::Folded { column: "email", folded: "email_folded" }),
@@ -109,16 +110,20 @@ pub struct Customer {
     pub internal: Internal,
 }
 
-/// What its invoices show of it.
+/// What only we need to know.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Internal {
-    /// In the order in which they came.
+    /// What its invoices show of it, in the order in which they came.
+    #[serde(default)]
     pub tax_ids: Vec<CustomerTaxId>,
+    /// It has a schedule that stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scheduled: bool,
 }
 
 impl Internal {
     const fn is_empty(&self) -> bool {
-        self.tax_ids.is_empty()
+        self.tax_ids.is_empty() && !self.scheduled
     }
 }
 
@@ -161,6 +166,7 @@ impl Resource for Customer {
             Cell::folded(self.name.as_ref()),
             Cell::folded(self.phone.as_ref()),
             Cell::metadata(&self.metadata),
+            Cell::Boolean(self.internal.scheduled),
         ]
     }
 

@@ -33,6 +33,7 @@ pub fn edits(
     books: &Books,
     subscription: &Subscription,
     changes: &[ItemChange],
+    agreed: &[Id<Price>],
     at: &mut Moment,
 ) -> Result<Vec<Edit>, Refusal> {
     let same = |item: &Item| Edit { old: Some(item.clone()), new: Some(item.clone()), changed: false };
@@ -48,7 +49,7 @@ pub fn edits(
         }
         match &change.act {
             Act::Add { price, quantity, metadata } => {
-                check_price(books, subscription, price, &within(param, "price"))?;
+                check_price(books, subscription, price, &within(param, "price"), agreed)?;
                 let quantity = quantity.unwrap_or(1);
                 items::check_quantity(quantity, &within(param, "quantity"))?;
                 let nowhere = Period { start: at.now, end: at.now };
@@ -61,7 +62,7 @@ pub fn edits(
                 let Some(old) = edit.old.clone() else { continue };
                 let price = price.as_ref().filter(|price| **price != old.price);
                 if let Some(price) = price {
-                    check_price(books, subscription, price, &within(param, "price"))?;
+                    check_price(books, subscription, price, &within(param, "price"), agreed)?;
                 }
                 // Another price begins with a quantity of its own.
                 let quantity = quantity.unwrap_or(if price.is_some() { 1 } else { old.quantity });
@@ -100,8 +101,14 @@ fn find<'a>(edits: &'a mut [Edit], id: &Id<Item>, param: &str) -> Result<&'a mut
 
 /// What is put on a subscription now must be for sale, and must recur in its currency. What is on it
 /// already stays, also when archived.
-fn check_price(books: &Books, subscription: &Subscription, id: &Id<Price>, param: &str) -> Result<(), Refusal> {
-    let (price, _) = items::recurring(books, id, param)?;
+fn check_price(
+    books: &Books,
+    subscription: &Subscription,
+    id: &Id<Price>,
+    param: &str,
+    agreed: &[Id<Price>],
+) -> Result<(), Refusal> {
+    let (price, _) = items::recurring(books, id, param, agreed)?;
     if price.in_currency(subscription.currency).is_none() {
         return Err(Refusal::invalid("All prices on a subscription must have the same currency.").param(param));
     }
@@ -132,12 +139,13 @@ pub fn is_paid<'a>(books: &Books, mut items: impl Iterator<Item = &'a Item>) -> 
 }
 
 /// An item in the period of those with the same interval; without any, from now to the next boundary
-/// of its own. In a trial everything lasts until its end.
+/// of its own. In a trial everything lasts until its end, and what is over is over together: the renewal
+/// that is due gives each its next period.
 fn placed(books: &Books, subscription: &Subscription, item: Item, at: &Moment) -> Result<Item, Refusal> {
     let cycle = cycle_of(books, &item)?;
-    let trialing = subscription.status == Status::Trialing;
+    let together = subscription.status == Status::Trialing || subscription.is_over(at.now);
     for other in &subscription.items.data {
-        if trialing || cycle_of(books, other)? == cycle {
+        if together || cycle_of(books, other)? == cycle {
             return Ok(Item {
                 current_period_start: other.current_period_start,
                 current_period_end: other.current_period_end,

@@ -4,6 +4,7 @@ use super::{
     Books, Id, Moment, Refusal, Timestamp, anchor,
     begin::LATEST_END,
     prorate::{self, Billed, ProrationBehavior},
+    schedule,
     subscription::{CancellationDetails, CancellationReason, Item, Status, Subscription},
 };
 
@@ -61,6 +62,7 @@ impl Subscription {
 pub fn at_period_end(books: &mut Books, id: &Id<Subscription>, wanted: bool, at: &mut Moment) -> Result<(), Refusal> {
     let subscription = books.find(id, "subscription")?;
     if subscription.cancel_at_period_end != wanted {
+        schedule::refuse_end(subscription, "cancel_at_period_end")?;
         let changed = subscription.clone().ending(wanted.then_some(CancelAt::PeriodEnd), at.now);
         books.put(changed);
     }

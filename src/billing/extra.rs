@@ -1,12 +1,13 @@
 //! `add_invoice_items`: one-off prices on the first invoice of a subscription.
 
 use super::{
-    Books, Moment, Refusal, Timestamp,
+    Books, Id, Moment, Refusal, Timestamp,
     invoice_item::{InvoiceItem, SubscriptionDetails},
     invoice_line::Pricing,
     itemize::{Content, Cost},
     items,
     period::Period,
+    price::Price,
     subscribe::NewItem,
     subscription::Subscription,
 };
@@ -43,14 +44,12 @@ pub fn add(
     subscription: &Subscription,
     extra: &NewExtra,
     index: usize,
+    agreed: &[Id<Price>],
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let param = format!("add_invoice_items[{index}]");
-    if index >= MAXIMUM_EXTRAS {
-        let message = format!("Array add_invoice_items exceeded maximum {MAXIMUM_EXTRAS} allowed elements.");
-        return Err(Refusal::invalid(message).param("add_invoice_items"));
-    }
-    let price = items::one_time(books, &extra.item, subscription.currency, &param)?;
+    check_room(index)?;
+    let price = items::one_time(books, &extra.item, subscription.currency, &param, agreed)?;
     let quantity = extra.item.quantity;
     let content = Content {
         cost: Cost {
@@ -68,6 +67,15 @@ pub fn add(
     let item = InvoiceItem::new(books.customer()?, content, Some(of), at);
     books.put(item).tell("invoiceitem.created", at);
     Ok(())
+}
+
+/// Whether there is room for another one after so many.
+pub fn check_room(others: usize) -> Result<(), Refusal> {
+    if others < MAXIMUM_EXTRAS {
+        return Ok(());
+    }
+    let message = format!("Array add_invoice_items exceeded maximum {MAXIMUM_EXTRAS} allowed elements.");
+    Err(Refusal::invalid(message).param("add_invoice_items"))
 }
 
 fn period(extra: &NewExtra, subscription: &Subscription, param: &str, now: Timestamp) -> Result<Period, Refusal> {

@@ -318,13 +318,13 @@ words!(BillingReason {
     SubscriptionUpdate = "subscription_update",
 });
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Issuer {
     #[serde(rename = "type")]
     pub kind: IssuerType,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuerType {
     #[default]

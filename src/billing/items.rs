@@ -16,13 +16,14 @@ pub const MAXIMUM_ITEMS: usize = 20;
 
 /// Every price active, recurring and of one currency, with intervals that go together. Gives the cycle
 /// of each item, in their order, and the currency: the one that is given, else the customer's where the
-/// first price is in it, else that price's own.
+/// first price is in it, else that price's own. What was `agreed` on need not be for sale any more.
 pub fn check(
     books: &Books,
     customer: &Customer,
     items: &[NewItem],
     given: Option<Currency>,
     mode: BillingModeType,
+    agreed: &[Id<Price>],
 ) -> Result<(Vec<Cycle>, Currency), Refusal> {
     if items.len() > MAXIMUM_ITEMS {
         let message = format!("Array items exceeded maximum {MAXIMUM_ITEMS} allowed elements.");
@@ -32,7 +33,7 @@ pub fn check(
     let mut common = given;
     for (index, item) in items.iter().enumerate() {
         let param = format!("items[{index}][price]");
-        let (price, cycle) = recurring(books, &item.price, &param)?;
+        let (price, cycle) = recurring(books, &item.price, &param, agreed)?;
         check_quantity(item.quantity, &format!("items[{index}][quantity]"))?;
         check_other_price(items[..index].iter().map(|item| &item.price), &item.price, &param)?;
         let usual =
@@ -66,8 +67,13 @@ pub fn check_other_price<'a>(
 }
 
 /// A price that can be subscribed to, and how often it recurs.
-pub fn recurring<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<(&'a Price, Cycle), Refusal> {
-    let price = usable(books, id, param)?;
+pub fn recurring<'a>(
+    books: &'a Books,
+    id: &Id<Price>,
+    param: &str,
+    agreed: &[Id<Price>],
+) -> Result<(&'a Price, Cycle), Refusal> {
+    let price = usable(books, id, param, agreed)?;
     let cycle = price.cycle().ok_or_else(|| {
         let message =
             "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.";
@@ -77,7 +83,7 @@ pub fn recurring<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<(&
 }
 
 /// A price that exists and is active, as its product is.
-fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<&'a Price, Refusal> {
+fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str, agreed: &[Id<Price>]) -> Result<&'a Price, Refusal> {
     let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param(param))?;
     if price.custom_unit_amount.is_some() {
         let message = "The price specified lets the payer choose the amount: it can only be paid through a checkout.";
@@ -85,7 +91,7 @@ fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str) -> Result<&'a Price
     }
     let product_active = books.product(&price.product).is_none_or(|product: &Product| product.active);
     // A price that is made in the same decision is for what it is made for, and for nothing else.
-    if (price.active || books.is_new(id)) && product_active {
+    if (price.active || books.is_new(id)) && product_active || agreed.contains(id) {
         return Ok(price);
     }
     Err(Refusal::invalid("The price specified is inactive. This field only accepts active prices.").param(param))
@@ -97,8 +103,9 @@ pub fn one_time<'a>(
     item: &NewItem,
     currency: Currency,
     param: &str,
+    agreed: &[Id<Price>],
 ) -> Result<Cow<'a, Price>, Refusal> {
-    let price = usable(books, &item.price, &format!("{param}[price]"))?;
+    let price = usable(books, &item.price, &format!("{param}[price]"), agreed)?;
     check_quantity(item.quantity, &format!("{param}[quantity]"))?;
     if price.kind != Kind::OneTime {
         let message =

@@ -3,6 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal, change,
     subscription::{BillingMode, BillingModeType, Subscription},
+    subscription_schedule::SubscriptionSchedule,
 };
 
 /// Makes a classic subscription a flexible one. What has been prorated stays as it was reckoned; the
@@ -15,6 +16,11 @@ pub fn migrate(books: &mut Books, id: &Id<Subscription>, wanted: BillingMode, at
     let message = match (subscription.billing_mode.kind, wanted.kind) {
         (BillingModeType::Classic, BillingModeType::Flexible) => {
             let billing_mode = BillingMode { updated_at: Some(at.now), ..wanted };
+            if let Some(schedule) = subscription.schedule.as_ref().and_then(|schedule| books.get(schedule)).cloned() {
+                let (id, billing_mode) = (schedule.id.clone(), billing_mode.clone());
+                books.put(SubscriptionSchedule { billing_mode, ..schedule });
+                books.tell(&id, "subscription_schedule.updated", at);
+            }
             books.put(Subscription { billing_mode, ..subscription });
             return Ok(());
         }

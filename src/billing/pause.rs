@@ -113,6 +113,10 @@ fn check(subscription: &Subscription) -> Result<(), Refusal> {
         let message = "Only a subscription with collection_method=charge_automatically can be paused.";
         return Err(Refusal::invalid(message));
     }
+    if let Some(schedule) = &subscription.schedule {
+        let message = format!("A subscription with a schedule cannot be paused; this one has {schedule}.");
+        return Err(Refusal::invalid(message));
+    }
     Ok(())
 }
 

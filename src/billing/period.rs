@@ -82,6 +82,17 @@ impl Cycle {
         Ok(Period { start, end: self.boundary(anchor, next)? })
     }
 
+    /// Where so much time ends that begins at `start`: counted from the anchor where that lies on its grid, so
+    /// that what follows each other meets the boundaries of the same grid; else from the start itself.
+    pub fn end_from(self, start: Timestamp, anchor: Timestamp) -> Result<Timestamp, OutOfCalendar> {
+        let unit = Cycle { count: 1, ..self };
+        let place = unit.next_place(anchor, start)?.checked_sub(1).ok_or(OutOfCalendar)?;
+        if unit.boundary(anchor, place)? != start {
+            return self.boundary(start, 1);
+        }
+        unit.boundary(anchor, place.checked_add(self.count).ok_or(OutOfCalendar)?)
+    }
+
     /// Which boundary is the first strictly later than `time`.
     fn next_place(self, anchor: Timestamp, time: Timestamp) -> Result<i64, OutOfCalendar> {
         // Counting too long intervals forwards, and too short ones backwards, starts at or before the answer.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Books, Currency, Id, Moment, Refusal, Resource as _, Timestamp, advance,
+    Books, Currency, Id, Moment, Refusal, Timestamp, advance,
     bill::{self, Bill},
     cancel::{self, LastInvoice},
     change::{self, Change},
@@ -117,7 +117,7 @@ fn of_change_or_next(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Resu
         if let Some(invoice) = plan.invoice.clone().filter(|_| wanted.mode == Mode::Next) {
             return Ok(invoice);
         }
-        change::become_so(books, id, plan.becomes, plan.invoice)?;
+        change::become_so(books, id, plan.becomes, plan.invoice, at)?;
     }
     let invoice = next_draft(books, id, at)?;
     match wanted.mode {
@@ -213,9 +213,9 @@ fn first_new(books: &Books, id: &Id<Subscription>, known: &BTreeSet<Id<Invoice>>
 fn next_draft(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {
     let known = known(books);
     for _ in 0..MAXIMUM_STEPS {
-        let Some(due) = books.get(id).and_then(Subscription::due) else { break };
+        let Some((due, next)) = advance::next_of(books, id) else { break };
         at.now = at.now.max(due);
-        advance::subscription_due(books, id, at)?;
+        advance::come_round(books, &next, at)?;
         if let Some(invoice) = first_new(books, id, &known) {
             return Ok(invoice);
         }

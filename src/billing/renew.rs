@@ -41,7 +41,7 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
 
 /// Every item that has reached its end moves on to the next boundary of the grid. A trial that ends there
 /// is over.
-fn roll_over(books: &Books, mut subscription: Subscription) -> Result<(Subscription, Vec<Span>), Refusal> {
+pub fn roll_over(books: &Books, mut subscription: Subscription) -> Result<(Subscription, Vec<Span>), Refusal> {
     let Some(end) = subscription.period().map(|period| period.end) else { return Ok((subscription, Vec::new())) };
     if subscription.status == Status::Trialing {
         subscription.status = subscription.settled_status(end);

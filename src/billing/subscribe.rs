@@ -27,6 +27,7 @@ use super::{
         AutomaticTax, BillingMode, BillingModeType, CancellationDetails, CollectionMethod, Internal, InvoiceSettings,
         Item, PaymentSettings, Status, Subscription, Tag, TrialSettings,
     },
+    subscription_schedule::{Status as Scheduled, SubscriptionSchedule},
     trial::TrialWanted,
     upcoming,
 };
@@ -55,6 +56,11 @@ pub struct NewSubscription {
     pub trial_settings: TrialSettings,
     /// Its trial's end and the end of the subscription come from the two above.
     pub when: When,
+    /// The schedule whose first phase begins with it: it has service at once, and its first invoice is a draft
+    /// for an hour.
+    pub schedule: Option<Id<SubscriptionSchedule>>,
+    /// Prices that were agreed on when they were for sale.
+    pub agreed: Vec<Id<Price>>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +71,11 @@ pub struct NewItem {
 }
 
 impl NewSubscription {
+    /// Whether its first invoice can be looked at for an hour.
+    fn waits(&self) -> bool {
+        self.schedule.is_some() || self.collection_method == CollectionMethod::SendInvoice
+    }
+
     /// The same as a call that names nothing but the customer and the items.
     pub fn of(customer: Id<Customer>, items: Vec<NewItem>) -> NewSubscription {
         NewSubscription {
@@ -87,6 +98,8 @@ impl NewSubscription {
             trial: TrialWanted::default(),
             trial_settings: TrialSettings::default(),
             when: When::default(),
+            schedule: None,
+            agreed: Vec::new(),
         }
     }
 }
@@ -112,8 +125,11 @@ const MAXIMUM_DAYS_UNTIL_DUE: i64 = 36_500;
 /// Subscribes a customer (what one `POST /v1/subscriptions` does, in order).
 pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -> Result<Id<Subscription>, Refusal> {
     let customer = books.customer()?.clone();
+    // What its schedule has told stays before it.
+    let told = if wanted.schedule.is_some() { books.told_so_far() } else { 0 };
     check_customer(books, &customer, wanted)?;
-    let (cycles, currency) = items::check(books, &customer, &wanted.items, wanted.currency, wanted.billing_mode.kind)?;
+    let mode = wanted.billing_mode.kind;
+    let (cycles, currency) = items::check(books, &customer, &wanted.items, wanted.currency, mode, &wanted.agreed)?;
     let begun = begin::begin(&when(books, wanted, at.now)?, &cycles, at.now)?;
     let subscription = blank(&customer, wanted, &begun, currency, at).ending(wanted.cancel_at, at.now);
     let mut subscription = pending_interval::set(subscription, &wanted.pending_interval, at.now)?;
@@ -127,17 +143,17 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
         books.put(Customer { currency: Some(currency), ..customer.clone() });
     }
     for (index, extra) in wanted.extras.iter().enumerate() {
-        extra::add(books, &subscription, extra, index, at)?;
+        extra::add(books, &subscription, extra, index, &wanted.agreed, at)?;
     }
     let invoice = first_invoice(books, &subscription, &begun, wanted, at)?;
     let asked = match &invoice {
         Some(invoice) => start(books, &id, invoice, wanted, at)?,
-        None => settle(books, &id, at)?,
+        None => settle(books, &id, false, at)?,
     };
     if customer.currency.is_none() {
         books.tell(&customer.id, "customer.updated", at);
     }
-    announce::withhold(books, &id)?;
+    announce::withhold(books, &id, told)?;
     if !asked {
         announce::announce(books, &id, at)?;
     }
@@ -145,13 +161,9 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
 }
 
 fn check_customer(books: &Books, customer: &Customer, wanted: &NewSubscription) -> Result<(), Refusal> {
-    let live = books.all::<Subscription>().filter(|subscription| !subscription.status.is_terminal()).count();
-    if live >= MAXIMUM_SUBSCRIPTIONS {
-        let message = format!(
-            "The customer {} already has {MAXIMUM_SUBSCRIPTIONS} subscriptions, the most there can be.",
-            customer.id
-        );
-        return Err(Refusal::invalid(message).code("customer_max_subscriptions"));
+    // One that was scheduled has its place already.
+    if wanted.schedule.is_none() {
+        check_room(books, customer)?;
     }
     if wanted.payment_behavior == PaymentBehavior::PendingIfIncomplete {
         let message = "The payment_behavior 'pending_if_incomplete' can only be used when updating a subscription.";
@@ -167,7 +179,21 @@ fn check_customer(books: &Books, customer: &Customer, wanted: &NewSubscription) 
     }
 }
 
-fn check_email(customer: &Customer) -> Result<(), Refusal> {
+/// Whether a customer can have another subscription: those that are yet to begin count, too.
+pub fn check_room(books: &Books, customer: &Customer) -> Result<(), Refusal> {
+    let live = books.all::<Subscription>().filter(|subscription| !subscription.status.is_terminal()).count();
+    let scheduled = books.all::<SubscriptionSchedule>().filter(|schedule| schedule.status == Scheduled::NotStarted);
+    if live + scheduled.count() < MAXIMUM_SUBSCRIPTIONS {
+        return Ok(());
+    }
+    let message = format!(
+        "The customer {} already has {MAXIMUM_SUBSCRIPTIONS} subscriptions, the most there can be.",
+        customer.id
+    );
+    Err(Refusal::invalid(message).code("customer_max_subscriptions"))
+}
+
+pub fn check_email(customer: &Customer) -> Result<(), Refusal> {
     if customer.email.is_some() {
         return Ok(());
     }
@@ -301,7 +327,7 @@ fn blank(
         pending_invoice_item_interval: None,
         pending_setup_intent: None,
         pending_update: None,
-        schedule: Null,
+        schedule: wanted.schedule.clone(),
         start_date: begun.start_date,
         status: Status::Incomplete,
         status_details: None,
@@ -317,7 +343,7 @@ fn blank(
 }
 
 /// The invoice for what is billed at the beginning; none when that is nothing at all. An automatically
-/// charged one is finalised inside the request; one that is sent stays a draft for its hour.
+/// charged one is finalised inside the request; one that is sent, or was scheduled, stays a draft for its hour.
 fn first_invoice(
     books: &mut Books,
     subscription: &Subscription,
@@ -333,14 +359,14 @@ fn first_invoice(
     if spans.is_empty() && wanted.extras.is_empty() {
         return Ok(None);
     }
-    let sent = wanted.collection_method == CollectionMethod::SendInvoice;
+    let waits = wanted.waits();
     let bill = Bill {
         reason: BillingReason::SubscriptionCreate,
         subscription: Some(subscription),
         spans,
         period: Period { start: at.now, end: at.now },
         cycle: subscription.period().map(|period| period.start),
-        auto_advance: sent,
+        auto_advance: waits,
         currency: subscription.currency,
         include_pending_items: true,
     };
@@ -348,7 +374,7 @@ fn first_invoice(
     books.put(Subscription { latest_invoice: Some(invoice.clone()), ..subscription.clone() });
     // A trial's invoice over nothing is paid at once, however invoices are collected.
     let free_trial = begun.trial.is_some() && books.find(&invoice, "invoice")?.total.is_zero();
-    if !sent || free_trial {
+    if !waits || free_trial {
         finalize::finalize(books, &invoice, at)?;
     }
     if subscription.internal.only_if_paid {
@@ -368,10 +394,10 @@ fn start(
     wanted: &NewSubscription,
     at: &mut Moment,
 ) -> Result<bool, Refusal> {
-    // Who is sent invoices has service whether or not they are paid.
+    // Who is sent invoices, or was scheduled, has service whether or not they are paid.
     let owes = books.find(invoice, "invoice")?.status != InvoiceStatus::Paid;
-    if !owes || wanted.collection_method == CollectionMethod::SendInvoice {
-        return settle(books, id, at);
+    if !owes || wanted.waits() {
+        return settle(books, id, owes, at);
     }
     match wanted.payment_behavior {
         PaymentBehavior::AllowIncomplete | PaymentBehavior::ErrorIfIncomplete => {
@@ -392,13 +418,13 @@ pub fn first_intent(books: &Books, id: &Id<Subscription>) -> Option<Id<PaymentIn
     collect::intent_of(books, invoice).map(|intent| intent.id.clone())
 }
 
-/// Nothing is owed for the beginning.
-fn settle(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<bool, Refusal> {
+/// Nothing is owed for the beginning, or not yet.
+fn settle(books: &mut Books, id: &Id<Subscription>, owes: bool, at: &mut Moment) -> Result<bool, Refusal> {
     let subscription = books.find(id, "subscription")?.clone();
     let charged = subscription.collection_method == CollectionMethod::ChargeAutomatically;
     let status = subscription.settled_status(at.now);
     books.put(Subscription { status, ..subscription });
-    if charged {
+    if charged && !owes {
         setup::pending_for(books, id, at)?;
     }
     Ok(false)

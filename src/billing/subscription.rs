@@ -29,6 +29,7 @@ use super::{
     searchable::{CREATED, METADATA, Stand, number, token},
     setup_intent::{self, SetupIntent},
     shape::{Inlined, Nothing, Null},
+    subscription_schedule::{self, SubscriptionSchedule},
     test_clock::{self, TestClock},
     upcoming::Upcoming,
 };
@@ -73,6 +74,7 @@ pub static NOUN: Noun = Noun {
         one("default_payment_method", &payment_method::NOUN),
         one("latest_invoice", &invoice::NOUN),
         one("pending_setup_intent", &setup_intent::NOUN),
+        one("schedule", &subscription_schedule::NOUN),
         one("test_clock", &test_clock::NOUN),
         null("application"),
         null("automatic_tax.liability.account"),
@@ -84,7 +86,6 @@ pub static NOUN: Noun = Noun {
         null("items.data.tax_rates"),
         null("on_behalf_of"),
         null("pending_update.discounts"),
-        null("schedule"),
         null("transfer_data.destination"),
         Link { path: "items.data.price", to: Target::Inline(&price::NOUN) },
     ],
@@ -153,7 +154,7 @@ pub struct Subscription {
     pub pending_invoice_item_interval: Option<PendingInterval>,
     pub pending_setup_intent: Option<Id<SetupIntent>>,
     pub pending_update: Option<PendingUpdate>,
-    pub schedule: Null,
+    pub schedule: Option<Id<SubscriptionSchedule>>,
     pub start_date: Timestamp,
     pub status: Status,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,7 +216,7 @@ pub struct Internal {
     pub lost: Option<Id<Invoice>>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AutomaticTax {
     pub disabled_reason: Null,
     pub enabled: bool,
@@ -284,7 +285,7 @@ words!(CancellationReason {
     PaymentFailed = "payment_failed",
 });
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InvoiceSettings {
     pub account_tax_ids: Null,
     pub custom_fields: Option<Vec<invoice::CustomField>>,
@@ -360,6 +361,12 @@ impl Subscription {
         // Of several that end together the one that began last.
         let first = items.min_by_key(|item| (item.current_period_end, Reverse(item.current_period_start)))?;
         Some(first.period())
+    }
+
+    /// Whether the periods of all its items have ended, and its renewal is yet to come.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let renews = matches!(self.status, Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid);
+        renews && self.items.data.iter().all(|item| item.current_period_end <= now)
     }
 
     /// The periods of its items, where they are not all the same one.

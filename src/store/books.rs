@@ -140,7 +140,7 @@ pub async fn open_and_find(
     let mut loaded = Loaded::default();
     if !customers.is_empty() {
         let rows = sqlx::query(
-            "select id, test_clock, deleted, body, told from customers where id = any($1) order by id for update",
+            "select id, test_clock, deleted, scheduled, body, told from customers where id = any($1) order by id for update",
         )
         .bind(&customers)
         .fetch_all(&mut *connection)
@@ -148,6 +148,9 @@ pub async fn open_and_find(
         for row in rows {
             if let Some(clock) = row.get::<Option<String>, _>("test_clock") {
                 loaded.on_clocks.entry(clock).or_default().push(row.get("id"));
+            }
+            if row.get::<bool, _>("scheduled") {
+                loaded.scheduled.push(row.get("id"));
             }
             // Of one that is deleted there may be payments to finish.
             if !row.get::<bool, _>("deleted") {
@@ -157,6 +160,7 @@ pub async fn open_and_find(
     }
     let prices: Vec<&str> = openings.iter().flat_map(|opening| &opening.needs.prices).map(Id::as_str).collect();
     load_standing(connection, &customers, &prices, key, &mut loaded).await?;
+    load_schedules(connection, &mut loaded).await?;
     load_needed(connection, openings, &mut loaded).await?;
     loaded.into_books(openings)
 }
@@ -180,6 +184,8 @@ struct Loaded {
     owned: Vec<(String, Stored)>,
     /// The customers on each test clock.
     on_clocks: BTreeMap<String, Vec<String>>,
+    /// The customers who have schedules.
+    scheduled: Vec<String>,
     /// The ids of the standing set: their customers' locks cover them.
     standing: HashSet<String>,
     /// By place of the opening that needs it.
@@ -256,33 +262,63 @@ async fn load_standing(
         query = query.bind(key.livemode).bind(key.text).bind(key.fingerprint);
     }
     let rows = query.fetch_all(connection).await?;
-    for row in rows {
-        let stored = Stored::of(row.get("object"), &row);
-        if stored.object == price::NOUN.object {
-            let body = &stored.body;
-            loaded.catalogue.add_price(serde_json::from_str::<Price>(body)?, serde_json::from_str(body)?);
-        } else if stored.object == product::NOUN.object {
-            let product: Product = serde_json::from_str(&stored.body)?;
-            loaded.catalogue.products.insert(product.id.clone(), product);
-        } else if stored.object == "seal" {
-            loaded.seal = Some(stored.body);
-        } else if stored.object == idempotency::OBJECT {
-            loaded.receipt = Some(serde_json::from_str(&stored.body)?);
-        } else if stored.object == webhook_endpoint::NOUN.object {
-            loaded.endpoints.push(serde_json::from_str(&stored.body)?);
-        } else if stored.object == settings::NOUN.object {
-            loaded.catalogue.settings.push(serde_json::from_str(&stored.body)?);
-        } else if stored.object == test_clock::NOUN.object {
-            let id: String = row.get("id");
-            let customers = loaded.on_clocks.get(&id).into_iter().flatten();
-            loaded.owned.extend(customers.map(|customer| (customer.clone(), Stored::of(&stored.object, &row))));
-            loaded.standing.insert(id);
-        } else {
-            loaded.standing.insert(row.get("id"));
-            loaded.owned.push((row.get("owner"), stored));
-        }
+    loaded.take(&rows)
+}
+
+/// The schedules that stand, and the prices they name: of the few customers who have any, so that nobody else's
+/// standing set is the larger for it.
+async fn load_schedules(connection: &mut Connection, loaded: &mut Loaded) -> Result<(), Fault> {
+    if loaded.scheduled.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let rows = sqlx::query(
+        "with schedules as materialized (
+             select id, customer, prices, body, told from subscription_schedules where customer = any($1) and standing
+         ), wanted as materialized (select jsonb_array_elements_text(prices) as price from schedules)
+         select 'subscription_schedule' as object, id, customer as owner, body, told from schedules
+         union all
+         select 'price', id, '', body, told from prices where id in (select price from wanted)
+         union all
+         select 'product', id, '', body, told from products
+         where id in (select product from prices where id in (select price from wanted))",
+    )
+    .bind(&loaded.scheduled)
+    .fetch_all(connection)
+    .await?;
+    loaded.take(&rows)
+}
+
+impl Loaded {
+    /// Puts what was read where it belongs.
+    fn take(&mut self, rows: &[PgRow]) -> Result<(), Fault> {
+        for row in rows {
+            let stored = Stored::of(row.get("object"), row);
+            if stored.object == price::NOUN.object {
+                let body = &stored.body;
+                self.catalogue.add_price(serde_json::from_str::<Price>(body)?, serde_json::from_str(body)?);
+            } else if stored.object == product::NOUN.object {
+                let product: Product = serde_json::from_str(&stored.body)?;
+                self.catalogue.products.insert(product.id.clone(), product);
+            } else if stored.object == "seal" {
+                self.seal = Some(stored.body);
+            } else if stored.object == idempotency::OBJECT {
+                self.receipt = Some(serde_json::from_str(&stored.body)?);
+            } else if stored.object == webhook_endpoint::NOUN.object {
+                self.endpoints.push(serde_json::from_str(&stored.body)?);
+            } else if stored.object == settings::NOUN.object {
+                self.catalogue.settings.push(serde_json::from_str(&stored.body)?);
+            } else if stored.object == test_clock::NOUN.object {
+                let id: String = row.get("id");
+                let customers = self.on_clocks.get(&id).into_iter().flatten();
+                self.owned.extend(customers.map(|customer| (customer.clone(), Stored::of(&stored.object, row))));
+                self.standing.insert(id);
+            } else {
+                self.standing.insert(row.get("id"));
+                self.owned.push((row.get("owner"), stored));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Documents of one noun, each with the place of the opening that needs it.

@@ -10,7 +10,7 @@ use crate::billing::{
 };
 
 /// The nouns whose documents become due.
-const TABLES: [&str; 3] = ["subscriptions", "invoices", "payment_intents"];
+const TABLES: [&str; 4] = ["subscriptions", "invoices", "payment_intents", "subscription_schedules"];
 
 /// How many refusals in a row park a customer.
 const PARKED_AFTER: i16 = 10;

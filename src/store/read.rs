@@ -103,12 +103,15 @@ pub async fn price_by_lookup_key(
         .await?)
 }
 
-/// Whether an item of any subscription has a price.
+/// Whether an item of any subscription has a price, or is to have it.
 pub async fn is_price_used(connection: &mut Connection, price: &str) -> Result<bool, Fault> {
-    Ok(sqlx::query_scalar("select exists (select from subscription_items where price = $1)")
-        .bind(price)
-        .fetch_one(connection)
-        .await?)
+    Ok(sqlx::query_scalar(
+        "select exists (select from subscription_items where price = $1)
+             or exists (select from subscription_schedules where standing and prices @> to_jsonb($1::text))",
+    )
+    .bind(price)
+    .fetch_one(connection)
+    .await?)
 }
 
 /// The customers on a test clock.

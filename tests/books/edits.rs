@@ -38,7 +38,7 @@ fn edits(mode: BillingMode, acts: impl FnOnce(&[Item]) -> Vec<Act>) -> Result<Ve
     let acts = acts(&subscription.items.data).into_iter().enumerate();
     let changes: Vec<ItemChange> =
         acts.map(|(index, act)| ItemChange { param: format!("items[{index}]"), act }).collect();
-    edit::edits(&books, &subscription, &changes, &mut at)
+    edit::edits(&books, &subscription, &changes, &[], &mut at)
 }
 
 fn add(price: &str) -> Act {

@@ -5,6 +5,7 @@ mod changes;
 mod edits;
 mod invoices;
 mod previews;
+mod schedules;
 mod states;
 
 use std::sync::Arc;

@@ -6,10 +6,8 @@ use super::CancellationDetailsParams;
 use crate::{
     api::{call::Call, reply::Reply, route::At},
     billing::{
-        Id,
-        cancel::{self, LastInvoice},
-        change,
-        subscription::{CancellationReason, NOUN, Subscription},
+        Id, cancel, change,
+        subscription::{NOUN, Subscription},
     },
     engine::{Owner, Subject, verb::Decision},
     store::books::Needs,
@@ -35,11 +33,7 @@ pub(super) async fn cancel(At(id): At<String>, call: Call, params: Cancel) -> Re
             books.put(Subscription { cancellation_details, ..subscription });
         }
         let (prorate, invoice_now) = (params.prorate.unwrap_or(false), params.invoice_now.unwrap_or(false));
-        match (prorate, invoice_now) {
-            (true, _) => cancel::end_with_credit(books, &id, invoice_now, at)?,
-            (false, true) => cancel::end_with_invoice(books, &id, LastInvoice::Now, at)?,
-            (false, false) => cancel::end(books, &id, CancellationReason::CancellationRequested, at)?,
-        }
+        cancel::end_as_asked(books, &id, prorate, invoice_now, at)?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

@@ -146,8 +146,6 @@ impl Create {
         }
         let extras = extras::wanted(self.add_invoice_items, books, livemode, at)?;
         Ok(NewSubscription {
-            customer,
-            items,
             extras,
             billing_mode: self.billing_mode.map_or_else(BillingMode::flexible, BillingModeParams::mode),
             cancel_at,
@@ -177,6 +175,7 @@ impl Create {
                 free_of_prorations: self.proration_behavior == Some(ProrationBehavior::None),
                 ..When::default()
             },
+            ..NewSubscription::of(customer, items)
         })
     }
 }

@@ -20,6 +20,7 @@ use crate::{
         pending_interval::{self, PendingInterval},
         pending_update,
         prorate::ProrationBehavior,
+        schedule,
         shape::{Patch, Text, TimeOr, Unsupported, Untaxed},
         subscribe::{PaymentBehavior, check_payment_method, collected_by},
         subscription::{CollectionMethod, NOUN, Status, Subscription},
@@ -116,6 +117,7 @@ impl Update {
             off_session: self.off_session.unwrap_or(false),
             // Applied with the rest, when that may have to wait.
             metadata: if self.may_wait() { std::mem::take(&mut self.metadata) } else { MetadataPatch::Keep },
+            ..Change::default()
         })
     }
 
@@ -225,6 +227,9 @@ pub(super) async fn update(At(id): At<String>, call: Call, mut params: Update) -
         let change = changes.then(|| params.change(books, livemode, at)).transpose()?;
         if let Patch::Set(pause) = &params.pause_collection {
             pause.check(&before, at.now)?;
+        }
+        if params.cancel_at != Patch::Keep {
+            schedule::refuse_end(&before, "cancel_at")?;
         }
         let ends_with_period = params.cancel_at_period_end;
         if replaces {

@@ -26,7 +26,7 @@ pub static SINCE_2022_08_01: Change = Change {
     ..Change::NONE
 };
 
-const WITH_BASIL: [Added; 19] = [
+const WITH_BASIL: [Added; 20] = [
     ("balance_transaction", &["balance_type"]),
     ("credit_note", &["customer_account", "post_payment_amount", "pre_payment_amount"]),
     ("credit_note_line_item", &["metadata"]),
@@ -108,11 +108,29 @@ const WITH_BASIL: [Added; 19] = [
         ],
     ),
     ("subscription_item", &["billed_until", "current_trial"]),
+    (
+        "subscription_schedule",
+        &[
+            "billing_mode",
+            "customer_account",
+            "default_settings.invoice_settings.custom_fields",
+            "default_settings.invoice_settings.description",
+            "default_settings.invoice_settings.footer",
+            "pause_schedules",
+            "phases.add_invoice_items.discountable",
+            "phases.add_invoice_items.metadata",
+            "phases.add_invoice_items.period",
+            "phases.invoice_settings.custom_fields",
+            "phases.invoice_settings.description",
+            "phases.invoice_settings.footer",
+            "phases.trial",
+        ],
+    ),
     ("setup_attempt", &["customer_account"]),
     ("tax_id", &["customer_account"]),
 ];
 
-const AFTER_2020_08_27: [Added; 20] = [
+const AFTER_2020_08_27: [Added; 21] = [
     ("card", &["allow_redisplay", "networks", "regulated_status"]),
     ("tax_id", &["owner"]),
     (
@@ -220,6 +238,27 @@ const AFTER_2020_08_27: [Added; 20] = [
         ],
     ),
     ("subscription_item", &["discounts"]),
+    (
+        "subscription_schedule",
+        &[
+            "default_settings.automatic_tax.disabled_reason",
+            "default_settings.automatic_tax.liability",
+            "default_settings.description",
+            "default_settings.invoice_settings.account_tax_ids",
+            "default_settings.invoice_settings.issuer",
+            "default_settings.on_behalf_of",
+            "phases.add_invoice_items.discounts",
+            "phases.currency",
+            "phases.description",
+            "phases.discounts",
+            "phases.invoice_settings.account_tax_ids",
+            "phases.invoice_settings.issuer",
+            "phases.items.discounts",
+            "phases.items.metadata",
+            "phases.metadata",
+            "phases.on_behalf_of",
+        ],
+    ),
     ("test_helpers.test_clock", &["status_details"]),
 ];
 

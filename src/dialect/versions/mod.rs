@@ -29,6 +29,7 @@ mod v2025_03_31_upcoming_invoice;
 mod v2025_03_31_usage_records;
 mod v2025_05_28_billing_thresholds;
 mod v2025_09_30_billing_mode;
+mod v2025_09_30_phase_iterations;
 mod v2026_09_30_billing_cycle_anchor;
 mod v2026_09_30_payment_method_types;
 
@@ -88,10 +89,11 @@ impl Change {
 }
 
 /// All changes, newest first.
-pub static CHANGES: [&Change; 26] = [
+pub static CHANGES: [&Change; 27] = [
     &v2026_09_30_billing_cycle_anchor::CHANGE,
     &v2026_09_30_payment_method_types::CHANGE,
     &v2025_09_30_billing_mode::CHANGE,
+    &v2025_09_30_phase_iterations::CHANGE,
     &v2025_05_28_billing_thresholds::CHANGE,
     &v2025_03_31_billing_thresholds::CHANGE,
     &v2025_03_31_credit_note_refunds::CHANGE,

@@ -41,6 +41,21 @@ fn snapshots() -> Vec<Snapshot> {
             json!({}),
         ),
         of(
+            "billing_thresholds are back",
+            json!({"object": "subscription_schedule", "phases": [{"billing_thresholds": null, "items": []}]}),
+            &[],
+            json!({"phases": [{"items": []}]}),
+        ),
+        of(
+            "billing_thresholds were taken",
+            json!({"object": "subscription_schedule", "default_settings": {}, "phases": [{"items": [{}]}]}),
+            &[],
+            json!({
+                "default_settings": {"billing_thresholds": null},
+                "phases": [{"billing_thresholds": null, "items": [{"billing_thresholds": null}]}],
+            }),
+        ),
+        of(
             "billing_thresholds were taken",
             json!({"object": "subscription_item"}),
             &[],
@@ -53,10 +68,16 @@ fn snapshots() -> Vec<Snapshot> {
             json!({"refund": "re_1"}),
         ),
         of(
-            "Subscriptions and invoices have a list of discounts",
+            "Subscriptions, phases and invoices have a list of discounts",
             json!({"object": "subscription", "discounts": [{"id": "di_1"}]}),
             &[],
             json!({"discounts": [{"id": "di_1"}], "discount": {"id": "di_1"}}),
+        ),
+        of(
+            "Subscriptions, phases and invoices have a list of discounts",
+            json!({"object": "subscription_schedule", "phases": [{"discounts": []}]}),
+            &[],
+            json!({"phases": [{"coupon": null, "discounts": []}]}),
         ),
         of(
             "Invoice items say",

@@ -39,15 +39,17 @@ pub fn remove(members: &mut Members, keys: &[&str]) {
     keys.iter().for_each(|key| drop(members.shift_remove(*key)));
 }
 
-/// Removes the member at a dotted path, if it is there.
+/// Removes the member at a dotted path, if it is there; of a list, from each that is in it.
 pub fn remove_at(members: &mut Members, path: &str) {
     match path.split_once('.') {
         None => drop(members.shift_remove(path)),
-        Some((key, rest)) => {
-            if let Some(Value::Object(inner)) = members.get_mut(key) {
-                remove_at(inner, rest);
+        Some((key, rest)) => match members.get_mut(key) {
+            Some(Value::Object(inner)) => remove_at(inner, rest),
+            Some(Value::Array(list)) => {
+                list.iter_mut().filter_map(Value::as_object_mut).for_each(|inner| remove_at(inner, rest));
             }
-        }
+            _ => {}
+        },
     }
 }
 

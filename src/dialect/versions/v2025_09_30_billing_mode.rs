@@ -9,7 +9,9 @@ pub static CHANGE: Change = Change {
 };
 
 fn accept(route: &Route<'_>, form: &mut Form) {
-    if route.posts_to(&["/v1/subscriptions"]) {
+    if route.posts_to(&["/v1/subscriptions"])
+        || route.posts_to(&["/v1/subscription_schedules"]) && form.get("from_subscription").is_none()
+    {
         classic_by_default(form);
     } else if route.previews() && form.get("subscription").is_none() {
         // Only the preview of a new subscription has a mode to choose.
