@@ -30,6 +30,7 @@ pub mod plans;
 pub mod prices;
 pub mod products;
 pub mod refunds;
+pub mod reissues;
 pub mod reply;
 pub mod route;
 pub mod search;
@@ -127,6 +128,7 @@ pub fn routes() -> Vec<Route> {
         prices::routes(),
         products::routes(),
         refunds::routes(),
+        reissues::routes(),
         settings::routes(),
         setup_attempts::routes(),
         setup_intents::routes(),

@@ -104,6 +104,7 @@ pub mod preview;
 pub mod processing;
 pub mod prorate;
 pub mod receive;
+pub mod reissue;
 pub mod remind;
 pub mod renew;
 pub mod repay;

@@ -62,6 +62,7 @@ mod pricing;
 mod processing;
 mod receipts;
 mod refunds;
+mod reissues;
 mod reminders;
 mod renewing;
 mod restricted_keys;

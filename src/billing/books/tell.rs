@@ -26,6 +26,9 @@ pub struct Told {
     pub previous: Option<Map<String, Value>>,
 }
 
+/// How events end that say what was before.
+const UPDATES: [&str; 2] = [".updated", ".automatically_updated"];
+
 impl Books {
     /// Tells an event beside the update that goes with it: `previous_attributes` still count from before.
     pub fn tell_beside<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
@@ -39,7 +42,7 @@ impl Books {
     /// Tells an event about a document as it is now. An update without a change tells nothing.
     pub fn tell<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
         let mut previous = None;
-        if kind.ends_with(".updated") {
+        if UPDATES.iter().any(|ending| kind.ends_with(ending)) {
             previous = self.previous_attributes(id);
             if previous.is_none() {
                 return;
