@@ -6,7 +6,7 @@ use super::{
     charge::Charge,
     dispute::{Dispute, EvidenceDetails, Status},
     evidence::{Evidence, EvidencePatch},
-    news::{await_outcome, disputable, expect_nothing},
+    news::{await_outcome, charged_back, disputable, expect_nothing},
     payment_intent::{Action, Attempt, PaymentIntent},
 };
 
@@ -148,10 +148,11 @@ fn escalated(
     }
     let dispute = dispute.escalate(claim, amount, at)?;
     let id = dispute.id.clone();
-    books.put(await_outcome(intent, &dispute, charge, claim.ask_again_after, at));
+    let intent = await_outcome(intent, &dispute, charge, claim.ask_again_after, at);
+    books.put(intent.clone());
     books.put(dispute).tell("charge.dispute.updated", at);
     books.tell(&id, "charge.dispute.funds_withdrawn", at);
-    Ok(())
+    charged_back(books, &intent, at)
 }
 
 fn decided(
@@ -173,12 +174,16 @@ fn decided(
 
 /// Money that a dispute has taken cannot be given back as well.
 pub fn check_refundable(books: &Books, charge: &Charge) -> Result<(), Refusal> {
-    let taken = |dispute: &Dispute| dispute.charge == charge.id && dispute.status.holds_money();
-    if books.all().any(taken) {
+    if is_charged_back(books, charge) {
         let message = format!("Charge {} has been charged back; cannot issue a refund.", charge.id);
         return Err(Refusal::invalid(message).code("charge_disputed"));
     }
     Ok(())
+}
+
+/// Whether a dispute has its money, or some of it.
+pub fn is_charged_back(books: &Books, charge: &Charge) -> bool {
+    books.all::<Dispute>().any(|dispute| dispute.charge == charge.id && dispute.status.holds_money())
 }
 
 /// A charge was given back in full: who only asked about it has nothing left to ask.

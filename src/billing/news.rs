@@ -6,10 +6,14 @@
 use super::{
     Amount, Books, Id, Moment, Refusal,
     answer::{Answer, Claim, News},
+    cancel,
     charge::{Charge, Status},
     dispute::Dispute,
     early_fraud_warning,
+    invoice::Invoice,
     payment_intent::{Action, Attempt, Internal, PaymentIntent, Wait},
+    settings::DisputeAction,
+    subscription::CancellationReason,
 };
 
 /// A payment that has succeeded may not have heard the last of it: it is asked about again.
@@ -79,6 +83,7 @@ fn dispute(
     let (id, charged, is_inquiry) = (dispute.id.clone(), charge.id.clone(), dispute.status.is_inquiry());
     let mut intent = await_outcome(intent, &dispute, &charge, claim.ask_again_after, at);
     intent.internal.disputes.push(id.clone());
+    let paid_for = intent.clone();
     books.put(intent);
     books.put(Charge { disputed: true, ..charge });
     books.put(dispute).tell("charge.dispute.created", at);
@@ -86,7 +91,21 @@ fn dispute(
         books.tell(&id, "charge.dispute.funds_withdrawn", at);
     }
     early_fraud_warning::follow(books, &charged, at);
-    Ok(())
+    if is_inquiry { Ok(()) } else { charged_back(books, &paid_for, at) }
+}
+
+/// Money was taken back: the setting says what becomes of the subscription that it had paid for.
+pub fn charged_back(books: &mut Books, paid_for: &PaymentIntent, at: &mut Moment) -> Result<(), Refusal> {
+    if books.settings(paid_for.livemode).collection.disputes.subscription == DisputeAction::Leave {
+        return Ok(());
+    }
+    let internal = &paid_for.internal;
+    let invoice = internal.invoice.as_ref().or(internal.attached_to.as_ref()).and_then(|id| books.get(id));
+    let subscription = invoice.and_then(Invoice::subscription).and_then(|id| books.get(id));
+    let Some(subscription) = subscription.filter(|one| !one.status.is_terminal()).map(|one| one.id.clone()) else {
+        return Ok(());
+    };
+    cancel::end(books, &subscription, CancellationReason::PaymentDisputed, at)
 }
 
 /// How much of a charge can still be taken back from whoever has it.

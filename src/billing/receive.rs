@@ -6,6 +6,7 @@ use super::{
     balance_transaction::Kind,
     cancel::{busy, cancel_intent},
     collect::intent_of,
+    contest,
     customer::Customer,
     follow,
     invoice::{Invoice, Status as InvoiceStatus},
@@ -169,6 +170,10 @@ fn check_kept(books: &Books, intent: &PaymentIntent) -> Result<(), Refusal> {
         return Err(busy());
     }
     let Some(charge) = intent.latest_charge.as_ref().and_then(|id| books.get(id)) else { return Ok(()) };
+    if contest::is_charged_back(books, charge) {
+        let message = format!("The payment of the PaymentIntent {} was charged back.", intent.id);
+        return Err(Refusal::invalid(message).param("payment_intent"));
+    }
     // What was let go of when only a part was captured had never come.
     if charge.amount.minus(charge.amount_refunded)? < intent.amount_received {
         let message = format!("The payment of the PaymentIntent {} was refunded, in whole or in part.", intent.id);

@@ -75,6 +75,7 @@ pub struct Mail {}
 #[serde(default)]
 pub struct Collection {
     pub authentication: Authentication,
+    pub disputes: Disputes,
     pub final_action: Final,
     pub manual_collection: ManualCollection,
     pub retries: Retries,
@@ -89,6 +90,13 @@ pub struct Authentication {
     pub days_until_action: Option<i64>,
     /// On which days after it was first asked for it is asked for again.
     pub reminder_days: Vec<i64>,
+}
+
+/// Of payments that are disputed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Disputes {
+    pub subscription: DisputeAction,
 }
 
 /// What follows the last attempt.
@@ -135,6 +143,10 @@ pub struct Invoicing {
     pub upcoming_days: Option<i64>,
 }
 
+words!(
+    /// What becomes of a subscription whose payment was charged back.
+    DisputeAction { Cancel = "cancel", Leave = "leave" }
+);
 words!(
     /// What becomes of the later invoices of a subscription that is unpaid.
     LaterInvoices { Draft = "draft", Open = "open" }
@@ -183,6 +195,12 @@ impl Default for Settings {
 impl Default for Authentication {
     fn default() -> Self {
         Authentication { action: FinalAction::Unpaid, days_until_action: None, reminder_days: Vec::new() }
+    }
+}
+
+impl Default for Disputes {
+    fn default() -> Self {
+        Disputes { subscription: DisputeAction::Leave }
     }
 }
 

@@ -18,7 +18,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
-use crate::support::{House, id};
+use crate::support::{House, at, id};
 
 const DAY: i64 = 86_400;
 
@@ -311,9 +311,20 @@ async fn an_invoice_stays_paid_when_its_payment_is_disputed() {
     house.default_card(&customer, "pm_card_visa").await;
     house.advance(&clock, "2027-02-02T00:00:00Z").await;
     assert_eq!(house.fresh(&dispute).await["status"], "lost");
-    assert_eq!(house.list("/v1/disputes").await.len(), 1);
     assert_eq!(house.fresh(&made).await["status"], "active");
-    // A credit note cannot give back what is gone.
+    // What is gone pays no other invoice, and a credit note cannot give it back.
+    let loose = [("customer", &*customer), ("amount", "500"), ("currency", "usd")];
+    house.post("/v1/invoiceitems", &loose).await.ok();
+    let form = [("customer", &*customer), ("pending_invoice_items_behavior", "include")];
+    let open = house.post("/v1/invoices", &form).await.ok();
+    house.post(&format!("/v1/invoices/{}/finalize", id(&open)), &[]).await.ok();
+    let more = [("customer", &*customer), ("payment_method", "pm_card_createDispute"), ("confirm", "true")];
+    let form = [&more[..], &[("amount", "500"), ("currency", "usd")]].concat();
+    let gone = house.post("/v1/payment_intents", &form).await.ok();
+    house.advance(&clock, "2027-02-02T00:01:00Z").await;
+    let attach = format!("/v1/invoices/{}/attach_payment", id(&open));
+    let error = house.post(&attach, &[("payment_intent", &*id(&gone))]).await.error(400);
+    assert!(error["message"].as_str().unwrap().ends_with("was charged back."), "{error:#}");
     let invoice = after["latest_invoice"]["id"].as_str().unwrap();
     let note = [("invoice", invoice), ("amount", "2000"), ("refund_amount", "2000")];
     assert_eq!(house.post("/v1/credit_notes", &note).await.error(400)["code"], "charge_disputed");
@@ -326,6 +337,33 @@ async fn an_invoice_stays_paid_when_its_payment_is_disputed() {
     answer_with(&house, &orphan, "winning_evidence").await;
     later(&house, 60).await;
     assert_eq!(house.fresh(&orphan).await["status"], "won");
+}
+
+/// The dispute setting can end the subscription (9.4); an inquiry does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_whose_payment_is_charged_back_may_end() {
+    let house = House::open().await;
+    let price = house.monthly_price(2000).await;
+    house.post("/v1/dunlin/settings", &[("collection[disputes][subscription]", "cancel")]).await.ok();
+    let clock = house.test_clock("2027-01-01T00:00:00Z").await;
+    let (left, ended) = (
+        house.customer("pm_card_createDisputeInquiry", Some(&clock)).await,
+        house.customer("pm_card_createDispute", Some(&clock)).await,
+    );
+    let (left, ended) = (house.subscribe(&left, &price).await, house.subscribe(&ended, &price).await);
+    house.advance(&clock, "2027-01-01T00:01:00Z").await;
+    assert_eq!(house.fresh(&left).await["status"], "active");
+    let ended = house.fresh(&ended).await;
+    assert_eq!((&ended["status"], &ended["ended_at"]), (&json!("canceled"), &json!(at("2027-01-01T00:01:00Z"))));
+    assert_eq!(ended["cancellation_details"]["reason"], "payment_disputed");
+    let told = house.event_types(0).await;
+    let of_it: Vec<&str> = told.iter().map(String::as_str).filter(|kind| kind.ends_with("deleted")).collect();
+    assert_eq!(of_it, ["customer.subscription.deleted"]);
+    // Once it becomes a matter of money, it does.
+    let inquiry = house.list("/v1/disputes").await.into_iter().find(|one| one["status"] == "warning_needs_response");
+    answer_with(&house, &inquiry.unwrap(), "escalate_inquiry_evidence").await;
+    house.advance(&clock, "2027-01-01T00:02:00Z").await;
+    assert_eq!(house.fresh(&left).await["cancellation_details"]["reason"], "payment_disputed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

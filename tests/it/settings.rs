@@ -21,6 +21,7 @@ async fn there_are_defaults() {
             "branding": {},
             "collection": {
                 "authentication": {"action": "unpaid", "days_until_action": null, "reminder_days": []},
+                "disputes": {"subscription": "leave"},
                 "final_action": {"invoice": "leave_open", "subscription": "unpaid"},
                 "manual_collection": {
                     "action": "past_due", "days_past_due": 30, "later_invoices": "draft", "reminder_days": [],

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 
-use super::{Author, LaterInvoices, RetryMode, Settings, SettingsVersion, Window, version};
+use super::{Author, DisputeAction, LaterInvoices, RetryMode, Settings, SettingsVersion, Window, version};
 use crate::billing::{
     Books, Id, Moment, Refusal,
     dunning::{FinalAction, InvoiceAction},
@@ -28,6 +28,7 @@ pub struct Change {
 #[serde(default)]
 struct Collection {
     authentication: Authentication,
+    disputes: Disputes,
     final_action: Final,
     manual_collection: ManualCollection,
     retries: Retries,
@@ -39,6 +40,12 @@ struct Authentication {
     action: Option<FinalAction>,
     days_until_action: Patch<i64>,
     reminder_days: Patch<Vec<i64>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Disputes {
+    subscription: Option<DisputeAction>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -116,6 +123,7 @@ impl Change {
     pub fn apply(self, mut settings: Settings) -> Result<Settings, Refusal> {
         settings.api_version = self.api_version.over(settings.api_version);
         self.collection.authentication.apply(&mut settings.collection.authentication)?;
+        set(&mut settings.collection.disputes.subscription, self.collection.disputes.subscription);
         let action = &mut settings.collection.final_action;
         set(&mut action.invoice, self.collection.final_action.invoice);
         set(&mut action.subscription, self.collection.final_action.subscription);
