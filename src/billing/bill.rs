@@ -14,7 +14,7 @@ use super::{
     invoice_item::InvoiceItem,
     invoice_line::Line,
     period::Period,
-    prorate,
+    prorate, revise,
     settings::Invoicing,
     shape::{Inlined, Nothing, Null},
     subscription::{CollectionMethod, InvoiceSettings, Subscription},
@@ -238,12 +238,12 @@ pub fn blank(
         effective_at: None,
         ending_balance: None,
         footer: footer(own, customer),
-        from_invoice: Null,
+        from_invoice: None,
         hosted_invoice_url: Null,
         invoice_pdf: Null,
         issuer: Issuer::default(),
         last_finalization_error: None,
-        latest_revision: Null,
+        latest_revision: None,
         lines: Inlined::new(format!("/v1/invoices/{id}/lines"), lines),
         livemode: customer.livemode,
         metadata: Metadata::new(),
@@ -322,7 +322,7 @@ pub fn take_from_draft(
 /// A draft whose lines have changed, with its amounts made true again.
 pub fn keep_draft(books: &mut Books, invoice: Invoice, at: &mut Moment) -> Result<(), Refusal> {
     let total = Amount::sum(invoice.lines.data.iter().map(|line| line.amount))?;
-    let balance = books.customer()?.balance;
+    let balance = revise::starting_balance(books, &invoice)?;
     let due = due_after_balance(total, balance)?.due;
     // What could not be finalised as it was is tried again as it is now.
     let after = books.settings(invoice.livemode).invoice.finalize_after;

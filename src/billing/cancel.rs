@@ -264,19 +264,25 @@ pub fn pay_out_of_band(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> 
     follow::settled(books, id, None, at)
 }
 
-/// Only a draft that belongs to no subscription can be deleted; its items wait again.
+/// Only a draft that belongs to no subscription can be deleted, and one that is a revision; its items wait again.
 pub fn delete_draft(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Result<(), Refusal> {
     let invoice = books.find(id, "invoice")?;
     if invoice.status != InvoiceStatus::Draft {
         return Err(Refusal::invalid("You can only delete draft invoices."));
     }
-    if invoice.subscription().is_some() {
+    let is_revision = invoice.from_invoice.is_some();
+    if invoice.subscription().is_some() && !is_revision {
         return Err(Refusal::invalid("You can't delete an invoice that belongs to a subscription."));
     }
     let items: Vec<InvoiceItem> =
         books.all::<InvoiceItem>().filter(|item| item.invoice.as_ref() == Some(id)).cloned().collect();
     for item in items {
-        books.put(InvoiceItem { invoice: None, ..item });
+        if is_revision && item.internal.copied {
+            books.tell(&item.id, "invoiceitem.deleted", at);
+            books.remove(&item.id);
+        } else {
+            books.put(InvoiceItem { invoice: None, ..item });
+        }
     }
     books.tell(id, "invoice.deleted", at);
     books.remove(id);

@@ -166,7 +166,7 @@ fn is_awaited(books: &Books, invoice: &Invoice) -> bool {
 
 impl Details {
     /// The invoice with the details, if it is in a state to take them.
-    fn apply(self, books: &Books, invoice: Invoice, now: Timestamp) -> Result<Invoice, Refusal> {
+    pub fn apply(self, books: &Books, invoice: Invoice, now: Timestamp) -> Result<Invoice, Refusal> {
         self.check_frozen(&invoice)?;
         if let Patch::Set(method) = &self.default_payment_method {
             check_payment_method(books, method, &invoice.customer, "default_payment_method")?;

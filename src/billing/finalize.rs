@@ -14,6 +14,7 @@ use super::{
     },
     invoice_payment::InvoicePayment,
     payment_intent::{self, CaptureMethod, ConfirmationMethod, PaymentIntent, SetupFutureUsage},
+    revise,
     subscription::SaveDefault,
 };
 
@@ -33,11 +34,17 @@ pub fn try_finalize(books: &mut Books, id: &Id<Invoice>, at: &mut Moment) -> Res
     if books.find(id, "invoice")?.status != Status::Draft {
         return Err(already_finalized());
     }
+    let is_revision = books.find(id, "invoice")?.from_invoice.is_some();
+    let before = is_revision.then(|| books.clone());
     let refusal = match finalize(books, id, at) {
         Ok(()) => return Ok(None),
         Err(refusal) if refusal.status >= 500 => return Err(refusal),
         Err(refusal) => refusal,
     };
+    // The invoice before it stays what it was.
+    if let Some(before) = before {
+        *books = before;
+    }
     let invoice = books.find(id, "invoice")?.clone();
     books
         .put(Invoice {
@@ -65,6 +72,9 @@ pub fn finalize_for(books: &mut Books, id: &Id<Invoice>, purpose: Purpose, at: &
     let invoice = books.find(id, "invoice")?.clone();
     if invoice.status != Status::Draft {
         return Err(already_finalized());
+    }
+    if purpose == Purpose::Collect {
+        revise::take_place(books, &invoice, at)?;
     }
     let customer = books.get(&invoice.customer).cloned().ok_or_else(customer_deleted)?;
     let number = format!("{}-{:04}", customer.invoice_prefix, customer.next_invoice_sequence);

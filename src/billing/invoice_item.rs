@@ -86,11 +86,14 @@ pub struct Internal {
     /// It waited, and waits again if the invoice that it is on comes to nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lent: bool,
+    /// It was made for a revision, and goes if that comes to nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copied: bool,
 }
 
 impl Internal {
     const fn is_empty(&self) -> bool {
-        !self.lent
+        !self.lent && !self.copied
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 /// Lends an invoice all that is on it but what was made for it.
 pub fn lend(books: &mut Books, invoice: &Id<Invoice>, made: &[Id<InvoiceItem>]) {
     for item in on(books, invoice, |item| !made.contains(&item.id)) {
-        books.put(InvoiceItem { internal: Internal { lent: true }, ..item });
+        books.put(InvoiceItem { internal: Internal { lent: true, ..item.internal }, ..item });
     }
 }
 

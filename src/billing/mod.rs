@@ -110,6 +110,7 @@ pub mod renew;
 pub mod repay;
 pub mod resume;
 pub mod retry;
+pub mod revise;
 pub mod schedule;
 pub mod send;
 pub mod settle;

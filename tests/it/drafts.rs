@@ -100,7 +100,6 @@ async fn a_draft_that_makes_no_sense_is_refused() {
         ),
         (vec![("default_payment_method", "pm_x")], "default_payment_method", "No such PaymentMethod"),
         (vec![("subscription", "sub_x")], "subscription", "No such subscription"),
-        (vec![("from_invoice[invoice]", "in_x")], "from_invoice", "This parameter is not supported"),
         (vec![("automatic_tax[enabled]", "true")], "automatic_tax", "This parameter is not supported"),
         (vec![("pending_invoice_items_behavior", "all")], "pending_invoice_items_behavior", "Invalid"),
     ] {

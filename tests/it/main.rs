@@ -67,6 +67,7 @@ mod reminders;
 mod renewing;
 mod restricted_keys;
 mod resuming;
+mod revisions;
 mod schedule_changes;
 mod schedule_ends;
 mod schedules;

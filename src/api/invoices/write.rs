@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::super::{call::Call, reply::Reply, route::At};
+use super::{
+    super::{call::Call, reply::Reply, route::At},
+    items_of,
+};
 use crate::{
     billing::{
         Currency, Id, MetadataPatch, Refusal, Timestamp,
@@ -10,11 +13,12 @@ use crate::{
         draft::{self, Details, NewInvoice, PendingItems},
         invoice::{CustomField, Invoice, NOUN},
         payment_method::{self, PaymentMethod},
+        revise::{self, FromInvoice, Relation},
         shape::{Patch, Text, Unsupported, Untaxed},
         subscription::{CollectionMethod, Subscription},
     },
     engine::{Owner, Subject, verb::Decision},
-    store::books::Needs,
+    store::books::{Needs, peek},
 };
 
 /// What can be said of an invoice, at creation and later.
@@ -38,6 +42,7 @@ pub struct Params {
     // At creation only.
     currency: Option<Currency>,
     customer: Option<Id<Customer>>,
+    from_invoice: Option<FromInvoiceParams>,
     pending_invoice_items_behavior: Option<PendingItems>,
     subscription: Option<Id<Subscription>>,
     // Known, and refused rather than ignored.
@@ -48,13 +53,18 @@ pub struct Params {
     default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    from_invoice: Option<Unsupported>,
     issuer: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
     rendering: Option<Unsupported>,
     shipping_cost: Option<Unsupported>,
     shipping_details: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct FromInvoiceParams {
+    action: Relation,
+    invoice: Id<Invoice>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -101,6 +111,9 @@ impl Params {
 
 /// A one-off invoice, as a draft.
 pub async fn create(call: Call, params: Params) -> Reply {
+    if let Some(from) = params.from_invoice.clone() {
+        return revise(call, FromInvoice { action: from.action, invoice: from.invoice }, params).await;
+    }
     let customer = params.customer.clone().ok_or_else(|| Refusal::missing("customer"))?;
     let mut needs = Needs::default();
     // One that has ended is not in the standing set; what waits for it can be billed all the same.
@@ -119,11 +132,36 @@ pub async fn create(call: Call, params: Params) -> Reply {
     call.run(&NOUN, verb).await
 }
 
+/// A draft that says what an open invoice says.
+async fn revise(call: Call, from: FromInvoice, params: Params) -> Reply {
+    let others = [
+        ("currency", params.currency.is_some()),
+        ("customer", params.customer.is_some()),
+        ("pending_invoice_items_behavior", params.pending_invoice_items_behavior.is_some()),
+        ("subscription", params.subscription.is_some()),
+    ];
+    if let Some((other, _)) = others.iter().find(|(_, sent)| *sent) {
+        let message = format!("You may only specify one of these parameters: from_invoice, {other}.");
+        return Err(Refusal::invalid(message).code("parameters_exclusive").param(*other).into());
+    }
+    let mut needs = items_of(&call, &from.invoice).await?;
+    let original = peek(&mut *call.house.engine.store.reader().await?, &from.invoice).await?;
+    // One that has ended is not in the standing set.
+    original.iter().filter_map(Invoice::subscription).for_each(|subscription| needs.document(subscription));
+    let details = params.details();
+    let verb = Decision::new(Owner::of(&from.invoice), needs, move |books, at| {
+        let id = revise::revise(books, from, details, at)?;
+        Ok(Subject::document(&id))
+    });
+    call.run(&NOUN, verb).await
+}
+
 /// Drafts take all of it; what is finalised only what its freeze leaves open.
 pub async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     Refusal::if_any_sent(&[
         ("currency", params.currency.is_some()),
         ("customer", params.customer.is_some()),
+        ("from_invoice", params.from_invoice.is_some()),
         ("pending_invoice_items_behavior", params.pending_invoice_items_behavior.is_some()),
         ("subscription", params.subscription.is_some()),
     ])?;
