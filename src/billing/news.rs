@@ -16,10 +16,11 @@ use super::{
     subscription::CancellationReason,
 };
 
-/// A payment that has succeeded may not have heard the last of it: it is asked about again.
+/// A payment that has succeeded may not have heard the last of it: it is asked about again. What is only
+/// reserved has yet to be captured, and is heard of then.
 #[must_use]
 pub fn await_news(mut intent: PaymentIntent, attempt: &Attempt, answer: &Answer, at: &Moment) -> PaymentIntent {
-    if let Answer::Provisional { reference, ask_again_after } = answer {
+    if let (Answer::Provisional { reference, ask_again_after }, true) = (answer, attempt.action != Action::Authorize) {
         let method = &attempt.payment_method;
         let attempt = intent.question(Action::Watch, attempt.amount, method, reference, at.now);
         intent.internal.waits.push(Wait { ask_at: at.now.plus_seconds(*ask_again_after), attempt });

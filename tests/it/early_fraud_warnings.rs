@@ -1,13 +1,28 @@
 //! Payments that their issuers suspect.
 
-use dunlin::billing::Timestamp;
+use std::sync::Arc;
+
+use dunlin::{
+    billing::{
+        Timestamp,
+        answer::{Answer, Decline, News},
+        early_fraud_warning::FraudType,
+        payment_intent::Action,
+    },
+    gateway::{CardSource, Gateway, Question, Tokenized, Unanswered, test_cards::TestCards},
+};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
 use crate::support::{House, id};
 
 async fn pay(house: &House) -> Value {
-    let card = "pm_card_createIssuerFraudRecord";
+    pay_with(house, "pm_card_createIssuerFraudRecord").await
+}
+
+/// A payment, a minute after it was made.
+async fn pay_with(house: &House, card: &str) -> Value {
     let form = [("amount", "1000"), ("currency", "usd"), ("payment_method", card), ("confirm", "true")];
     let intent = house.post("/v1/payment_intents", &form).await.ok();
     house.clock.set(Timestamp::new(house.clock.now().unix_seconds() + 60));
@@ -60,4 +75,44 @@ async fn warnings_are_found_by_their_payment() {
     }
     house.get("/v1/radar/early_fraud_warnings/issfr_x").await.error(404);
     house.get("/v1/radar/early_fraud_warnings?customer=cus_x").await.error(400);
+}
+
+/// A processor that warns of every payment before its dispute.
+struct Wary(TestCards);
+
+impl Gateway for Wary {
+    fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
+        self.0.tokenize(source, now)
+    }
+
+    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Decline>> {
+        self.0.verify(token)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Answer, Unanswered>> {
+        Box::pin(async move {
+            let mut answer = self.0.ask(question).await?;
+            if let (Answer::News(news), Action::Watch) = (&mut answer, question.action) {
+                news.insert(0, News::Suspected(FraudType::Misc));
+            }
+            Ok(answer)
+        })
+    }
+}
+
+/// Once there is a dispute, it is too late to act.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_leaves_nothing_to_do_about_a_warning() {
+    let house = House::open_with(Arc::new(Wary(TestCards::default())), 0).await;
+    pay_with(&house, "pm_card_createDispute").await;
+    let told = house.event_types(0).await;
+    let news = [
+        "radar.early_fraud_warning.created",
+        "charge.dispute.created",
+        "charge.dispute.funds_withdrawn",
+        "radar.early_fraud_warning.updated",
+    ];
+    assert!(told.ends_with(&news.map(ToOwned::to_owned)), "{told:?}");
+    let warning = house.list("/v1/radar/early_fraud_warnings").await.remove(0);
+    has(&warning, &json!({"actionable": false, "fraud_type": "misc"}));
 }

@@ -1,5 +1,6 @@
 //! Invoices that take the place of others.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
@@ -86,6 +87,12 @@ async fn a_revision_takes_the_place_of_its_invoice_once_it_is_finalised() {
     has(&replaced, &json!({"status": "void", "amount_remaining": 5000}));
     assert_eq!(replaced["latest_revision"]["total"], 4000);
     assert_eq!(replaced["latest_revision"]["from_invoice"]["invoice"]["id"], original["id"]);
+    // So it is with clients of before there were revisions.
+    let open = open(&house, &customer, "100", &[]).await;
+    let (of_it, oldest) = (id(&open), [("stripe-version", "2020-08-27")]);
+    let form = [("from_invoice[action]", "revision"), ("from_invoice[invoice]", &*of_it)];
+    let early = house.call(Method::POST, "/v1/invoices", &form, &oldest).await.ok();
+    assert!(early["total"] == 100 && early.get("from_invoice").is_none(), "{early:#}");
     // It can be revised itself; what is void cannot.
     let error = revise(&house, &original, &[]).await.error(400);
     assert_eq!(error["param"], "from_invoice[invoice]");

@@ -13,7 +13,9 @@ pub static CHANGE: Change = Change {
 };
 
 fn accept(route: &Route<'_>, form: &mut Form) {
-    if route.posts_to(&["/v1/invoices"]) && form.get("pending_invoice_items_behavior").is_none() {
+    // A revision says what the invoice before it says, and nothing that is pending.
+    let said = ["from_invoice", "pending_invoice_items_behavior"].iter().any(|name| form.get(name).is_some());
+    if route.posts_to(&["/v1/invoices"]) && !said {
         form.put("pending_invoice_items_behavior", Form::text("include_and_require"));
     }
 }

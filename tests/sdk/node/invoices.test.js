@@ -169,6 +169,25 @@ test('mark uncollectible, and paid after all', async () => {
   assert.equal((await stripe.invoices.pay(invoice.id)).status, 'paid');
 });
 
+test('a revision takes the place of its invoice', async () => {
+  const { invoice } = await opened();
+  const draft = await stripe.invoices.create({ from_invoice: { action: 'revision', invoice: invoice.id }, description: 'Corrected' });
+  assert.equal(draft.status, 'draft');
+  assert.equal(draft.description, 'Corrected');
+  assert.equal(draft.total, invoice.total);
+  await refused(stripe.invoices.create({ from_invoice: { action: 'revision', invoice: invoice.id } }), 'StripeInvalidRequestError', {
+    statusCode: 400, param: 'from_invoice[invoice]',
+  });
+  const revised = await stripe.invoices.finalizeInvoice(draft.id);
+  assert.equal(revised.status, 'open');
+  const before = await stripe.invoices.retrieve(invoice.id);
+  assert.equal(before.status, 'void');
+  if (has.details) {
+    assert.deepEqual({ ...revised.from_invoice }, { action: 'revision', invoice: invoice.id });
+    assert.equal(before.latest_revision, revised.id);
+  }
+});
+
 test('drafts can be deleted, others not', async () => {
   const { invoice } = await drafted();
   const stub = await stripe.invoices.del(invoice.id);
