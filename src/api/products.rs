@@ -32,10 +32,41 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[expect(dead_code, reason = "some are named so that they are refused, not ignored")]
+struct Create {
+    active: Option<bool>,
+    default_price_data: Option<prices::DefaultPriceData>,
+    #[serde(default)]
+    description: Patch<Text<40_000>>,
+    id: Option<Text<255>>,
+    #[serde(default)]
+    images: Patch<Vec<String>>,
+    #[serde(default)]
+    marketing_features: Patch<Vec<MarketingFeature>>,
+    #[serde(default)]
+    metadata: MetadataPatch,
+    name: String,
+    #[serde(default)]
+    package_dimensions: Patch<DimensionsParams>,
+    shippable: Option<bool>,
+    #[serde(default)]
+    statement_descriptor: Patch<Text<22>>,
+    tax_code: Option<Unsupported>,
+    tax_details: Option<Unsupported>,
+    #[serde(rename = "type")]
+    kind: Option<Kind>,
+    #[serde(default)]
+    unit_label: Patch<Text<12>>,
+    #[serde(default)]
+    url: Patch<String>,
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Params {
+struct Update {
     active: Option<bool>,
+    default_price: Patch<Id<Price>>,
     description: Patch<Text<40_000>>,
     images: Patch<Vec<String>>,
     marketing_features: Patch<Vec<MarketingFeature>>,
@@ -48,13 +79,6 @@ struct Params {
     tax_details: Option<Unsupported>,
     unit_label: Patch<Text<12>>,
     url: Patch<String>,
-    // At creation only.
-    default_price_data: Option<prices::DefaultPriceData>,
-    id: Option<Text<255>>,
-    #[serde(rename = "type")]
-    kind: Option<Kind>,
-    // Later only.
-    default_price: Patch<Id<Price>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -87,7 +111,29 @@ impl From<DimensionsParams> for PackageDimensions {
     }
 }
 
-impl Params {
+impl Create {
+    /// Creating is making a blank product and updating it.
+    fn details(self) -> Update {
+        Update {
+            active: self.active,
+            default_price: Patch::Keep,
+            description: self.description,
+            images: self.images,
+            marketing_features: self.marketing_features,
+            metadata: self.metadata,
+            name: Some(self.name),
+            package_dimensions: self.package_dimensions,
+            shippable: self.shippable,
+            statement_descriptor: self.statement_descriptor,
+            tax_code: None,
+            tax_details: None,
+            unit_label: self.unit_label,
+            url: self.url,
+        }
+    }
+}
+
+impl Update {
     fn apply(self, product: Product, now: crate::billing::Timestamp) -> Result<Product, Refusal> {
         let changed = Product {
             active: self.active.unwrap_or(product.active),
@@ -117,19 +163,16 @@ impl Params {
     }
 }
 
-async fn create(call: Call, params: Params) -> Reply {
+async fn create(call: Call, params: Create) -> Reply {
     let livemode = call.livemode();
-    if params.default_price != Patch::Keep {
-        return Err(unknown("default_price").into());
-    }
-    let name = params.name.clone().ok_or_else(|| Refusal::missing("name"))?;
     let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
         let id = match &params.id {
             Some(Text(id)) => given_id(id)?,
             None => Id::new(&mut at.ids, Bucket::SHARED),
         };
         let (kind, price) = (params.kind.unwrap_or(Kind::Service), params.default_price_data.clone());
-        let mut product = params.apply(blank(id.clone(), name, kind, livemode, at.now), at.now)?;
+        let blank = blank(id.clone(), params.name.clone(), kind, livemode, at.now);
+        let mut product = params.details().apply(blank, at.now)?;
         if let Some(data) = price {
             let price = data.price(id.clone(), livemode, at)?;
             product.default_price = Some(price.id.clone());
@@ -149,10 +192,6 @@ pub fn given_id<R: Resource>(id: &str) -> Result<Id<R>, Refusal> {
         return Ok(Id::given(id));
     }
     Err(Refusal::invalid("Invalid id: only letters, digits, _ and - are allowed.").param("id"))
-}
-
-fn unknown(name: &str) -> Refusal {
-    Refusal::invalid(format!("Received unknown parameter: {name}")).code("parameter_unknown").param(name)
 }
 
 pub fn blank(id: Id<Product>, name: String, kind: Kind, livemode: bool, now: crate::billing::Timestamp) -> Product {
@@ -180,15 +219,7 @@ pub fn blank(id: Id<Product>, name: String, kind: Kind, livemode: bool, now: cra
     }
 }
 
-async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
-    let created_only = [
-        ("id", params.id.is_some()),
-        ("type", params.kind.is_some()),
-        ("default_price_data", params.default_price_data.is_some()),
-    ];
-    if let Some((name, _)) = created_only.into_iter().find(|(_, sent)| *sent) {
-        return Err(unknown(name).into());
-    }
+async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let id: Id<Product> = Id::given(id);
     let mut needs = Needs::default();
     needs.document(&id);

@@ -6,7 +6,7 @@ use super::BillingModeParams;
 use crate::{
     api::{call::Call, reply::Reply, route::At},
     billing::{
-        Id, Refusal, change, migrate,
+        Id, change, migrate,
         subscription::{NOUN, Subscription},
     },
     engine::{Owner, Subject, verb::Decision},
@@ -15,11 +15,11 @@ use crate::{
 
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Migrate {
-    billing_mode: Option<BillingModeParams>,
+    billing_mode: BillingModeParams,
 }
 
 pub(super) async fn migrate(At(id): At<String>, call: Call, params: Migrate) -> Reply {
-    let wanted = params.billing_mode.ok_or_else(|| Refusal::missing("billing_mode"))?.mode();
+    let wanted = params.billing_mode.mode();
     let id: Id<Subscription> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         change::open(books, &id, at)?;
