@@ -16,7 +16,7 @@ use crate::{
         edit::within,
         invoice::Invoice,
         invoice_item::{InvoiceItem, NOUN},
-        itemize::{self, CostParams, Edit, NewItem},
+        itemize::{self, CostParams, Edit, NewItem, quantity_of},
         period::Period,
         price::Price,
         product::Product,
@@ -49,6 +49,7 @@ struct Params {
     price_data: Option<InlinePrice>,
     pricing: Option<PricingParams>,
     quantity: Option<i64>,
+    quantity_decimal: Option<Decimal>,
     unit_amount_decimal: Option<Decimal>,
     // At creation only.
     currency: Option<Currency>,
@@ -59,7 +60,6 @@ struct Params {
     customer_account: Option<Unsupported>,
     discounts: Option<Unsupported>,
     invoicing_rules: Option<Unsupported>,
-    quantity_decimal: Option<Unsupported>,
     tax_behavior: Option<Unsupported>,
     tax_code: Option<Unsupported>,
     tax_rates: Option<Unsupported>,
@@ -115,7 +115,7 @@ impl Params {
                 amount: self.amount,
                 currency: self.currency,
                 price: price_of(self.pricing, self.price_data, "", books, livemode, at)?,
-                quantity: self.quantity,
+                quantity: quantity_of(self.quantity, self.quantity_decimal, "")?,
                 unit_amount_decimal: self.unit_amount_decimal,
             },
             description: self.description,
@@ -151,7 +151,7 @@ async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     let mut needs = Needs::default();
     need_price(params.pricing.as_ref(), params.price_data.as_ref().map(|data| &data.product), &mut needs);
     let (id, livemode): (Id<InvoiceItem>, bool) = (Id::given(id), call.livemode());
-    if params.quantity.is_some() {
+    if params.quantity.is_some() || params.quantity_decimal.is_some() {
         let mut reader = call.house.engine.store.reader().await?;
         needs.prices.extend(books::peek(&mut reader, &id).await?.and_then(|item| item.pricing?.price().cloned()));
     }

@@ -2,7 +2,7 @@
 //! of a paid one what was paid.
 
 use super::{
-    Amount, Books, Id, Metadata, MetadataPatch, Moment, Refusal, Timestamp,
+    Amount, Books, Id, Metadata, MetadataPatch, Moment, Refusal, Timestamp, amount,
     balance::{self, Entry},
     balance_transaction::Kind as EntryKind,
     cancel::busy,
@@ -200,7 +200,9 @@ fn part_of(line: &invoice_line::Line, quantity: i64) -> Result<Amount, Refusal> 
         let message = format!("The quantity must be between 1 and {}.", line.quantity);
         return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("quantity"));
     }
-    Ok(Ratio::of(quantity, line.quantity).of_amount(line.amount, line.currency)?)
+    let (part, whole) = line.quantity_decimal.fraction()?;
+    let quantity = quantity.checked_mul(whole).ok_or(amount::Overflow)?;
+    Ok(Ratio::of(quantity, part).of_amount(line.amount, line.currency)?)
 }
 
 /// The refunds that a caller names. Each must have given back a payment of this invoice, and what of it

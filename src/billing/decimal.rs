@@ -1,4 +1,5 @@
-//! Exact decimal unit prices: up to twelve places of the minor unit (`unit_amount_decimal`).
+//! Exact decimals of up to twelve places: unit prices in minor units (`unit_amount_decimal`), and quantities
+//! (`quantity_decimal`).
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +10,7 @@ use super::amount::{Amount, Overflow};
 const PLACES: u32 = 12;
 const ONE: i128 = 10_i128.pow(PLACES);
 
-/// A price per unit in minor units with up to twelve decimal places, held as an integer.
+/// A number with up to twelve decimal places, held as an integer: a price per unit in minor units, or a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal(i128);
 
@@ -29,6 +30,23 @@ impl Decimal {
     /// The whole amount, when it has no decimal places.
     pub fn whole(self) -> Option<Amount> {
         (self.0 % ONE == 0).then(|| i64::try_from(self.0 / ONE).ok().map(Amount::new)).flatten()
+    }
+
+    /// One of a thing.
+    pub const ONE: Decimal = Decimal(ONE);
+
+    /// Without its decimal places.
+    pub fn truncated(self) -> i64 {
+        i64::try_from(self.0 / ONE).unwrap_or(i64::MAX)
+    }
+
+    /// As a part of a whole, both as small as powers of ten make them: 2.5 is 25 of 10.
+    pub fn fraction(self) -> Result<(i64, i64), Overflow> {
+        let (mut part, mut whole) = (self.0, ONE);
+        while whole > 1 && part % 10 == 0 {
+            (part, whole) = (part / 10, whole / 10);
+        }
+        i64::try_from(part).ok().zip(i64::try_from(whole).ok()).ok_or(Overflow)
     }
 
     pub const fn is_negative(self) -> bool {
@@ -64,6 +82,12 @@ impl Decimal {
         let steps = product.checked_add(half).ok_or(Overflow)? / divisor;
         let rounded = steps.checked_mul(i128::from(step)).and_then(|rounded| i64::try_from(rounded).ok());
         rounded.map(Amount::new).ok_or(Overflow)
+    }
+}
+
+impl From<i64> for Decimal {
+    fn from(whole: i64) -> Self {
+        Decimal::from_amount(Amount::new(whole))
     }
 }
 
@@ -136,6 +160,20 @@ mod tests {
             let unit: Decimal = unit.parse().unwrap();
             assert_eq!(unit.times(quantity).unwrap(), Amount::new(amount), "{unit} x {quantity}");
         }
+    }
+
+    #[test]
+    fn a_fraction_is_as_small_as_tens_make_it() {
+        for (text, fraction) in
+            [("2.5", Ok((25, 10))), ("3", Ok((3, 1))), ("0", Ok((0, 1))), ("0.000000000001", Ok((1, 10_i64.pow(12))))]
+        {
+            assert_eq!(text.parse::<Decimal>().unwrap().fraction(), fraction, "{text}");
+        }
+        assert_eq!(
+            "9223372.000000000001".parse::<Decimal>().unwrap().fraction(),
+            Ok((9_223_372_000_000_000_001, 10_i64.pow(12)))
+        );
+        assert!("9223373.000000000001".parse::<Decimal>().unwrap().fraction().is_err());
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub fn add(
             amount: price.amount(quantity)?,
             currency: price.currency,
             pricing: Some(Pricing::of(&price)),
-            quantity,
+            quantity: quantity.into(),
         },
         description: books.product(&price.product).map(|product| product.name.clone()),
         discountable: extra.discountable,

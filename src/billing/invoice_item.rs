@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Resource, Timestamp,
     customer::{self, Customer},
+    decimal::Decimal,
     describe,
     invoice::{self, Invoice},
     invoice_line::{CreditedLines, Pricing},
@@ -73,7 +74,7 @@ pub struct InvoiceItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proration_details: Option<ProrationDetails>,
     pub quantity: i64,
-    pub quantity_decimal: String,
+    pub quantity_decimal: Decimal,
     pub tax_rates: Nothing,
     pub test_clock: Option<Id<TestClock>>,
     #[serde(default, skip_serializing_if = "Internal::is_empty")]

@@ -57,7 +57,7 @@ pub struct Line {
     pub pretax_credit_amounts: Nothing,
     pub pricing: Option<Pricing>,
     pub quantity: i64,
-    pub quantity_decimal: String,
+    pub quantity_decimal: Decimal,
     pub subscription: Option<Id<Subscription>>,
     pub subtotal: Amount,
     pub taxes: Nothing,

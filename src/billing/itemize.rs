@@ -4,14 +4,17 @@ use std::borrow::Cow;
 
 use super::{
     Amount, Books, Currency, Id, Metadata, MetadataPatch, Moment, Refusal,
+    amount::Overflow,
     bill::{add_to_draft, keep_draft, take_from_draft},
     customer::Customer,
     decimal::Decimal,
+    edit::within,
     invoice::{Invoice, Status},
     invoice_item::{FrozenField, Internal, InvoiceItem, Parent, ParentType, SubscriptionDetails, Tag},
     invoice_line::{Line, Pricing, PricingType},
     period::Period,
     price::{Kind, Price},
+    prorate::Ratio,
     shape::{Nothing, Null, Patch},
     subscription::Subscription,
 };
@@ -22,7 +25,7 @@ pub struct CostParams {
     pub amount: Option<Amount>,
     pub currency: Option<Currency>,
     pub price: Option<Id<Price>>,
-    pub quantity: Option<i64>,
+    pub quantity: Option<Decimal>,
     pub unit_amount_decimal: Option<Decimal>,
 }
 
@@ -32,7 +35,7 @@ pub struct Cost {
     pub amount: Amount,
     pub currency: Currency,
     pub pricing: Option<Pricing>,
-    pub quantity: i64,
+    pub quantity: Decimal,
 }
 
 /// What an invoice item and its line on an invoice say alike.
@@ -64,14 +67,28 @@ pub struct NewItem {
     pub subscription: Option<Id<Subscription>>,
 }
 
+/// How many, said as a whole number or as a decimal.
+pub fn quantity_of(whole: Option<i64>, decimal: Option<Decimal>, param: &str) -> Result<Option<Decimal>, Refusal> {
+    let (quantity, name) = match (whole, decimal) {
+        (Some(_), Some(_)) => {
+            let message = "You may only specify one of these parameters: quantity, quantity_decimal.";
+            return Err(Refusal::invalid(message).code("parameters_exclusive").param(within(param, "quantity")));
+        }
+        (Some(whole), None) => (Decimal::from(whole), "quantity"),
+        (None, Some(decimal)) => (decimal, "quantity_decimal"),
+        (None, None) => return Ok(None),
+    };
+    if quantity.is_negative() {
+        let message = "This value must be greater than or equal to 0.";
+        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param(within(param, name)));
+    }
+    Ok(Some(quantity))
+}
+
 impl CostParams {
     /// The cost that is asked for; `None` leaves `so_far` as it is.
     fn cost(&self, books: &Books, so_far: Option<&Cost>) -> Result<Option<Cost>, Refusal> {
-        if self.quantity.is_some_and(|quantity| quantity < 0) {
-            let message = "This value must be greater than or equal to 0.";
-            return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("quantity"));
-        }
-        let quantity = self.quantity.or(so_far.map(|cost| cost.quantity)).unwrap_or(1);
+        let quantity = self.quantity.or(so_far.map(|cost| cost.quantity)).unwrap_or(Decimal::ONE);
         let currency =
             || self.currency.or(so_far.map(|cost| cost.currency)).ok_or_else(|| Refusal::missing("currency"));
         let cost = match (self.amount, &self.price, self.unit_amount_decimal) {
@@ -82,11 +99,12 @@ impl CostParams {
             (Some(amount), None, None) => {
                 currency()?.check(amount, "amount")?;
                 let pricing = Some(of_unit(Decimal::from_amount(amount)));
-                Cost { amount, currency: currency()?, pricing, quantity: 1 }
+                Cost { amount, currency: currency()?, pricing, quantity: Decimal::ONE }
             }
             (None, Some(price), None) => of_price(books, price, quantity, self.currency)?,
             (None, None, Some(unit)) => {
-                Cost { amount: unit.times(quantity)?, currency: currency()?, pricing: Some(of_unit(unit)), quantity }
+                let (amount, currency) = (units(unit, quantity, currency()?)?, currency()?);
+                Cost { amount, currency, pricing: Some(of_unit(unit)), quantity }
             }
             (None, None, None) => {
                 let Some(so_far) = so_far else { return Err(Refusal::missing("amount")) };
@@ -107,18 +125,18 @@ impl CostParams {
 
 impl Cost {
     /// What another quantity of the same comes to.
-    fn amount_of(&self, books: &Books, quantity: i64) -> Result<Option<Amount>, Refusal> {
+    fn amount_of(&self, books: &Books, quantity: Decimal) -> Result<Option<Amount>, Refusal> {
         let Some(pricing) = &self.pricing else { return Ok(None) };
         // Tiers and packages are known to the price only.
         let price = pricing.price().and_then(|id| books.price(id));
         if let Some(price) = price.and_then(|price| price.in_currency(self.currency)) {
-            return Ok(Some(price.amount(quantity)?));
+            return price_of(&price, quantity).map(Some);
         }
-        Ok(pricing.unit_amount_decimal.map(|unit| unit.times(quantity)).transpose()?)
+        Ok(pricing.unit_amount_decimal.map(|unit| units(unit, quantity, self.currency)).transpose()?)
     }
 }
 
-fn of_price(books: &Books, id: &Id<Price>, quantity: i64, currency: Option<Currency>) -> Result<Cost, Refusal> {
+fn of_price(books: &Books, id: &Id<Price>, quantity: Decimal, currency: Option<Currency>) -> Result<Cost, Refusal> {
     let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param("pricing[price]"))?;
     if price.kind != Kind::OneTime {
         let message =
@@ -131,7 +149,26 @@ fn of_price(books: &Books, id: &Id<Price>, quantity: i64, currency: Option<Curre
     }
     let price = currency.and_then(|currency| price.in_currency(currency)).unwrap_or(Cow::Borrowed(price));
     let pricing = Some(Pricing::of(&price));
-    Ok(Cost { amount: price.amount(quantity)?, currency: price.currency, pricing, quantity })
+    Ok(Cost { amount: price_of(&price, quantity)?, currency: price.currency, pricing, quantity })
+}
+
+/// So many units, and parts of one: rounded once, half away from zero, to what can be charged.
+fn units(unit: Decimal, quantity: Decimal, currency: Currency) -> Result<Amount, Overflow> {
+    let (part, whole) = quantity.fraction()?;
+    Ratio::of(part, whole).of_cost(unit, currency)
+}
+
+/// What a quantity of a price costs. Tiers and packages count whole units.
+fn price_of(price: &Price, quantity: Decimal) -> Result<Amount, Refusal> {
+    match (quantity.whole(), price.unit_amount_decimal) {
+        (Some(whole), _) => Ok(price.amount(whole.minor_units())?),
+        (None, Some(unit)) if price.transform_quantity.is_none() => Ok(units(unit, quantity, price.currency)?),
+        (None, _) => {
+            let message = "A quantity with decimal places is only supported for prices with `billing_scheme=per_unit` and \
+                           without `transform_quantity`.";
+            Err(Refusal::invalid(message).param("quantity_decimal"))
+        }
+    }
 }
 
 fn of_unit(unit: Decimal) -> Pricing {
@@ -206,8 +243,8 @@ impl InvoiceItem {
             pricing: content.cost.pricing,
             proration: false,
             proration_details: None,
-            quantity: content.cost.quantity,
-            quantity_decimal: content.cost.quantity.to_string(),
+            quantity: content.cost.quantity.truncated(),
+            quantity_decimal: content.cost.quantity,
             tax_rates: Nothing,
             test_clock: owner.test_clock.clone(),
             internal: Internal::default(),
@@ -220,7 +257,7 @@ impl InvoiceItem {
                 amount: self.amount,
                 currency: self.currency,
                 pricing: self.pricing.clone(),
-                quantity: self.quantity,
+                quantity: self.quantity_decimal,
             },
             description: self.description.clone(),
             discountable: self.discountable,
@@ -239,8 +276,8 @@ impl InvoiceItem {
             net_amount: content.cost.amount,
             period: content.period,
             pricing: content.cost.pricing,
-            quantity: content.cost.quantity,
-            quantity_decimal: content.cost.quantity.to_string(),
+            quantity: content.cost.quantity.truncated(),
+            quantity_decimal: content.cost.quantity,
             ..self
         }
     }
@@ -253,7 +290,7 @@ impl Line {
                 amount: self.amount,
                 currency: self.currency,
                 pricing: self.pricing.clone(),
-                quantity: self.quantity,
+                quantity: self.quantity_decimal,
             },
             description: self.description.clone(),
             discountable: self.discountable,
@@ -271,8 +308,8 @@ impl Line {
             metadata: content.metadata,
             period: content.period,
             pricing: content.cost.pricing,
-            quantity: content.cost.quantity,
-            quantity_decimal: content.cost.quantity.to_string(),
+            quantity: content.cost.quantity.truncated(),
+            quantity_decimal: content.cost.quantity,
             subtotal: content.cost.amount,
             ..self
         }
@@ -391,16 +428,17 @@ mod tests {
         let unit = |text: &str| text.parse::<Decimal>().ok();
         let so_far = CostParams {
             currency: Some(usd()),
-            quantity: Some(3),
+            quantity: Some(3.into()),
             unit_amount_decimal: unit("2.5"),
             ..CostParams::default()
         };
         let so_far = so_far.cost(&books, None).unwrap().unwrap();
-        assert_eq!((so_far.amount, so_far.quantity), (Amount::new(8), 3), "rounded once, half away from zero");
-        let asked = |amount: Option<i64>, quantity, unit_amount_decimal| {
-            let amount = amount.map(Amount::new);
+        assert_eq!((so_far.amount, so_far.quantity), (Amount::new(8), 3.into()), "rounded once, half away from zero");
+        let asked = |amount: Option<i64>, quantity: Option<i64>, unit_amount_decimal| -> Result<_, Refusal> {
+            let (amount, quantity) = (amount.map(Amount::new), quantity.map(Decimal::from));
             let asked = CostParams { amount, quantity, unit_amount_decimal, ..CostParams::default() };
-            asked.cost(&books, Some(&so_far)).map(|cost| cost.map(|cost| (cost.amount.minor_units(), cost.quantity)))
+            let cost = asked.cost(&books, Some(&so_far))?;
+            Ok(cost.map(|cost| (cost.amount.minor_units(), cost.quantity.truncated())))
         };
         assert_eq!(asked(None, None, None), Ok(None), "nothing said, nothing changed");
         assert_eq!(asked(None, Some(4), None), Ok(Some((10, 4))), "another quantity of the same unit");
@@ -408,6 +446,28 @@ mod tests {
         assert_eq!(asked(Some(-500), None, None), Ok(Some((-500, 1))), "a whole amount");
         assert_eq!(asked(Some(1), Some(1), None).unwrap_err().code.as_deref(), Some("parameters_exclusive"));
         assert_eq!(asked(Some(1), None, unit("1")).unwrap_err().code.as_deref(), Some("parameters_exclusive"));
-        assert_eq!(asked(None, Some(-1), None).unwrap_err().param.as_deref(), Some("quantity"));
+    }
+
+    /// A quantity may have decimal places, where the price counts no whole units.
+    #[test]
+    fn a_quantity_is_whole_or_a_decimal() {
+        let decimal = |text: &str| text.parse::<Decimal>().ok();
+        assert_eq!(quantity_of(Some(2), None, ""), Ok(Some(2.into())));
+        assert_eq!(quantity_of(None, decimal("2.5"), ""), Ok(decimal("2.5")));
+        assert_eq!(quantity_of(Some(-1), None, "lines[0]").unwrap_err().param.as_deref(), Some("lines[0][quantity]"));
+        assert_eq!(quantity_of(None, decimal("-0.5"), "").unwrap_err().param.as_deref(), Some("quantity_decimal"));
+        assert_eq!(quantity_of(Some(1), decimal("1"), "").unwrap_err().code.as_deref(), Some("parameters_exclusive"));
+        for (unit, quantity, amount) in
+            [("1000", "2.5", 2500), ("0.5", "1.5", 1), ("333", "0.333333333333", 111), ("1", "0.5", 1)]
+        {
+            let cost = CostParams {
+                currency: Some(usd()),
+                quantity: decimal(quantity),
+                unit_amount_decimal: decimal(unit),
+                ..CostParams::default()
+            };
+            let cost = cost.cost(&Books::default(), None).unwrap().unwrap();
+            assert_eq!(cost.amount.minor_units(), amount, "{quantity} of {unit}");
+        }
     }
 }

@@ -257,7 +257,7 @@ fn invoice_item(
 ) -> Result<InvoiceItem, Refusal> {
     let (amount, pricing, quantity) = (side.amount, Some(side.pricing), side.quantity);
     let content = Content {
-        cost: Cost { amount, currency: subscription.currency, pricing, quantity },
+        cost: Cost { amount, currency: subscription.currency, pricing, quantity: quantity.into() },
         description: Some(side.description),
         discountable: false,
         metadata: Metadata::new(),

@@ -23,6 +23,7 @@ mod crashes;
 mod creation;
 mod credit_notes;
 mod currencies;
+mod decimal_quantities;
 mod deleted_customers;
 mod deliveries;
 mod dialect;

@@ -16,11 +16,12 @@ use super::{
 use crate::{
     billing::{
         Amount, Books, Id, MetadataPatch, Moment, Refusal,
+        decimal::Decimal,
         edit::within,
         invoice::{Invoice, NOUN},
         invoice_item::InvoiceItem,
         invoice_line::{self, Line},
-        itemize::{CostParams, Edit},
+        itemize::{CostParams, Edit, quantity_of},
         lines::{self, Behavior, LineEdit, NewLine},
         shape::{Patch, Unsupported},
     },
@@ -44,13 +45,13 @@ pub struct LineParams {
     price_data: Option<LinePrice>,
     pricing: Option<PricingParams>,
     quantity: Option<i64>,
+    quantity_decimal: Option<Decimal>,
     // Of added lines only.
     invoice_item: Option<Id<InvoiceItem>>,
     // Of several lines that are updated only.
     id: Option<Id<Line>>,
     // Known, and refused rather than ignored.
     discounts: Option<Unsupported>,
-    quantity_decimal: Option<Unsupported>,
     tax_amounts: Option<Unsupported>,
     tax_rates: Option<Unsupported>,
 }
@@ -62,7 +63,7 @@ impl LineParams {
             cost: CostParams {
                 amount: self.amount,
                 price: price_of(self.pricing, data.transpose()?, param, books, livemode, at)?,
-                quantity: self.quantity,
+                quantity: quantity_of(self.quantity, self.quantity_decimal, param)?,
                 ..CostParams::default()
             },
             description: self.description,
@@ -111,8 +112,8 @@ pub async fn add(At(id): At<String>, call: Call, params: Lines) -> Reply {
         }
     }
     let mut reader = call.house.engine.store.reader().await?;
-    for item in params.lines.iter().filter(|line| line.quantity.is_some()).filter_map(|line| line.invoice_item.as_ref())
-    {
+    let counted = params.lines.iter().filter(|line| line.quantity.is_some() || line.quantity_decimal.is_some());
+    for item in counted.filter_map(|line| line.invoice_item.as_ref()) {
         needs.prices.extend(books::peek(&mut reader, item).await?.and_then(|item| item.pricing?.price().cloned()));
     }
     drop(reader);

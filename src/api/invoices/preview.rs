@@ -21,7 +21,7 @@ use crate::{
         invoice::{Invoice, NOUN},
         invoice_item::InvoiceItem,
         invoice_line,
-        itemize::{CostParams, Edit},
+        itemize::{CostParams, Edit, quantity_of},
         preview::{self, Ahead, Mode, PreviewItem, Turn},
         price::Price,
         prorate::ProrationBehavior,
@@ -101,11 +101,11 @@ struct ItemParams {
     price: Option<Id<Price>>,
     price_data: Option<InlinePrice>,
     quantity: Option<i64>,
+    quantity_decimal: Option<Decimal>,
     unit_amount: Option<Amount>,
     unit_amount_decimal: Option<Decimal>,
     // Known, and refused rather than ignored.
     discounts: Option<Unsupported>,
-    quantity_decimal: Option<Unsupported>,
     tax_behavior: Option<Unsupported>,
     tax_code: Option<Unsupported>,
     tax_rates: Option<Unsupported>,
@@ -131,7 +131,7 @@ impl ItemParams {
             amount: self.amount,
             currency: self.currency,
             price,
-            quantity: self.quantity,
+            quantity: quantity_of(self.quantity, self.quantity_decimal, &param)?,
             unit_amount_decimal,
         };
         let edit = Edit {
