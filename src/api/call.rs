@@ -72,7 +72,7 @@ fn idempotency(
     if key.is_empty() || key.chars().count() > 255 {
         return Err(Refusal::invalid("The Idempotency-Key must be a non-empty string of at most 255 characters."));
     }
-    let fingerprint = Sha256::digest(format!("{method} {path} {form:?}")).to_vec();
+    let fingerprint = Sha256::digest(format!("{method} {path} {:?}", form.clone().sorted())).to_vec();
     Ok(Some(request::Idempotency { key: key.to_owned(), fingerprint }))
 }
 

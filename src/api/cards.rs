@@ -83,8 +83,8 @@ async fn create(At(id): At<String>, call: Call, params: Create) -> Reply {
         books.put(PaymentMethod { metadata, ..made });
         attach::attach(books, &method, at)?;
         let mut customer = books.customer()?.clone();
-        if customer.invoice_settings.default_payment_method.is_none() {
-            customer.invoice_settings.default_payment_method = Some(method.clone());
+        if customer.default_source.is_none() {
+            customer.default_source = Some(method.clone());
             books.put(customer).tell("customer.updated", at);
         }
         Ok(subject(&method))

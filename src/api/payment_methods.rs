@@ -71,18 +71,10 @@ async fn create(call: Call, params: Create) -> Reply {
 #[serde(default)]
 struct Update {
     allow_redisplay: Option<AllowRedisplay>,
-    billing_details: Option<BillingUpdate>,
+    billing_details: Option<BillingDetailsData>,
     card: Option<CardUpdate>,
     metadata: MetadataPatch,
     us_bank_account: Option<Unsupported>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct BillingUpdate {
-    address: Option<crate::billing::shape::Address>,
-    email: Option<String>,
-    name: Option<String>,
-    phone: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -102,16 +94,9 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
             exp_year: year.unwrap_or(method.card.exp_year),
             ..method.card
         };
-        let mut details = method.billing_details;
-        if let Some(given) = params.billing_details {
-            details.address = given.address.unwrap_or(details.address);
-            details.email = given.email.or(details.email);
-            details.name = given.name.or(details.name);
-            details.phone = given.phone.or(details.phone);
-        }
         let changed = PaymentMethod {
             allow_redisplay: params.allow_redisplay.unwrap_or(method.allow_redisplay),
-            billing_details: details,
+            billing_details: params.billing_details.unwrap_or_default().over(method.billing_details),
             card,
             metadata: params.metadata.apply(method.metadata)?,
             ..method

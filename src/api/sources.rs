@@ -11,7 +11,7 @@ use crate::{
         edit::within,
         id::Bucket,
         payment_method::{self, AllowRedisplay, BillingDetails, Kind, PaymentMethod},
-        shape::{Address, Null, Unsupported},
+        shape::{Address, Null, Patch, Unsupported},
         token::{self, Internal, Token},
     },
     gateway::{CardSource, Tokenized},
@@ -63,21 +63,22 @@ pub struct CardData {
     networks: Option<Unsupported>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct BillingDetailsData {
-    address: Option<Address>,
-    email: Option<String>,
-    name: Option<String>,
-    phone: Option<String>,
+    address: Patch<Address>,
+    email: Patch<String>,
+    name: Patch<String>,
+    phone: Patch<String>,
 }
 
 impl BillingDetailsData {
     pub fn over(self, current: BillingDetails) -> BillingDetails {
         BillingDetails {
-            address: self.address.unwrap_or(current.address),
-            email: self.email.or(current.email),
-            name: self.name.or(current.name),
-            phone: self.phone.or(current.phone),
+            address: self.address.over(Some(current.address)).unwrap_or_default(),
+            email: self.email.over(current.email),
+            name: self.name.over(current.name),
+            phone: self.phone.over(current.phone),
             tax_id: Null,
         }
     }

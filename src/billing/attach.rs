@@ -2,7 +2,6 @@
 
 use super::{
     Books, Id, Metadata, Moment, Refusal,
-    customer::{Customer, InvoiceSettings},
     id::Bucket,
     invoice::Invoice,
     payment_method::{AllowRedisplay, BillingDetails, Card, Internal, Kind, PaymentMethod, Tag},
@@ -78,28 +77,27 @@ pub fn detach(books: &mut Books, id: &Id<PaymentMethod>, at: &mut Moment) -> Res
         let message = "The payment method you provided is not attached to a customer so detachment is impossible.";
         return Err(Refusal::invalid(message).param("payment_method"));
     }
-    let customer = books.customer()?.clone();
-    if customer.invoice_settings.default_payment_method.as_ref() == Some(id) {
-        let invoice_settings = InvoiceSettings { default_payment_method: None, ..customer.invoice_settings };
-        books.put(Customer { invoice_settings, ..customer }).tell("customer.updated", at);
+    let mut customer = books.customer()?.clone();
+    if cleared(&mut customer.invoice_settings.default_payment_method, id) | cleared(&mut customer.default_source, id) {
+        books.put(customer).tell("customer.updated", at);
     }
-    let named: Vec<Subscription> = books
-        .all::<Subscription>()
-        .filter(|subscription| subscription.default_payment_method.as_ref() == Some(id))
-        .cloned()
-        .collect();
-    for subscription in named {
-        books
-            .put(Subscription { default_payment_method: None, ..subscription })
-            .tell("customer.subscription.updated", at);
+    for mut subscription in books.all::<Subscription>().cloned().collect::<Vec<_>>() {
+        if cleared(&mut subscription.default_payment_method, id) | cleared(&mut subscription.default_source, id) {
+            books.put(subscription).tell("customer.subscription.updated", at);
+        }
     }
-    let named: Vec<Invoice> =
-        books.all::<Invoice>().filter(|invoice| invoice.default_payment_method.as_ref() == Some(id)).cloned().collect();
-    for invoice in named {
-        books.put(Invoice { default_payment_method: None, ..invoice }).tell("invoice.updated", at);
+    for mut invoice in books.all::<Invoice>().cloned().collect::<Vec<_>>() {
+        if cleared(&mut invoice.default_payment_method, id) | cleared(&mut invoice.default_source, id) {
+            books.put(invoice).tell("invoice.updated", at);
+        }
     }
     method.customer = None;
     method.internal.spent = true;
     books.put(method).tell("payment_method.detached", at);
     Ok(())
+}
+
+/// Takes a default away if this is it.
+fn cleared(default: &mut Option<Id<PaymentMethod>>, id: &Id<PaymentMethod>) -> bool {
+    default.take_if(|named| named == id).is_some()
 }

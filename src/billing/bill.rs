@@ -195,6 +195,7 @@ pub fn blank(
         subscription_details: Some(SubscriptionDetails {
             metadata: subscription.metadata.clone(),
             subscription: subscription.id.clone(),
+            subscription_proration_date: None,
         }),
         kind: ParentType::SubscriptionDetails,
     });
@@ -230,7 +231,7 @@ pub fn blank(
         customer_tax_exempt: customer.tax_exempt,
         customer_tax_ids: tax_ids(customer),
         default_payment_method: None,
-        default_source: Null,
+        default_source: None,
         default_tax_rates: Nothing,
         description: own.and_then(|own| own.description.clone()),
         discounts: Nothing,

@@ -27,16 +27,17 @@ pub struct Collection {
 /// falling through to the next level when that one fails (which payment method is used).
 pub fn resolve_payment_method<'a>(books: &'a Books, invoice: &'a Invoice) -> Option<&'a PaymentMethod> {
     let subscription = invoice.subscription().and_then(|id| books.get(id));
-    let named = invoice
-        .default_payment_method
-        .as_ref()
-        .or_else(|| subscription.and_then(|subscription| subscription.default_payment_method.as_ref()));
-    attached(books, named, &invoice.customer)
+    let named = invoice.default_payment_method.as_ref().or(invoice.default_source.as_ref());
+    attached(books, named.or_else(|| subscription.and_then(named_by)), &invoice.customer)
 }
 
 /// The one that the next invoice of a subscription will be charged to.
 pub fn resolve_for_subscription<'a>(books: &'a Books, subscription: &'a Subscription) -> Option<&'a PaymentMethod> {
-    attached(books, subscription.default_payment_method.as_ref(), &subscription.customer)
+    attached(books, named_by(subscription), &subscription.customer)
+}
+
+fn named_by(subscription: &Subscription) -> Option<&Id<PaymentMethod>> {
+    subscription.default_payment_method.as_ref().or(subscription.default_source.as_ref())
 }
 
 /// The one that is named, or else the customer's default; whichever it is must be attached.
@@ -45,9 +46,10 @@ fn attached<'a>(
     named: Option<&'a Id<PaymentMethod>>,
     owner: &Id<Customer>,
 ) -> Option<&'a PaymentMethod> {
-    let customer = books.get(owner);
-    let named =
-        named.or_else(|| customer.and_then(|customer| customer.invoice_settings.default_payment_method.as_ref()))?;
+    let default = |customer: &'a Customer| {
+        customer.invoice_settings.default_payment_method.as_ref().or(customer.default_source.as_ref())
+    };
+    let named = named.or_else(|| books.get(owner).and_then(default))?;
     books.get(named).filter(|method| method.customer.as_ref() == Some(owner))
 }
 

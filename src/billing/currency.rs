@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Amount, Refusal};
+use super::{Amount, Refusal, decimal::Decimal};
 
 /// A supported currency, as its lower-case ISO 4217 code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,7 +159,21 @@ impl Currency {
         let (whole, fraction) = digits.split_at(digits.len() - places);
         let point = if places == 0 { "" } else { "." };
         let sign = if amount.is_negative() { "-" } else { "" };
-        let number = format!("{whole}{point}{fraction}");
+        self.marked(sign, &format!("{whole}{point}{fraction}"))
+    }
+
+    /// A price per unit, with all its decimal places: half a cent is `$0.005`.
+    pub fn readable_decimal(self, amount: Decimal) -> String {
+        let text = amount.to_string();
+        let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+        let (minor, parts) = digits.split_once('.').unwrap_or((digits, ""));
+        let minor = format!("{minor:0>width$}", width = self.places() + 1);
+        let (whole, fraction) = minor.split_at(minor.len() - self.places());
+        let point = if fraction.is_empty() && parts.is_empty() { "" } else { "." };
+        self.marked(sign, &format!("{whole}{point}{fraction}{parts}"))
+    }
+
+    fn marked(self, sign: &str, number: &str) -> String {
         match self.0 {
             "usd" => format!("{sign}${number}"),
             "eur" => format!("{sign}€{number}"),
@@ -261,5 +275,14 @@ mod tests {
             assert_eq!(Currency::parse(code).unwrap().readable(Amount::new(amount)), text);
         }
         assert_eq!(Currency::parse("xyz"), None);
+        for (code, amount, text) in [
+            ("usd", "0.5", "$0.005"),
+            ("usd", "1050.5", "$10.505"),
+            ("eur", "-3", "-€0.03"),
+            ("jpy", "2.25", "¥2.25"),
+            ("kwd", "1.5", "0.0015 KWD"),
+        ] {
+            assert_eq!(Currency::parse(code).unwrap().readable_decimal(amount.parse().unwrap()), text);
+        }
     }
 }

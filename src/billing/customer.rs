@@ -37,9 +37,9 @@ pub static NOUN: Noun = Noun {
         filter("test_clock", By::Text("test_clock")),
     ],
     links: &[
+        one("default_source", &card::NOUN),
         one("invoice_settings.default_payment_method", &payment_method::NOUN),
         one("test_clock", &test_clock::NOUN),
-        null("default_source"),
         null("discount"),
         null("cash_balance"),
         null("tax"),
@@ -86,7 +86,8 @@ pub struct Customer {
     /// Set by the first subscription or invoice, and then fixed.
     pub currency: Option<Currency>,
     pub customer_account: Null,
-    pub default_source: Null,
+    /// A card, named in the old way.
+    pub default_source: Option<Id<PaymentMethod>>,
     /// Whether its last invoice event was a failure to collect.
     pub delinquent: bool,
     pub description: Option<String>,

@@ -12,7 +12,7 @@ use super::{
     period::Period,
     remind,
     shape::Patch,
-    subscribe::check_payment_method,
+    subscribe::{check_payment_method, check_source},
     subscription::{CollectionMethod, Status as SubscriptionStatus, Subscription},
 };
 use crate::words;
@@ -46,6 +46,7 @@ pub struct Details {
     pub custom_fields: Patch<Vec<CustomField>>,
     pub days_until_due: Option<i64>,
     pub default_payment_method: Patch<Id<PaymentMethod>>,
+    pub default_source: Patch<Id<PaymentMethod>>,
     pub description: Patch<String>,
     pub due_date: Patch<Timestamp>,
     pub effective_at: Patch<Timestamp>,
@@ -171,6 +172,9 @@ impl Details {
         if let Patch::Set(method) = &self.default_payment_method {
             check_payment_method(books, method, &invoice.customer, "default_payment_method")?;
         }
+        if let Patch::Set(source) = &self.default_source {
+            check_source(books, source, &invoice.customer)?;
+        }
         check_custom_fields(&self.custom_fields)?;
         let auto_advance = self.auto_advance.unwrap_or(invoice.auto_advance);
         let (collection_method, due_date) = self.terms(&invoice, now)?;
@@ -193,6 +197,7 @@ impl Details {
             collection_method,
             custom_fields: self.custom_fields.over(invoice.custom_fields),
             default_payment_method: self.default_payment_method.over(invoice.default_payment_method),
+            default_source: self.default_source.over(invoice.default_source),
             description: self.description.over(invoice.description),
             due_date,
             effective_at: self.effective_at.over(invoice.effective_at),
@@ -228,6 +233,7 @@ impl Details {
             ("custom_fields", self.custom_fields != Patch::Keep, draft),
             ("days_until_due", self.days_until_due.is_some(), draft),
             ("default_payment_method", self.default_payment_method != Patch::Keep, payable),
+            ("default_source", self.default_source != Patch::Keep, payable),
             ("description", self.description != Patch::Keep, draft),
             ("due_date", self.due_date != Patch::Keep, draft),
             ("effective_at", self.effective_at != Patch::Keep, draft),

@@ -29,6 +29,15 @@ pub fn announce(books: &mut Books, invoice: Invoice, at: &mut Moment) {
     books.put(Invoice { internal: Internal { awaits, ..invoice.internal }, ..invoice });
 }
 
+/// An announcement that was withheld is told under an id of its own: that is what the draft waits for.
+pub fn await_released(books: &mut Books, kind: &str, about: &str, event: &str) {
+    let draft = books.get(&Id::<Invoice>::given(about)).filter(|_| kind == "invoice.created");
+    if let Some(invoice) = draft.filter(|invoice| invoice.internal.awaits.is_some()).cloned() {
+        let internal = Internal { awaits: Some(event.to_owned()), ..invoice.internal };
+        books.put(Invoice { internal, ..invoice });
+    }
+}
+
 /// What is known of whether events were acknowledged, as far as somebody asked.
 #[derive(Clone, Debug, Default)]
 pub struct Hearing {

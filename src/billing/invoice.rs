@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     attempts::Attempts,
+    card,
     customer::{self, Customer, CustomerTaxId, TaxExempt},
     describe,
     dunning::FinalAction,
@@ -68,13 +69,13 @@ pub static NOUN: Noun = Noun {
     links: &[
         one("customer", &customer::NOUN),
         one("default_payment_method", &payment_method::NOUN),
+        one("default_source", &card::NOUN),
         one("from_invoice.invoice", &NOUN),
         one("latest_revision", &NOUN),
         one("parent.subscription_details.subscription", &subscription::NOUN),
         one("test_clock", &test_clock::NOUN),
         null("account_tax_ids"),
         null("application"),
-        null("default_source"),
         null("default_tax_rates"),
         null("discounts"),
         null("on_behalf_of"),
@@ -156,7 +157,8 @@ pub struct Invoice {
     pub customer_tax_exempt: TaxExempt,
     pub customer_tax_ids: Vec<CustomerTaxId>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
-    pub default_source: Null,
+    /// A card, named in the old way.
+    pub default_source: Option<Id<PaymentMethod>>,
     pub default_tax_rates: Nothing,
     pub description: Option<String>,
     pub discounts: Nothing,
@@ -348,6 +350,9 @@ pub struct SubscriptionDetails {
     /// The subscription's metadata as it was at finalisation.
     pub metadata: Metadata,
     pub subscription: Id<Subscription>,
+    /// Of previews that show prorations: the time they are reckoned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription_proration_date: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -26,7 +26,7 @@ pub static NOUN: Noun = Noun {
     name: "Invoice Item",
     keyed: Keyed::OfCustomer,
     leaves_stub: false,
-    columns: &[text("customer"), text("invoice"), boolean("standing")],
+    columns: &[text("customer"), text("invoice"), boolean("standing"), text("test_clock")],
     filters: &[
         filter("customer", By::Text("customer")),
         filter("invoice", By::Text("invoice")),
@@ -160,6 +160,11 @@ impl Resource for InvoiceItem {
 
     fn cells(&self) -> Vec<Cell> {
         let standing = self.invoice.is_none() || self.internal.lent;
-        vec![Cell::text(&self.customer), Cell::maybe(self.invoice.as_ref()), Cell::Boolean(standing)]
+        vec![
+            Cell::text(&self.customer),
+            Cell::maybe(self.invoice.as_ref()),
+            Cell::Boolean(standing),
+            Cell::maybe(self.test_clock.as_ref()),
+        ]
     }
 }

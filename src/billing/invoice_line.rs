@@ -69,6 +69,15 @@ pub enum Tag {
     LineItem,
 }
 
+impl Line {
+    /// Whether it bills a part of a period because something changed.
+    pub fn is_proration(&self) -> bool {
+        let Parent { invoice_item_details, subscription_item_details, .. } = &self.parent;
+        invoice_item_details.as_ref().is_some_and(|details| details.proration)
+            || subscription_item_details.as_ref().is_some_and(|details| details.proration)
+    }
+}
+
 /// What the line bills: exactly one of the two details is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parent {

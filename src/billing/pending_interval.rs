@@ -15,7 +15,12 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingInterval {
     pub interval: Interval,
+    #[serde(default = "one")]
     pub interval_count: i64,
+}
+
+const fn one() -> i64 {
+    1
 }
 
 impl PendingInterval {

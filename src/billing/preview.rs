@@ -12,6 +12,7 @@ use super::{
     end_date,
     invoice::{BillingReason, Internal, Invoice, Status, StatusTransitions},
     invoice_item::InvoiceItem,
+    invoice_line::Line,
     itemize::{self, Edit, NewItem},
     migrate,
     pause::{self, Pausing},
@@ -94,14 +95,29 @@ pub fn ahead(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Result<Id<In
         migrate::migrate(books, id, mode.clone(), at)?;
     }
     let items = wait(books, &wanted.items, at)?;
+    let (now, said) = (at.now, wanted.change.as_ref().and_then(|change| change.proration_date));
     let invoice = match wanted.turn {
         Some(turn) => of_turn(books, id, turn, at)?,
         None => of_change_or_next(books, wanted, at)?,
     };
+    if wanted.turn.is_some() || wanted.change.is_some() {
+        date_prorations(books, &invoice, said.unwrap_or(now))?;
+    }
     if wanted.mode == Mode::Next {
         include(books, &invoice, &items, at)?;
     }
     Ok(invoice)
+}
+
+/// Says from when the prorations of a preview are reckoned, so that they can be asked for again as they are.
+fn date_prorations(books: &mut Books, id: &Id<Invoice>, time: Timestamp) -> Result<(), Refusal> {
+    let mut invoice = books.find(id, "invoice")?.clone();
+    let prorates = invoice.lines.data.iter().any(Line::is_proration);
+    if let Some(details) = invoice.parent.as_mut().and_then(|parent| parent.subscription_details.as_mut()) {
+        details.subscription_proration_date = prorates.then_some(time);
+    }
+    books.put(invoice);
+    Ok(())
 }
 
 fn of_change_or_next(books: &mut Books, wanted: &Ahead, at: &mut Moment) -> Result<Id<Invoice>, Refusal> {

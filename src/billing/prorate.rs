@@ -159,19 +159,25 @@ pub fn credit(
     }
     for debit in debits {
         let rest = Period { start: time, end: debit.period.end };
-        let amount = match subscription.billing_mode.kind {
-            BillingModeType::Flexible => {
-                Ratio::remaining(debit.period, time).of_amount(debit.amount, subscription.currency)?
-            }
-            BillingModeType::Classic => cost(books, subscription, item, rest)?,
-        };
         let credited = credited(books, item, &debit);
+        let (amount, label, pricing, quantity) = match subscription.billing_mode.kind {
+            BillingModeType::Flexible => {
+                let amount = Ratio::remaining(debit.period, time).of_amount(debit.amount, subscription.currency)?;
+                (amount, debit.label, debit.pricing, debit.quantity)
+            }
+            // Changes that cost nothing may have made it another thing than was billed.
+            BillingModeType::Classic => {
+                let price = priced(books, item, subscription.currency)?;
+                let label = label(books, &price, item.quantity);
+                (cost(books, subscription, item, rest)?, label, Pricing::of(&price), item.quantity)
+            }
+        };
         let side = Side {
             amount: amount.negated()?,
-            description: format!("Unused time on {} after {}", debit.label, time.day()?),
+            description: format!("Unused time on {label} after {}", time.day()?),
             period: rest,
-            pricing: debit.pricing,
-            quantity: debit.quantity,
+            pricing,
+            quantity,
             credited,
         };
         let made = invoice_item(books, subscription, item, side, at)?;

@@ -2,12 +2,12 @@
 
 use super::{
     Books, Id, Moment, Refusal,
-    anchor::Span,
+    anchor::{Span, Terms},
     bill::{self, Bill},
     cancel::{self, LastInvoice},
     dunning,
     invoice::BillingReason,
-    pause_collection,
+    pause_collection, prorate,
     subscription::{Status, Subscription, TrialEndAnchor},
     upcoming,
 };
@@ -20,8 +20,12 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
     if subscription.cancel_at.is_some_and(|cancel_at| cancel_at <= ended.end) {
         return cancel::end_with_invoice(books, id, LastInvoice::Draft, at);
     }
-    let (mut renewed, spans) = roll_over(books, subscription)?;
+    let free_stub = subscription.internal.free_stub && subscription.status == Status::Trialing;
+    let (mut renewed, mut spans) = roll_over(books, subscription)?;
     renewed.internal.upcoming = upcoming::planned(books, renewed.livemode);
+    if free_stub {
+        spans = give_away_stubs(books, &mut renewed, spans)?;
+    }
     let bill = Bill {
         reason: BillingReason::SubscriptionCycle,
         subscription: Some(&renewed),
@@ -32,11 +36,28 @@ pub fn renew(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Resul
         currency: renewed.currency,
         include_pending_items: true,
     };
+    if free_stub && bill.spans.is_empty() && bill::pending_items(books, &bill).is_empty() {
+        books.put(renewed).tell("customer.subscription.updated", at);
+        return Ok(());
+    }
     let invoice = bill::draft(books, &bill, at)?;
     books.put(Subscription { latest_invoice: Some(invoice.clone()), ..renewed });
     pause_collection::neutralize(books, id, &invoice, at)?;
     books.tell(id, "customer.subscription.updated", at);
     Ok(())
+}
+
+/// What is no whole period is not billed (`proration_behavior` on creation): until the first that is, there is
+/// no invoice.
+fn give_away_stubs(books: &Books, renewed: &mut Subscription, spans: Vec<Span>) -> Result<Vec<Span>, Refusal> {
+    let (billed, free): (Vec<Span>, Vec<Span>) = spans.into_iter().partition(|span| span.terms == Terms::Whole);
+    for span in free {
+        let item = renewed.items.data.iter().find(|item| item.id == span.item);
+        let nothing = item.map(|item| prorate::nothing_billed(books, item, renewed.currency, span.period.start));
+        renewed.internal.billed.extend(nothing.transpose()?);
+    }
+    renewed.internal.free_stub = false;
+    Ok(billed)
 }
 
 /// Every item that has reached its end moves on to the next boundary of the grid. A trial that ends there

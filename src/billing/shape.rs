@@ -78,20 +78,26 @@ impl<T> Inlined<T> {
     }
 }
 
+/// A part that clients send empty is none.
+fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<Verbatim>::deserialize(deserializer)?.map(|Verbatim(text)| text);
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
 /// A postal address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Address {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub city: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub country: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub line1: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub line2: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub postal_code: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub state: Option<String>,
 }
 
@@ -99,12 +105,12 @@ pub struct Address {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shipping {
     pub address: Address,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub phone: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub tracking_number: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use super::{
     announce,
     begin::{self, Beginning, First, When},
     bill::{self, Bill},
+    card,
     collect::{self, Collection},
     customer::Customer,
     end_date::CancelAt,
@@ -45,6 +46,7 @@ pub struct NewSubscription {
     pub currency: Option<Currency>,
     pub days_until_due: Option<i64>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
+    pub default_source: Option<Id<PaymentMethod>>,
     pub description: Option<String>,
     pub invoice_settings: InvoiceSettings,
     pub metadata: Metadata,
@@ -88,6 +90,7 @@ impl NewSubscription {
             currency: None,
             days_until_due: None,
             default_payment_method: None,
+            default_source: None,
             description: None,
             invoice_settings: InvoiceSettings::default(),
             metadata: Metadata::new(),
@@ -135,6 +138,7 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
     let mut subscription = pending_interval::set(subscription, &wanted.pending_interval, at.now)?;
     subscription.internal.upcoming = upcoming::planned(books, subscription.livemode);
     subscription.internal.billed = begins_free(books, &subscription, &begun)?;
+    subscription.internal.free_stub = wanted.when.free_of_prorations && begun.trial.is_some();
     (subscription.internal.only_if_paid, subscription.internal.set_currency) =
         (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete, customer.currency.is_none());
     let id = subscription.id.clone();
@@ -173,10 +177,7 @@ fn check_customer(books: &Books, customer: &Customer, wanted: &NewSubscription) 
     if wanted.collection_method == CollectionMethod::SendInvoice {
         check_email(customer)?;
     }
-    match &wanted.default_payment_method {
-        Some(method) => check_payment_method(books, method, &customer.id, "default_payment_method"),
-        None => Ok(()),
-    }
+    check_methods(books, wanted.default_payment_method.as_ref(), wanted.default_source.as_ref(), &customer.id)
 }
 
 /// Whether a customer can have another subscription: those that are yet to begin count, too.
@@ -258,6 +259,23 @@ pub fn check_payment_method(
     Err(Refusal::invalid(message).code("resource_missing").param(param))
 }
 
+/// The same for a card that is named in the old way.
+pub fn check_source(books: &Books, id: &Id<PaymentMethod>, customer: &Id<Customer>) -> Result<(), Refusal> {
+    let attached = books.get(id).is_some_and(|method| method.customer.as_ref() == Some(customer));
+    if attached { Ok(()) } else { Err(Refusal::no_such(card::NOUN.name, id.as_str()).param("default_source")) }
+}
+
+/// Whatever is named to be charged must be the customer's.
+pub fn check_methods(
+    books: &Books,
+    method: Option<&Id<PaymentMethod>>,
+    source: Option<&Id<PaymentMethod>>,
+    customer: &Id<Customer>,
+) -> Result<(), Refusal> {
+    method.map_or(Ok(()), |method| check_payment_method(books, method, customer, "default_payment_method"))?;
+    source.map_or(Ok(()), |source| check_source(books, source, customer))
+}
+
 /// What is asked for about time, all together.
 fn when(books: &Books, wanted: &NewSubscription, now: Timestamp) -> Result<When, Refusal> {
     let prices = wanted.items.iter().filter_map(|item| books.price(&item.price));
@@ -309,7 +327,7 @@ fn blank(
         customer_account: Null,
         days_until_due: wanted.days_until_due,
         default_payment_method: wanted.default_payment_method.clone(),
-        default_source: Null,
+        default_source: wanted.default_source.clone(),
         default_tax_rates: Nothing,
         description: wanted.description.clone(),
         discounts: Nothing,
@@ -436,7 +454,10 @@ pub fn wait_for_client(books: &mut Books, invoice: &Id<Invoice>) -> Result<(), R
         collect::resolve_payment_method(books, books.find(invoice, "invoice")?).map(|method| method.id.clone());
     let intent = collect::intent_of(books, invoice).cloned();
     if let (Some(method), Some(intent)) = (method, intent) {
+        let id = intent.id.clone();
         books.put(PaymentIntent { payment_method: Some(method), status: IntentStatus::RequiresConfirmation, ..intent });
+        // It was made for this.
+        books.retell(&id, "payment_intent.created");
     }
     Ok(())
 }

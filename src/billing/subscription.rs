@@ -10,6 +10,7 @@ use super::{
     Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     anchor::AnchorConfig,
     books::Withheld,
+    card,
     customer::{self, Customer},
     describe,
     invoice::{self, Invoice},
@@ -23,7 +24,7 @@ use super::{
     pending_interval::PendingInterval,
     pending_update::{Held, PendingUpdate},
     period::Period,
-    price,
+    plan, price,
     prorate::Billed,
     resume::Resuming,
     searchable::{CREATED, METADATA, Stand, number, token},
@@ -72,13 +73,13 @@ pub static NOUN: Noun = Noun {
     links: &[
         one("customer", &customer::NOUN),
         one("default_payment_method", &payment_method::NOUN),
+        one("default_source", &card::NOUN),
         one("latest_invoice", &invoice::NOUN),
         one("pending_setup_intent", &setup_intent::NOUN),
         one("schedule", &subscription_schedule::NOUN),
         one("test_clock", &test_clock::NOUN),
         null("application"),
         null("automatic_tax.liability.account"),
-        null("default_source"),
         null("default_tax_rates"),
         null("discounts"),
         null("invoice_settings.account_tax_ids"),
@@ -87,6 +88,7 @@ pub static NOUN: Noun = Noun {
         null("on_behalf_of"),
         null("pending_update.discounts"),
         null("transfer_data.destination"),
+        Link { path: "items.data.plan", to: Target::Inline(&plan::NOUN) },
         Link { path: "items.data.price", to: Target::Inline(&price::NOUN) },
     ],
     inlines: &[
@@ -136,7 +138,8 @@ pub struct Subscription {
     pub customer_account: Null,
     pub days_until_due: Option<i64>,
     pub default_payment_method: Option<Id<PaymentMethod>>,
-    pub default_source: Null,
+    /// A card, named in the old way.
+    pub default_source: Option<Id<PaymentMethod>>,
     pub default_tax_rates: Nothing,
     pub description: Option<String>,
     pub discounts: Nothing,
@@ -198,6 +201,9 @@ pub struct Internal {
     /// What the items were billed for their current periods, where it is not simply their price.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub billed: Vec<Billed>,
+    /// What lies between the end of its trial and its anchor costs nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free_stub: bool,
     /// A price above zero has been billed before: becoming paid again does not restart the cycle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_paid: bool,

@@ -49,9 +49,9 @@ pub fn read(noun: &Noun, form: &Form) -> Result<ListParams, Refusal> {
     Ok(ListParams { conditions, cursor: cursor(form)?, limit: limit(form)? })
 }
 
-/// What lives on a test clock is left out unless its clock or its customer is named.
+/// What lives on a test clock is left out unless its clock is named, or something that is on it.
 fn hide_clocks(noun: &Noun, form: &Form, conditions: &mut Vec<Condition>) {
-    let named = ["test_clock", "customer", "subscription"].iter().any(|name| form.get(name).is_some());
+    let named = ["test_clock", "customer", "subscription", "invoice"].iter().any(|name| form.get(name).is_some());
     if !named && noun.columns.iter().any(|column| column.name == "test_clock") {
         conditions.push(Condition::Null("test_clock", true));
     }

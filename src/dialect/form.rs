@@ -17,6 +17,22 @@ pub enum Form {
     Map(Vec<(String, Form)>),
 }
 
+impl Form {
+    /// The same, whatever the order was in which its members came.
+    pub fn sorted(self) -> Form {
+        match self {
+            Form::Text(text) => Form::Text(text),
+            Form::List(items) => Form::List(items.into_iter().map(Form::sorted).collect()),
+            Form::Map(members) => {
+                let mut members: Vec<(String, Form)> =
+                    members.into_iter().map(|(name, member)| (name, member.sorted())).collect();
+                members.sort_by(|one, other| one.0.cmp(&other.0));
+                Form::Map(members)
+            }
+        }
+    }
+}
+
 /// What is built while parsing: a list is a map by index until all parts are there.
 #[derive(Debug)]
 enum Node {

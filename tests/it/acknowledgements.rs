@@ -99,3 +99,22 @@ async fn what_is_given_up_was_not_heard() {
     house.app.engine.maintain().await.unwrap();
     assert_eq!(house.list("/v1/dunlin/deliveries?status=given_up").await.len(), 1);
 }
+
+/// The first draft of what is sent is announced last of all that its subscription tells, and waits for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_draft_of_a_sent_subscription_waits_too() {
+    let house = House::open().await;
+    let sink = Sink::open().await;
+    endpoint(&house, &sink.url, &["invoice.created"]).await;
+    sink.answer(|_| Answer::status(500));
+    let customer = id(&house.post("/v1/customers", &[("email", "ada@example.com")]).await.ok());
+    let price = house.monthly_price(2000).await;
+    let sent = [("collection_method", "send_invoice"), ("days_until_due", "7")];
+    let made = house.subscribe_with(&customer, &price, &sent).await.ok();
+    dispatch(&house).await;
+    let draft = id(&house.latest_invoice(&made).await);
+    house.advance_wall("2027-01-01T02:00:00Z").await;
+    has(&invoice(&house, &draft).await, &json!({"status": "draft", "webhooks_delivered_at": null}));
+    house.advance_wall("2027-01-04T00:00:00Z").await;
+    has(&invoice(&house, &draft).await, &json!({"status": "open", "webhooks_delivered_at": null}));
+}

@@ -93,10 +93,10 @@ async fn cards_of_a_customer_in_the_old_view() {
     );
     let shown = house.get(&format!("/v1/customers/{customer}?expand[]=sources")).await.ok();
     assert_eq!(shown["sources"]["data"], json!([other, card]));
-    assert_eq!(shown["invoice_settings"]["default_payment_method"], card["id"], "the first is the default");
+    assert_eq!(shown["default_source"], card["id"], "the first is the default");
     let changed = [("default_source", &*id(&other))];
     let changed = house.post(&format!("/v1/customers/{customer}"), &changed).await.ok();
-    assert_eq!(changed["invoice_settings"]["default_payment_method"], other["id"]);
+    assert_eq!(changed["default_source"], other["id"]);
     let renamed = house.post(&path, &[("name", "Ada"), ("exp_year", "2031")]).await.ok();
     has(&renamed, &json!({"name": "Ada", "exp_year": 2031, "exp_month": 12}));
     assert_eq!(house.delete(&path).await.ok(), json!({"id": card["id"], "object": "card", "deleted": true}));

@@ -270,3 +270,42 @@ async fn an_anchor_after_the_trial_makes_a_stub() {
     house.advance(&clock, "2026-12-01T01:00:00Z").await;
     assert_eq!(house.latest_invoice(&house.fresh(&made).await).await["total"], 3000);
 }
+
+/// Without prorations what lies between the end of the trial and the anchor is free: the first invoice is that of
+/// the first full period. What was not billed is not given back either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stub_after_a_trial_can_be_free() {
+    let house = House::open().await;
+    for (behavior, stub) in [("none", None), ("create_prorations", Some(2000))] {
+        let clock = house.test_clock("2026-11-01T00:00:00Z").await;
+        let customer = house.customer("pm_card_visa", Some(&clock)).await;
+        let price = house.monthly_price(3000).await;
+        let (trial, anchor) = (at("2026-11-11T00:00:00Z").to_string(), at("2026-12-01T00:00:00Z").to_string());
+        let form = [("trial_end", &*trial), ("billing_cycle_anchor", &*anchor), ("proration_behavior", behavior)];
+        let made = house.subscribe_with(&customer, &price, &form).await.ok();
+        house.advance(&clock, "2026-11-16T00:00:00Z").await;
+        let totals = |invoices: Vec<serde_json::Value>| {
+            invoices.iter().map(|invoice| invoice["total"].as_i64().unwrap()).collect::<Vec<_>>()
+        };
+        let list = format!("/v1/invoices?customer={customer}");
+        let expected: Vec<i64> = stub.into_iter().chain([0]).collect();
+        assert_eq!(totals(house.list(&list).await), expected, "{behavior}");
+        let shown = house.fresh(&made).await;
+        assert_eq!(shown["status"], "active");
+        assert_eq!(shown["items"]["data"][0]["current_period_end"], at("2026-12-01T00:00:00Z"));
+        // Half of a free stub is worth nothing; half of one that was paid for is.
+        let item = id(&shown["items"]["data"][0]);
+        let preview = [
+            ("subscription", &*id(&made)),
+            ("subscription_details[items][0][id]", &item),
+            ("subscription_details[items][0][deleted]", "true"),
+            ("subscription_details[items][1][price]", &house.monthly_price(3000).await),
+            ("subscription_details[proration_behavior]", "always_invoice"),
+        ];
+        let preview = house.post("/v1/invoices/create_preview", &preview).await.ok();
+        assert_eq!(preview["total"], if stub.is_some() { 0 } else { 1500 }, "{behavior}");
+        house.advance(&clock, "2026-12-01T02:00:00Z").await;
+        let expected: Vec<i64> = [3000].into_iter().chain(stub).chain([0]).collect();
+        assert_eq!(totals(house.list(&list).await), expected, "{behavior}");
+    }
+}

@@ -47,6 +47,7 @@ pub(super) struct Create {
     currency: Option<Currency>,
     days_until_due: Option<i64>,
     default_payment_method: Option<Id<PaymentMethod>>,
+    default_source: Option<Id<PaymentMethod>>,
     description: Option<Text<500>>,
     invoice_settings: Option<InvoiceSettingsParams>,
     #[serde(default)]
@@ -66,7 +67,6 @@ pub(super) struct Create {
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
     customer_account: Option<Unsupported>,
-    default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
@@ -153,6 +153,7 @@ impl Create {
             currency: self.currency,
             days_until_due: self.days_until_due,
             default_payment_method: self.default_payment_method,
+            default_source: self.default_source,
             description: self.description.map(String::from),
             invoice_settings: self.invoice_settings.unwrap_or_default().over(InvoiceSettings::default())?,
             metadata: self.metadata.initial()?,

@@ -22,7 +22,7 @@ use crate::{
         prorate::ProrationBehavior,
         schedule,
         shape::{Patch, Text, TimeOr, Unsupported, Untaxed},
-        subscribe::{PaymentBehavior, check_payment_method, collected_by},
+        subscribe::{PaymentBehavior, check_methods, collected_by},
         subscription::{CollectionMethod, NOUN, Status, Subscription},
         trial::{self, TrialWanted},
     },
@@ -42,6 +42,7 @@ pub(super) struct Update {
     collection_method: Option<CollectionMethod>,
     days_until_due: Option<i64>,
     default_payment_method: Patch<Id<PaymentMethod>>,
+    default_source: Patch<Id<PaymentMethod>>,
     description: Patch<Text<500>>,
     invoice_settings: Option<InvoiceSettingsParams>,
     items: Vec<ItemParams>,
@@ -61,7 +62,6 @@ pub(super) struct Update {
     automatic_tax: Option<Untaxed>,
     billing_schedules: Option<Unsupported>,
     billing_thresholds: Option<Unsupported>,
-    default_source: Option<Unsupported>,
     default_tax_rates: Option<Unsupported>,
     discounts: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
@@ -122,7 +122,7 @@ impl Update {
     }
 
     /// The parameters that say what is to be different, but for those that any subscription takes.
-    fn given(&self) -> [(&'static str, bool); 16] {
+    fn given(&self) -> [(&'static str, bool); 17] {
         [
             ("add_invoice_items", !self.add_invoice_items.is_empty()),
             ("billing_cycle_anchor", self.restarts()),
@@ -131,6 +131,7 @@ impl Update {
             ("collection_method", self.collection_method.is_some()),
             ("days_until_due", self.days_until_due.is_some()),
             ("default_payment_method", self.default_payment_method != Patch::Keep),
+            ("default_source", self.default_source != Patch::Keep),
             ("description", self.description != Patch::Keep),
             ("invoice_settings", self.invoice_settings.is_some()),
             ("items", !self.items.is_empty()),
@@ -190,6 +191,7 @@ impl Update {
         Ok(Subscription {
             cancellation_details: self.cancellation_details.unwrap_or_default().over(subscription.cancellation_details),
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
+            default_source: self.default_source.over(subscription.default_source),
             description: self.description.map(String::from).over(subscription.description),
             invoice_settings: self.invoice_settings.unwrap_or_default().over(subscription.invoice_settings)?,
             metadata: self.metadata.apply(subscription.metadata)?,
@@ -207,7 +209,8 @@ impl Update {
 const WAITS: &[&str] = &["add_invoice_items", "billing_cycle_anchor", "items", "trial_end", "trial_from_plan"];
 
 /// What moves no money, and so can change before the first payment (the incomplete window).
-const INCOMPLETE: &[&str] = &["default_payment_method", "description", "invoice_settings", "payment_settings"];
+const INCOMPLETE: &[&str] =
+    &["default_payment_method", "default_source", "description", "invoice_settings", "payment_settings"];
 
 pub(super) async fn update(At(id): At<String>, call: Call, mut params: Update) -> Reply {
     if params.may_wait() {
@@ -236,8 +239,9 @@ pub(super) async fn update(At(id): At<String>, call: Call, mut params: Update) -
             pending_update::discard(books, &id, at)?;
         }
         let changed = params.apply(books, books.find(&id, "subscription")?.clone(), at.now)?;
-        if let Some(method) = changed.default_payment_method.as_ref().filter(|_| !changed.status.is_terminal()) {
-            check_payment_method(books, method, &changed.customer, "default_payment_method")?;
+        if !changed.status.is_terminal() {
+            let (method, source) = (changed.default_payment_method.as_ref(), changed.default_source.as_ref());
+            check_methods(books, method, source, &changed.customer)?;
         }
         books.put(changed);
         if let Some(wanted) = ends_with_period {

@@ -146,7 +146,7 @@ fn describe_trial(mode: BillingModeType, quantity: i64, product: &str) -> String
 fn describe(price: &Price, quantity: i64, product: &str) -> String {
     let cost = match (price.unit_amount, price.unit_amount_decimal) {
         (Some(amount), _) => format!("at {}", price.currency.readable(amount)),
-        (None, Some(decimal)) => format!("at {decimal} {}", price.currency.code().to_uppercase()),
+        (None, Some(decimal)) => format!("at {}", price.currency.readable_decimal(decimal)),
         (None, None) => price.billing_scheme.to_string(),
     };
     let per = price.transform_quantity.map_or(String::new(), |packages| format!(" per {}", packages.divide_by));

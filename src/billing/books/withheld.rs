@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{Books, Told};
-use crate::billing::{Moment, event, event_types};
+use crate::billing::{Moment, event, event_types, hold};
 
 /// An event that waits: everything but its id and its time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,8 +44,10 @@ impl Books {
             let Some(kind) = event_types::known(&waiting.kind) else { continue };
             let Ok(object) = RawValue::from_string(waiting.object) else { continue };
             let sequence = self.next_sequence_of(&waiting.about);
+            let id = at.ids.next(event::NOUN.prefix, bucket);
+            hold::await_released(self, kind, &waiting.about, &id);
             self.told.push(Told {
-                id: at.ids.next(event::NOUN.prefix, bucket),
+                id,
                 created: at.now,
                 kind,
                 livemode: waiting.livemode,

@@ -7,6 +7,7 @@ use crate::billing::{
     Id, Metadata, Moment, Noun, Timestamp, describe,
     noun::{Inline, Keyed, Link, Target, null},
     period::Period,
+    plan,
     price::{self, Price},
     shape::{Nothing, Null},
 };
@@ -22,7 +23,11 @@ pub static ITEM_NOUN: Noun = Noun {
     leaves_stub: false,
     columns: &[],
     filters: &[],
-    links: &[Link { path: "price", to: Target::Inline(&price::NOUN) }, null("discounts")],
+    links: &[
+        Link { path: "plan", to: Target::Inline(&plan::NOUN) },
+        Link { path: "price", to: Target::Inline(&price::NOUN) },
+        null("discounts"),
+    ],
     inlines: &[Inline { parents: "", key: "price" }],
     previews: &[],
     searchable: &[],

@@ -17,6 +17,7 @@ pub static CHANGE: Change = Change {
     accept,
     links_before: &[
         ("invoiceitem", one("subscription", &subscription::NOUN)),
+        ("invoiceitem", Link { path: "plan", to: Target::Inline(&plan::NOUN) }),
         ("invoiceitem", Link { path: "price", to: Target::Inline(&price::NOUN) }),
     ],
     links_since: &[("invoiceitem", "pricing.price_details.price")],

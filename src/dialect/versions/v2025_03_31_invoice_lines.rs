@@ -5,7 +5,7 @@ use crate::{
     billing::{
         invoice_item,
         noun::{Link, Target, null, one},
-        price,
+        plan, price,
     },
     dialect::version::Version,
 };
@@ -17,6 +17,7 @@ pub static CHANGE: Change = Change {
     undo,
     links_before: &[
         ("line_item", one("invoice_item", &invoice_item::NOUN)),
+        ("line_item", Link { path: "plan", to: Target::Inline(&plan::NOUN) }),
         ("line_item", Link { path: "price", to: Target::Inline(&price::NOUN) }),
         ("line_item", null("subscription_item")),
     ],
