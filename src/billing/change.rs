@@ -327,6 +327,12 @@ fn prorate_edit(
         }
         _ if silent => {}
         (old, new) => {
+            // Another change may reach back before this one: what was billed until now stays billed.
+            if let (Some(old), Some(_), false) = (old, new, restarts) {
+                for billed in prorate::billed(books, subscription, old)? {
+                    becomes.billed.extend(billed.until(time, subscription.currency)?);
+                }
+            }
             // The debit first: lines show the newest first, and so the credit above it.
             if let (Some(new), false) = (new.as_ref().filter(|new| new.current_period_end > time), restarts) {
                 becomes.billed.push(prorate::debit(books, subscription, new, time, at)?);

@@ -208,3 +208,32 @@ async fn items_on_a_clock_are_listed_with_their_customer_or_invoice() {
         assert_eq!(house.list(&format!("/v1/invoiceitems{query}")).await.len(), count, "{query}");
     }
 }
+
+/// A change whose prorations are reckoned from before the last change gives back what was paid for that time, too:
+/// of 1000 a month and 2000 from the 16th on, 333 for ten days and 1000 for fifteen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_may_reach_back_before_the_last_one() {
+    let house = House::open().await;
+    let clock = house.test_clock("2027-04-01T00:00:00Z").await;
+    let customer = house.customer("pm_card_visa", Some(&clock)).await;
+    let prices = [house.monthly_price(1000).await, house.monthly_price(2000).await, house.monthly_price(3000).await];
+    let subscription = house.subscribe(&customer, &prices[0]).await;
+    let path = format!("/v1/subscriptions/{}", id(&subscription));
+    let item = id(&subscription["items"]["data"][0]);
+    house.advance(&clock, "2027-04-16T00:00:00Z").await;
+    house.post(&path, &[("items[0][id]", &item), ("items[0][price]", &prices[1])]).await.ok();
+    house.advance(&clock, "2027-04-21T00:00:00Z").await;
+    let date = at("2027-04-06T00:00:00Z").to_string();
+    let form = [("items[0][id]", &*item), ("items[0][price]", &prices[2]), ("proration_date", &date)];
+    house.post(&path, &form).await.ok();
+    let pending = house.list(&format!("/v1/invoiceitems?customer={customer}&pending=true")).await;
+    let mut amounts: Vec<i64> = pending.iter().map(|item| item["amount"].as_i64().unwrap()).collect();
+    amounts.sort_unstable();
+    assert_eq!(amounts, [-1000, -500, -333, 1000, 2500]);
+    // The next change finds what the last has billed, and nothing of before.
+    house.advance(&clock, "2027-04-26T00:00:00Z").await;
+    house.post(&path, &[("items[0][id]", &*item), ("items[0][price]", &prices[0])]).await.ok();
+    let pending = house.list(&format!("/v1/invoiceitems?customer={customer}&pending=true")).await;
+    let newest: Vec<i64> = pending[..2].iter().map(|item| item["amount"].as_i64().unwrap()).collect();
+    assert_eq!(newest, [-500, 167]);
+}
