@@ -103,7 +103,7 @@ impl CostParams {
             }
             (None, Some(price), None) => of_price(books, price, quantity, self.currency)?,
             (None, None, Some(unit)) => {
-                let (amount, currency) = (units(unit, quantity, currency()?)?, currency()?);
+                let (amount, currency) = (units(unit, quantity)?, currency()?);
                 Cost { amount, currency, pricing: Some(of_unit(unit)), quantity }
             }
             (None, None, None) => {
@@ -132,7 +132,7 @@ impl Cost {
         if let Some(price) = price.and_then(|price| price.in_currency(self.currency)) {
             return price_of(&price, quantity).map(Some);
         }
-        Ok(pricing.unit_amount_decimal.map(|unit| units(unit, quantity, self.currency)).transpose()?)
+        Ok(pricing.unit_amount_decimal.map(|unit| units(unit, quantity)).transpose()?)
     }
 }
 
@@ -152,17 +152,20 @@ fn of_price(books: &Books, id: &Id<Price>, quantity: Decimal, currency: Option<C
     Ok(Cost { amount: price_of(&price, quantity)?, currency: price.currency, pricing, quantity })
 }
 
-/// So many units, and parts of one: rounded once, half away from zero, to what can be charged.
-fn units(unit: Decimal, quantity: Decimal, currency: Currency) -> Result<Amount, Overflow> {
+/// So many units, and parts of one: rounded once, half away from zero.
+fn units(unit: Decimal, quantity: Decimal) -> Result<Amount, Overflow> {
     let (part, whole) = quantity.fraction()?;
-    Ratio::of(part, whole).of_cost(unit, currency)
+    unit.part(part, whole, 1)
 }
 
 /// What a quantity of a price costs. Tiers and packages count whole units.
 fn price_of(price: &Price, quantity: Decimal) -> Result<Amount, Refusal> {
     match (quantity.whole(), price.unit_amount_decimal) {
         (Some(whole), _) => Ok(price.amount(whole.minor_units())?),
-        (None, Some(unit)) if price.transform_quantity.is_none() => Ok(units(unit, quantity, price.currency)?),
+        (None, Some(unit)) if price.transform_quantity.is_none() => {
+            let (part, whole) = quantity.fraction()?;
+            Ok(Ratio::of(part, whole).of_cost(unit, price.currency)?)
+        }
         (None, _) => {
             let message = "A quantity with decimal places is only supported for prices with `billing_scheme=per_unit` and \
                            without `transform_quantity`.";
