@@ -121,7 +121,7 @@ async fn everything_can_be_read_as_of_every_version() {
             let path = match list {
                 "balance_transactions_of_customers" => format!("/v1/customers/{customer}/balance_transactions"),
                 "customers" | "subscriptions" | "invoices" => format!("/v1/{list}?limit=100&test_clock={clock}"),
-                "payment_methods" => format!("/v1/{list}?customer={customer}"),
+                "invoiceitems" | "payment_methods" => format!("/v1/{list}?customer={customer}"),
                 "subscription_items" => format!("/v1/{list}?subscription={subscription}"),
                 list => format!("/v1/{list}?limit=100"),
             };
