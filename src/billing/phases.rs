@@ -98,6 +98,14 @@ impl Settings {
     }
 }
 
+/// Checks what all phases are to share where the phases stay as they are.
+pub fn check_defaults(books: &Books, phases: &[Phase], defaults: &DefaultSettings) -> Result<(), Refusal> {
+    for phase in phases {
+        Settings::of(phase, defaults).check(books).map_err(|refusal| within("default_settings", refusal))?;
+    }
+    Ok(())
+}
+
 /// Where the billing cycle is anchored when a phase begins.
 pub fn anchor(phase: &Phase, defaults: &DefaultSettings) -> PhaseAnchor {
     phase.billing_cycle_anchor.unwrap_or(defaults.billing_cycle_anchor)
@@ -119,23 +127,20 @@ pub fn lay(books: &Books, new: Vec<NewPhase>, layout: &Layout<'_>) -> Result<Vec
         if anchor(&one.phase, layout.defaults) == PhaseAnchor::PhaseStart && !is_trial {
             layout.anchor = layout.start;
         }
-        let phase = place(books, one, &layout, index + 1 == count).map_err(|refusal| within(index, refusal))?;
+        let place = format!("phases[{index}]");
+        let phase = lay_one(books, one, &layout, index + 1 == count).map_err(|refusal| within(&place, refusal))?;
         (layout.start, layout.currency) = (phase.end_date, Some(phase.currency));
         phases.push(phase);
     }
     Ok(phases)
 }
 
-/// Says in which phase the parameter is that was refused.
-fn within(index: usize, refusal: Refusal) -> Refusal {
-    let Some(inner) = refusal.param.clone().filter(|param| param != "customer") else { return refusal };
-    let (head, rest) = inner.split_at(inner.find('[').unwrap_or(inner.len()));
-    let param = format!("phases[{index}][{head}]{rest}");
-    let message = refusal.message.replacen(&format!("param: {inner}."), &format!("param: {param}."), 1);
-    Refusal { message, ..refusal.param(param) }
+/// Says where the parameter is that was refused, unless it is that of the call itself.
+fn within(outer: &str, refusal: Refusal) -> Refusal {
+    if refusal.param.as_deref() == Some("customer") { refusal } else { refusal.within(outer) }
 }
 
-fn place(books: &Books, new: NewPhase, layout: &Layout<'_>, is_last: bool) -> Result<Phase, Refusal> {
+fn lay_one(books: &Books, new: NewPhase, layout: &Layout<'_>, is_last: bool) -> Result<Phase, Refusal> {
     let refusal = |param: &str, message: &str| Err(Refusal::invalid(message).param(param));
     let NewPhase { mut phase, currency, start, end } = new;
     let items = phase.new_items();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Books, Currency, Id, Moment, Refusal, Timestamp, advance,
+    Books, Currency, Id, Moment, Refusal, Resource as _, Timestamp, advance,
     bill::{self, Bill},
     cancel::{self, LastInvoice},
     change::{self, Change},
@@ -18,9 +18,11 @@ use super::{
     pause::{self, Pausing},
     period::Period,
     resume::{self, Resumption},
+    schedule::{self, NewSchedule, Update},
     subscribe::{self, NewSubscription},
     subscription::{BillingMode, Subscription},
-    trial,
+    subscription_schedule::{Status as Scheduled, SubscriptionSchedule},
+    transition, trial,
 };
 use crate::words;
 
@@ -272,6 +274,66 @@ pub fn beginning(
         None => next_draft(books, &id, at)?,
     };
     include(books, &invoice, &items, at)?;
+    Ok(invoice)
+}
+
+/// The next invoice of a schedule, and of the subscription that it makes: as it is, or after a change of it.
+pub fn of_schedule(
+    books: &mut Books,
+    id: &Id<SubscriptionSchedule>,
+    update: Option<Update>,
+    (items, mode): (&[PreviewItem], Mode),
+    at: &mut Moment,
+) -> Result<Id<Invoice>, Refusal> {
+    let since = (known(books), at.now, books.customer()?.clone());
+    let items = wait(books, items, at)?;
+    if let Some(update) = update {
+        schedule::update(books, id, update, at)?;
+    }
+    first_of_schedule(books, id, since, (&items, mode), at)
+}
+
+/// The first invoice of a schedule that is not there yet.
+pub fn of_new_schedule(
+    books: &mut Books,
+    wanted: NewSchedule,
+    (items, mode): (&[PreviewItem], Mode),
+    at: &mut Moment,
+) -> Result<Id<Invoice>, Refusal> {
+    let since = (known(books), at.now, books.customer()?.clone());
+    let items = wait(books, items, at)?;
+    let id = schedule::create(books, wanted, at)?;
+    first_of_schedule(books, &id, since, (&items, mode), at)
+}
+
+/// The first invoice that was not known when the preview began, or else the next.
+fn first_of_schedule(
+    books: &mut Books,
+    id: &Id<SubscriptionSchedule>,
+    (known, now, customer): (BTreeSet<Id<Invoice>>, Timestamp, Customer),
+    (items, mode): (&[Id<InvoiceItem>], Mode),
+    at: &mut Moment,
+) -> Result<Id<Invoice>, Refusal> {
+    let waiting = books.find(id, "schedule")?;
+    if waiting.status == Scheduled::NotStarted {
+        at.now = waiting.due().map_or(at.now, |begins| begins.max(at.now));
+        transition::come_round(books, id, at)?;
+    }
+    let subscription = books.find(id, "schedule")?.subscription.clone();
+    let subscription =
+        subscription.filter(|one| books.get(one).is_some()).ok_or_else(|| none("schedule", id.as_str()))?;
+    let invoice = match first_new(books, &subscription, &known) {
+        Some(first) if mode == Mode::Next => first,
+        _ => next_draft(books, &subscription, at)?,
+    };
+    // That of a trial has been paid already.
+    if books.find(&invoice, "invoice")?.status != Status::Draft {
+        undo_finalization(books, &invoice, customer, now, at)?;
+    }
+    match mode {
+        Mode::Next => include(books, &invoice, items, at)?,
+        Mode::Recurring => only_recurring(books, &invoice, at)?,
+    }
     Ok(invoice)
 }
 

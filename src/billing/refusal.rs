@@ -159,6 +159,16 @@ impl Refusal {
         self
     }
 
+    /// Says that the parameter is a member of another: `items[0]` of `phases[1]` is `phases[1][items][0]`.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        let Some(inner) = self.param.clone() else { return self };
+        let (head, rest) = inner.split_at(inner.find('[').unwrap_or(inner.len()));
+        let param = format!("{outer}[{head}]{rest}");
+        let message = self.message.replacen(&format!("param: {inner}."), &format!("param: {param}."), 1);
+        Refusal { message, ..self.param(param) }
+    }
+
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = status;

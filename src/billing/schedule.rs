@@ -32,7 +32,7 @@ pub struct NewSchedule {
 pub struct Update {
     /// All that are not over.
     pub phases: Option<Vec<NewPhase>>,
-    pub default_settings: DefaultSettings,
+    pub default_settings: Option<DefaultSettings>,
     pub end_behavior: Option<EndBehavior>,
     pub metadata: MetadataPatch,
     /// What it costs if the running phase is different.
@@ -227,14 +227,17 @@ pub fn update(
 ) -> Result<(), Refusal> {
     let before = books.at_path(id)?.clone();
     check_standing(&before, "updated")?;
+    let shares = wanted.default_settings.is_some();
     let mut schedule = SubscriptionSchedule {
-        default_settings: wanted.default_settings,
+        default_settings: wanted.default_settings.unwrap_or_else(|| before.default_settings.clone()),
         end_behavior: wanted.end_behavior.unwrap_or(before.end_behavior),
         metadata: wanted.metadata.apply(before.metadata.clone())?,
         ..before.clone()
     };
     if let Some(new) = wanted.phases {
         schedule.phases = lay_again(books, &before, &schedule, new)?;
+    } else if shares {
+        phases::check_defaults(books, &schedule.phases, &schedule.default_settings)?;
     }
     let Some(first) = schedule.phases.first().cloned() else { return Err(Refusal::missing("phases")) };
     if before.status == Status::NotStarted {

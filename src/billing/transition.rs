@@ -344,22 +344,32 @@ fn param(index: usize) -> String {
 }
 
 /// The items of a subscription were changed beside its schedule: the running phase is split where they were,
-/// so that the rest of it is as the subscription is now.
+/// so that the rest of it is as the subscription is now. So is the trial that it runs in.
 pub fn split(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) {
     let Some(subscription) = books.get(id) else { return };
     let schedule = subscription.schedule.as_ref().and_then(|schedule| books.get(schedule));
     let Some(schedule) = schedule.filter(|schedule| schedule.status == Status::Active) else { return };
     let Some((place, running)) = schedule.current() else { return };
     let items = schedule::items_of(subscription);
-    if at.now >= running.end_date || is_same(&items, &running.items) {
+    let trial_end = subscription.trial_end.filter(|end| *end > at.now);
+    let keeps_trial = trial_end == running.trial_end.filter(|end| *end > at.now);
+    let keeps_items = is_same(&items, &running.items);
+    if at.now >= running.end_date || keeps_trial && keeps_items {
         return;
     }
     let mut split = schedule.clone();
-    if at.now <= running.start_date {
-        split.phases[place].items = items;
+    let mut rest = running.clone();
+    if !keeps_trial {
+        (rest.trial, rest.trial_end) = (trial_end == Some(rest.end_date), trial_end);
+    }
+    if keeps_items {
+        split.phases[place] = rest;
+    } else if at.now <= running.start_date {
+        split.phases[place] = Phase { items, ..rest };
     } else {
-        let rest = Phase { items, start_date: at.now, add_invoice_items: Vec::new(), ..running.clone() };
-        split.phases[place].end_date = at.now;
+        let rest = Phase { items, start_date: at.now, add_invoice_items: Vec::new(), ..rest };
+        let ended = &mut split.phases[place];
+        (ended.end_date, ended.trial_end) = (at.now, ended.trial_end.map(|end| end.min(at.now)));
         split.current_phase = Some(span(&rest));
         split.phases.insert(place + 1, rest);
     }

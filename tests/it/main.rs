@@ -73,6 +73,7 @@ mod resuming;
 mod revisions;
 mod schedule_changes;
 mod schedule_ends;
+mod schedule_facts;
 mod schedules;
 mod search;
 mod sequences;

@@ -1,11 +1,9 @@
-//! Subscription schedules that are made of subscriptions, changed, looked for, and refused.
+//! Subscription schedules that are made of subscriptions, changed, previewed, and refused.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::catalogue::{finds, has};
+use crate::catalogue::has;
 use crate::schedules::Plan;
-use crate::states::Story;
 use crate::support::{at, id};
 
 const DECEMBER: i64 = 1_796_083_200;
@@ -216,6 +214,58 @@ async fn direct_changes_split_the_phase() {
     has(&turned["items"]["data"][0], &json!({"quantity": 1, "id": item}));
 }
 
+/// A trial that is given beside the schedule is that of the running phase: changing something else later does
+/// not end it, and the next phase does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_is_given_beside_the_schedule() {
+    let plan = Plan::begin().await;
+    let schedule = plan.schedule(&[("phases[0][duration][interval_count]", "1")]).await;
+    let path = format!("/v1/subscriptions/{}", schedule["subscription"].as_str().unwrap());
+    let (soon, late) = (at("2026-11-20T00:00:00Z"), at("2026-12-15T00:00:00Z"));
+    plan.house.post(&path, &[("trial_end", &soon.to_string())]).await.ok();
+    has(&plan.read(&schedule).await["phases"][0], &json!({"trial": false, "trial_end": soon}));
+    plan.post(&format!("/{}", id(&schedule)), &[("metadata[a]", "b")]).await.ok();
+    has(&plan.subscription(&schedule).await, &json!({"status": "trialing", "trial_end": soon}));
+    plan.house.post(&path, &[("trial_end", &late.to_string())]).await.ok();
+    plan.advance("2026-11-30T00:00:00Z").await;
+    has(&plan.subscription(&schedule).await, &json!({"status": "trialing"}));
+    plan.advance("2026-12-01T02:00:00Z").await;
+    has(&plan.subscription(&schedule).await, &json!({"status": "active", "trial_end": at("2026-12-01T00:00:00Z")}));
+}
+
+/// `default_settings` hold for what phases leave open, at once; what they cannot be is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn defaults_hold_at_once() {
+    let plan = Plan::begin().await;
+    let schedule = plan.schedule(&[("phases[1][description]", "Its own")]).await;
+    let path = format!("/{}", id(&schedule));
+    for (form, param) in [
+        (
+            &[("default_settings[collection_method]", "send_invoice")][..],
+            "default_settings[invoice_settings][days_until_due]",
+        ),
+        (&[("default_settings[default_payment_method]", "pm_none")], "default_settings[default_payment_method]"),
+        (&[("default_settings[transfer_data][destination]", "acct_1")], "default_settings[transfer_data]"),
+    ] {
+        assert_eq!(plan.post(&path, form).await.error(400)["param"], param);
+    }
+    let form = [
+        ("default_settings[collection_method]", "send_invoice"),
+        ("default_settings[invoice_settings][days_until_due]", "7"),
+        ("default_settings[invoice_settings][footer]", "Thanks"),
+        ("default_settings[description]", "For all"),
+    ];
+    let mark = plan.house.mark().await;
+    plan.post(&path, &form).await.ok();
+    plan.house.told(mark).await.are("subscription_schedule.updated customer.subscription.updated");
+    let subscription = plan.subscription(&schedule).await;
+    has(&subscription, &json!({"collection_method": "send_invoice", "days_until_due": 7, "description": "For all"}));
+    assert_eq!(subscription["invoice_settings"]["footer"], "Thanks");
+    plan.advance("2026-12-20T00:00:00Z").await;
+    plan.advance("2027-01-01T00:00:00Z").await;
+    has(&plan.subscription(&schedule).await, &json!({"description": "Its own", "days_until_due": 7}));
+}
+
 /// What cannot be is refused, names its parameter, and changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_refused() {
@@ -315,94 +365,61 @@ async fn what_was_agreed_on_holds() {
     assert_eq!(plan.subscription(&running).await["items"]["data"][0]["price"]["id"], plan.twenty);
 }
 
-/// Lists with all their filters, expansion, and membership in a test clock.
+/// `create_preview` of a schedule: what comes next of it, what a change of it would bill, and the first invoice
+/// of one that is not there yet.
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_and_expansion() {
+async fn previews_of_schedules() {
     let plan = Plan::begin().await;
-    let other = plan.house.customer("pm_card_visa", None).await;
-    let start = at("2027-02-01T00:00:00Z").to_string();
-    let waiting = id(&plan.schedule(&[("start_date", &start)]).await);
-    let (canceled, released) = (id(&plan.schedule(&[]).await), id(&plan.schedule(&[]).await));
-    plan.post(&format!("/{canceled}/cancel"), &[]).await.ok();
-    plan.post(&format!("/{released}/release"), &[]).await.ok();
-    let form = [
-        ("customer", other.as_str()),
-        ("phases[0][items][0][price]", &plan.ten),
-        ("phases[0][duration][interval]", "month"),
-    ];
-    let running = id(&plan.post("", &form).await.ok());
-    let (of, now) = (format!("customer={}", plan.customer), at("2026-11-01T00:00:00Z"));
-    let cases: [(String, &[&String]); 8] = [
-        (of.clone(), &[&released, &canceled, &waiting]),
-        (String::new(), &[&running]),
-        ("scheduled=true".to_owned(), &[]),
-        (format!("{of}&scheduled=true"), &[&waiting]),
-        (format!("{of}&scheduled=false"), &[&released, &canceled]),
-        (format!("{of}&canceled_at={now}"), &[&canceled]),
-        (format!("{of}&released_at[lte]={now}"), &[&released]),
-        (format!("{of}&completed_at[gte]=0"), &[]),
-    ];
-    finds(&plan.house, "/v1/subscription_schedules", &cases).await;
-    let path = format!(
-        "/v1/subscription_schedules/{running}?expand[]=customer&expand[]=subscription.schedule&expand[]=phases.items.price&expand[]=phases.items.plan"
-    );
-    let whole = plan.house.get(&path).await.ok();
-    assert_eq!(whole["customer"]["id"], other);
-    assert_eq!(whole["subscription"]["schedule"]["id"], running);
-    assert_eq!(whole["phases"][0]["items"][0]["price"]["unit_amount"], 1000);
-    assert_eq!(whole["phases"][0]["items"][0]["plan"]["object"], "plan");
-    plan.house.get("/v1/subscription_schedules?customer_account=acct_1").await.error(400);
-}
-
-/// What older versions say: iterations, classic mode, and members that were not there yet.
-#[tokio::test(flavor = "multi_thread")]
-async fn older_versions() {
-    let plan = Plan::begin().await;
-    let form = [
-        ("customer", plan.customer.as_str()),
-        ("start_date", "now"),
-        ("phases[0][items][0][price]", &plan.ten),
-        ("phases[0][iterations]", "2"),
-        ("phases[0][coupon]", ""),
-    ];
-    let call = |version: &'static str, form: Vec<(&'static str, String)>| {
+    let preview = |form: Vec<(&'static str, String)>| {
         let house = &plan.house;
         async move {
             let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            house.call(Method::POST, "/v1/subscription_schedules", &form, &[("stripe-version", version)]).await
+            house.post("/v1/invoices/create_preview", &form).await
         }
     };
-    let owned = |form: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
-        form.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    let later = at("2026-11-10T00:00:00Z").to_string();
+    let waiting = plan.schedule(&[("start_date", &later)]).await;
+    let first = preview(vec![("schedule", id(&waiting))]).await.ok();
+    has(&first, &json!({"total": 1000, "created": at("2026-11-10T00:00:00Z"), "status": "draft"}));
+    let running = plan.schedule(&[("phases[0][duration][interval_count]", "1")]).await;
+    assert_eq!(preview(vec![("schedule", id(&running))]).await.ok()["total"], 2000);
+    plan.advance("2026-11-16T00:00:00Z").await;
+    let running = plan.read(&running).await;
+    let mut change: Vec<(String, String)> = again(&running);
+    change.retain(|(name, _)| name != "phases[0][items][0][price]");
+    change.push(("phases[0][items][0][price]".to_owned(), plan.twenty.clone()));
+    let mut form = vec![
+        ("schedule".to_owned(), id(&running)),
+        ("schedule_details[proration_behavior]".to_owned(), "always_invoice".to_owned()),
+    ];
+    form.extend(
+        change.into_iter().map(|(name, value)| (name.replacen("phases", "schedule_details[phases]", 1), value)),
+    );
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let changed = plan.house.post("/v1/invoices/create_preview", &form).await.ok();
+    assert_eq!(changed["total"], 500);
+    assert_eq!(plan.read(&running).await, running, "nothing has happened");
+    let customer = plan.customer.clone();
+    let new = |more: &[(&'static str, &str)]| {
+        let mut form = vec![
+            ("customer", customer.clone()),
+            ("schedule_details[phases][0][items][0][price]", plan.ten.clone()),
+            ("schedule_details[phases][0][items][0][quantity]", "3".to_owned()),
+        ];
+        form.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        form
     };
-    let acacia = call("2025-02-24.acacia", owned(&form)).await.ok();
-    assert_eq!(acacia["phases"][0]["end_date"], at("2027-01-01T00:00:00Z"));
-    assert_eq!(acacia["phases"][0]["coupon"], Value::Null);
-    assert!(acacia.get("billing_mode").is_none() && acacia.get("pause_schedules").is_none());
-    let newest = plan.read(&acacia).await;
-    assert_eq!(newest["billing_mode"]["type"], "classic");
-    assert!(newest["phases"][0].get("coupon").is_none());
-    let oldest = call("2020-08-27", owned(&form)).await.ok();
-    assert!(oldest["phases"][0].get("metadata").is_none());
-    let between = call("2025-04-30.basil", owned(&form[..4])).await.ok();
-    assert!(between["phases"][0].get("billing_thresholds").is_none());
-    assert!(between["phases"][0]["items"][0].get("billing_thresholds").is_none());
-    assert!(between.get("billing_mode").is_some());
-    let error = call("2025-09-30.clover", owned(&form[..4])).await.error(400);
-    assert_eq!(error["param"], "phases[0][iterations]");
-}
-
-/// A renewal without a schedule takes as many rows and events as ever; the schedules of others cost it nothing.
-#[tokio::test(flavor = "multi_thread")]
-async fn others_do_not_notice() {
-    let story = Story::begin().await;
-    assert_eq!(story.house.count("select count(*) from customers where scheduled").await, 0);
-    story.until("2027-02-01T00:00:00Z").await;
-    let types = story.until("2027-03-01T00:00:00Z").await;
-    assert!(types.ends_with("invoice.created customer.subscription.updated"), "{types}");
-    let form = [("from_subscription", story.subscription.as_str())];
-    let schedule = story.house.post("/v1/subscription_schedules", &form).await.ok();
-    assert_eq!(story.house.count("select count(*) from customers where scheduled").await, 1);
-    story.house.post(&format!("/v1/subscription_schedules/{}/release", id(&schedule)), &[]).await.ok();
-    assert_eq!(story.house.count("select count(*) from customers where scheduled").await, 0);
+    assert_eq!(preview(new(&[])).await.ok()["total"], 3000);
+    assert_eq!(preview(new(&[("schedule_details[phases][0][trial]", "true")])).await.ok()["total"], 0);
+    for (more, param) in [
+        (("subscription", "sub_1"), "subscription"),
+        (("schedule_details[phases][0][items][0][quantity]", "-1"), "schedule_details[phases][0][items][0][quantity]"),
+        (("schedule_details[pause_schedules][0][key]", "a"), "schedule_details[pause_schedules]"),
+    ] {
+        let mut form = new(&[]);
+        form.retain(|(name, _)| *name != more.0);
+        form.push((more.0, more.1.to_owned()));
+        assert_eq!(preview(form).await.error(400)["param"], param);
+    }
+    assert_eq!(preview(vec![("schedule", "sub_sched_none".to_owned())]).await.error(400)["param"], "schedule");
 }

@@ -4,6 +4,7 @@ mod collection;
 mod lines;
 mod pay;
 mod preview;
+mod preview_schedule;
 pub mod write;
 
 use super::{

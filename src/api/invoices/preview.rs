@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::preview_schedule::ScheduleDetails;
 use crate::{
     api::{
         call::Call,
@@ -29,6 +30,7 @@ use crate::{
         shape::{Patch, TimeOr, Unsupported, Untaxed},
         subscribe::{NewItem, NewSubscription, PaymentBehavior},
         subscription::{BillingMode, Subscription},
+        subscription_schedule::SubscriptionSchedule,
         trial::TrialWanted,
         wire,
     },
@@ -44,6 +46,8 @@ pub(super) struct CreatePreview {
     customer: Option<Id<Customer>>,
     invoice_items: Vec<ItemParams>,
     preview_mode: Option<Mode>,
+    schedule: Option<Id<SubscriptionSchedule>>,
+    schedule_details: Option<ScheduleDetails>,
     subscription: Option<Id<Subscription>>,
     subscription_details: Details,
     // Known, and refused rather than ignored.
@@ -53,8 +57,6 @@ pub(super) struct CreatePreview {
     discounts: Option<Unsupported>,
     issuer: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
-    schedule: Option<Unsupported>,
-    schedule_details: Option<Unsupported>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -301,6 +303,13 @@ async fn previewed(call: &Call, params: CreatePreview) -> Result<Value, Problem>
         item.price_data.iter().for_each(|data| needs.document(&data.product));
         item.invoiceitem.iter().for_each(|id| needs.document(id));
     }
+    if params.schedule.is_some() || params.schedule_details.is_some() {
+        let named = ["subscription", "subscription_details"].into_iter().find(|name| call.form.get(name).is_some());
+        return match named {
+            Some(param) => Err(beside_schedule(param).into()),
+            None => of_schedule(call, params, needs).await,
+        };
+    }
     let livemode = call.livemode();
     let engine = &call.house.engine;
     let invoice = match (params.subscription.clone(), params.customer.clone()) {
@@ -316,6 +325,38 @@ async fn previewed(call: &Call, params: CreatePreview) -> Result<Value, Problem>
             engine.preview(livemode, owner, needs, decide).await?
         }
         (None, None) => return Err(Refusal::missing("customer").into()),
+    };
+    Ok(named(serde_json::to_value(invoice).map_err(Fault::from)?))
+}
+
+fn beside_schedule(param: &str) -> Refusal {
+    let message = format!("You can't pass '{param}' together with schedule or schedule_details.");
+    Refusal::invalid(message).code("parameters_exclusive").param(param)
+}
+
+/// The same of a schedule.
+async fn of_schedule(call: &Call, params: CreatePreview, mut needs: Needs) -> Result<Value, Problem> {
+    let details = params.schedule_details.unwrap_or_default();
+    details.need_prices(&mut needs);
+    let (livemode, engine) = (call.livemode(), &call.house.engine);
+    let (new, mode) = (params.invoice_items, params.preview_mode.unwrap_or(Mode::Next));
+    let invoice = if let Some(id) = params.schedule {
+        needs.document(&id);
+        let owner = Owner::of(&id);
+        let decide = |books: &mut Books, at: &mut Moment| {
+            let items = wanted_items(new, books, livemode, at)?;
+            details.ahead(&id, (&items, mode), books, livemode, at)
+        };
+        engine.preview(livemode, owner, needs, decide).await?
+    } else {
+        let customer = params.customer.ok_or_else(|| Refusal::missing("customer"))?;
+        let owner = Owner::Customer(customer.clone());
+        let decide = |books: &mut Books, at: &mut Moment| {
+            books.find(&customer, "customer")?;
+            let items = wanted_items(new, books, livemode, at)?;
+            details.beginning((&items, mode), books, livemode, at)
+        };
+        engine.preview(livemode, owner, needs, decide).await?
     };
     Ok(named(serde_json::to_value(invoice).map_err(Fault::from)?))
 }

@@ -3,7 +3,7 @@
 mod create;
 mod defaults;
 mod end;
-mod phases;
+pub mod phases;
 mod update;
 
 use super::route::Route;

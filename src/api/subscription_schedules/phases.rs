@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Clone, Debug, Deserialize)]
 #[expect(dead_code, reason = "some are named so that they are refused, not ignored")]
-pub(super) struct PhaseParams {
+pub struct PhaseParams {
     #[serde(default)]
     add_invoice_items: Vec<ExtraParams>,
     billing_cycle_anchor: Option<PhaseAnchor>,
@@ -90,7 +90,7 @@ struct ExtraParams {
 }
 
 /// What must be at hand: the prices that are named, the products of those that are made.
-pub(super) fn need_prices<'a>(phases: impl IntoIterator<Item = &'a PhaseParams>, needs: &mut Needs) {
+pub fn need_prices<'a>(phases: impl IntoIterator<Item = &'a PhaseParams>, needs: &mut Needs) {
     for phase in phases {
         for item in &phase.items {
             needs.prices.extend(item.price.as_ref().or(item.plan.as_ref()).cloned());
@@ -104,7 +104,7 @@ pub(super) fn need_prices<'a>(phases: impl IntoIterator<Item = &'a PhaseParams>,
 }
 
 /// A new schedule starts as a whole, and nothing of it is running that could end now.
-pub(super) fn check_new(phases: &[PhaseParams]) -> Result<(), Refusal> {
+pub fn check_new(phases: &[PhaseParams]) -> Result<(), Refusal> {
     for (index, phase) in phases.iter().enumerate() {
         if phase.start_date.is_some() {
             return Err(Refusal::unknown(format!("phases[{index}][start_date]")));
@@ -128,7 +128,7 @@ pub(super) const fn time(given: TimeOr<NowWord>, now: Timestamp) -> Timestamp {
 }
 
 /// All phases, in the words of the rule.
-pub(super) fn wanted(
+pub fn wanted(
     phases: Vec<PhaseParams>,
     books: &mut Books,
     livemode: bool,

@@ -18,6 +18,11 @@ fn accept(route: &Route<'_>, form: &mut Form) {
         if let Some(details) = form.get_mut("subscription_details") {
             classic_by_default(details);
         }
+        if form.get("schedule").is_none()
+            && let Some(details) = form.get_mut("schedule_details")
+        {
+            classic_by_default(details);
+        }
     }
 }
 

@@ -14,9 +14,16 @@ pub static CHANGE: Change = Change {
 const SCHEDULES: [&str; 2] = ["/v1/subscription_schedules", "/v1/subscription_schedules/{id}"];
 
 fn refuse(route: &Route<'_>, form: &Form) -> Result<(), Refusal> {
-    let Some(Form::List(phases)) = form.get("phases").filter(|_| route.posts_to(&SCHEDULES)) else { return Ok(()) };
+    let (phases, param) = if route.posts_to(&SCHEDULES) {
+        (form.get("phases"), "phases")
+    } else if route.previews() {
+        (form.get("schedule_details").and_then(|details| details.get("phases")), "schedule_details[phases]")
+    } else {
+        return Ok(());
+    };
+    let Some(Form::List(phases)) = phases else { return Ok(()) };
     match phases.iter().position(|phase| phase.get("iterations").is_some()) {
         None => Ok(()),
-        Some(index) => Err(Refusal::unknown(format!("phases[{index}][iterations]"))),
+        Some(index) => Err(Refusal::unknown(format!("{param}[{index}][iterations]"))),
     }
 }
