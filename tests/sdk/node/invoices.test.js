@@ -2,7 +2,7 @@
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const {
-  stripe, only, since, customerWith, subscribed, intentOf, refused, all, intentIdOf, invoiceItemOf, itemPriceOf, of, payable, secretOf,
+  stripe, has, only, since, customerWith, subscribed, intentOf, refused, all, intentIdOf, invoiceItemOf, itemPriceOf, of, payable, secretOf,
 } = require('./support.js');
 
 async function drafted(token = 'pm_card_visa', amount = 1500) {
