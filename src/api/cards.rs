@@ -12,7 +12,7 @@ use super::{
 use crate::{
     billing::{
         Id, MetadataPatch, Refusal, attach,
-        card::NOUN,
+        card::{self, NOUN},
         customer::Customer,
         payment_method::{BillingDetails, Card, PaymentMethod},
         shape::Address,
@@ -82,6 +82,7 @@ async fn create(At(id): At<String>, call: Call, params: Create) -> Reply {
         let metadata = params.metadata.apply(made.metadata)?;
         books.put(PaymentMethod { metadata, ..made });
         attach::attach(books, &method, at)?;
+        card::tell(books, &method, "customer.source.created", None, at);
         let mut customer = books.customer()?.clone();
         if customer.default_source.is_none() {
             customer.default_source = Some(method.clone());
@@ -112,7 +113,7 @@ async fn update(At((customer, id)): At<(String, String)>, call: Call, params: Up
     let expiry = sources::check_expiry(params.exp_month, params.exp_year, "")?;
     let id: Id<PaymentMethod> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
-        let method = books.at_path(&id)?.clone();
+        let (method, before) = (books.at_path(&id)?.clone(), books.image(&id));
         let (details, address) = (method.billing_details.clone(), method.billing_details.address);
         let changed = PaymentMethod {
             billing_details: BillingDetails {
@@ -136,6 +137,7 @@ async fn update(At((customer, id)): At<(String, String)>, call: Call, params: Up
             ..method
         };
         books.put(changed).tell("payment_method.updated", at);
+        card::tell(books, &id, "customer.source.updated", before.as_ref(), at);
         Ok(subject(&id))
     });
     call.run(&NOUN, verb).await
@@ -145,6 +147,8 @@ async fn delete(At((customer, id)): At<(String, String)>, call: Call) -> Reply {
     check_owner(&call, &NOUN, &customer, &id).await?;
     let id: Id<PaymentMethod> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        // Told while it is the customer's.
+        card::tell(books, &id, "customer.source.deleted", None, at);
         attach::detach(books, &id, at)?;
         Ok(Subject { deleted: true, ..subject(&id) })
     });

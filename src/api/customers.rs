@@ -14,7 +14,7 @@ use crate::{
     billing::{
         Amount, Id, Metadata, MetadataPatch, Refusal, advance, attach, balance,
         balance_transaction::Kind as BalanceKind,
-        cancel,
+        cancel, card,
         customer::{Customer, Internal, InvoiceSettings, NOUN, Tag, TaxExempt},
         draft::check_custom_fields,
         dunning,
@@ -208,7 +208,10 @@ async fn create(call: Call, mut params: Params) -> Reply {
             if named.is_some() && named.as_deref() == default.as_ref().map(Id::as_str) {
                 default = Some(method.clone());
             }
-            source_brought = named.is_none().then_some(method);
+            if named.is_none() {
+                card::tell(books, &method, "customer.source.created", None, at);
+                source_brought = Some(method);
+            }
         }
         if let Some(method) = &default {
             check_payment_method(books, method, &id, "invoice_settings[default_payment_method]")?;
@@ -291,6 +294,7 @@ async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
         let brought = source.map(|source| source.place(books, id.bucket(), at)).transpose()?;
         if let Some(method) = &brought {
             attach::attach(books, method, at)?;
+            card::tell(books, method, "customer.source.created", None, at);
             changed.default_source = Some(method.clone());
         }
         if let Some(source) = &changed.default_source {

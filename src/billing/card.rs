@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Id, Metadata, Noun,
+    Books, Id, Metadata, Moment, Noun,
     customer::{self, Customer},
     describe,
     noun::{Keyed, one},
@@ -106,16 +106,32 @@ impl OldCard {
     }
 }
 
-/// A stored payment method, as a source of its customer.
+/// What a source has of a payment method.
+#[derive(Deserialize)]
+struct Method {
+    id: String,
+    allow_redisplay: AllowRedisplay,
+    billing_details: BillingDetails,
+    card: Card,
+    customer: Option<Id<Customer>>,
+    metadata: Metadata,
+}
+
+/// A payment method, stored or as clients see it, as a source of its customer.
 pub fn as_card(method: &Value) -> Value {
-    let Ok(method) = serde_json::from_value::<PaymentMethod>(method.clone()) else { return Value::Null };
+    let Ok(method) = Method::deserialize(method) else { return Value::Null };
     let card = OldCard {
         allow_redisplay: method.allow_redisplay,
         customer: method.customer,
         metadata: method.metadata,
-        ..OldCard::new(method.id.to_string(), &method.card, &method.billing_details)
+        ..OldCard::new(method.id, &method.card, &method.billing_details)
     };
     serde_json::to_value(card).unwrap_or_default()
+}
+
+/// Tells of a payment method that is handled as a source. An update counts from what it was `before`.
+pub fn tell(books: &mut Books, id: &Id<PaymentMethod>, kind: &'static str, before: Option<&Value>, at: &mut Moment) {
+    books.tell_view(id, kind, (as_card, before), at);
 }
 
 /// What the old view calls a brand.

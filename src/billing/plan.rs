@@ -61,7 +61,7 @@ pub fn as_plan(price: &Value) -> Value {
 pub fn create(books: &mut Books, price: Price, at: &mut Moment) -> Id<Price> {
     let id = price.id.clone();
     books.put(price).tell("price.created", at);
-    books.tell_plan(&id, "plan.created", None, at);
+    tell(books, &id, "plan.created", None, at);
     id
 }
 
@@ -75,12 +75,19 @@ pub fn update(books: &mut Books, price: Price, at: &mut Moment) {
     if unseen && books.last_told() == told.as_deref() {
         books.tell_unseen(&id, "price.updated", at);
     }
-    books.tell_plan(&id, "plan.updated", image.as_ref(), at);
+    tell(books, &id, "plan.updated", image.as_ref(), at);
 }
 
 /// Takes a price away for good.
 pub fn delete(books: &mut Books, id: &Id<Price>, at: &mut Moment) {
     books.tell(id, "price.deleted", at);
-    books.tell_plan(id, "plan.deleted", None, at);
+    tell(books, id, "plan.deleted", None, at);
     books.remove(id);
+}
+
+/// Only what recurs is a plan.
+fn tell(books: &mut Books, id: &Id<Price>, kind: &'static str, before: Option<&Value>, at: &mut Moment) {
+    if books.get(id).is_some_and(|price| price.recurring.is_some()) {
+        books.tell_view(id, kind, (as_plan, before), at);
+    }
 }

@@ -78,3 +78,26 @@ async fn what_is_taken_away_is_no_default_any_more() {
     let error = house.post(&format!("/v1/customers/{stranger}"), &[("default_source", &other)]).await.error(400);
     assert_eq!(error["param"], "default_source");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_of_a_source_is_told_as_of_a_card() {
+    let house = House::open().await;
+    let mark = house.mark().await;
+    let customer = id(&house.post("/v1/customers", &[("source", "tok_visa")]).await.ok());
+    let told = house.told(mark).await;
+    told.hold("customer.created payment_method.attached customer.source.created");
+    has(told.object("customer.source.created"), &json!({"object": "card", "brand": "Visa", "customer": customer}));
+    let mark = house.mark().await;
+    let path = format!("/v1/customers/{customer}/sources/{}", source(&house, &customer, "tok_amex").await);
+    house.told(mark).await.are("payment_method.attached customer.source.created");
+    let mark = house.mark().await;
+    house.post(&path, &[("name", "Ada")]).await.ok();
+    let told = house.told(mark).await;
+    told.are("payment_method.updated customer.source.updated");
+    assert_eq!(told.previous("customer.source.updated"), &json!({"name": null}));
+    let mark = house.mark().await;
+    house.delete(&path).await.ok();
+    let told = house.told(mark).await;
+    told.hold("customer.source.deleted payment_method.detached");
+    has(told.object("customer.source.deleted"), &json!({"object": "card", "customer": customer}));
+}

@@ -249,13 +249,18 @@ async fn a_source_is_tried_at_once() {
     let mark = story.house.mark().await;
     story.house.post(&path, &[("source", "tok_chargeCustomerFail")]).await.ok();
     story.house.told(mark).await.are(
-        "payment_method.attached customer.updated charge.failed payment_intent.payment_failed invoice.payment_failed",
+        "payment_method.attached customer.source.created customer.updated charge.failed payment_intent.payment_failed \
+         invoice.payment_failed",
     );
     assert_eq!(story.plan().await, planned);
     let mark = story.house.mark().await;
     let customer = story.house.post(&path, &[("source", "tok_visa")]).await.ok();
     assert!(customer["default_source"].is_string());
-    story.house.told(mark).await.are(&format!("payment_method.attached customer.updated {PAID}"));
+    story
+        .house
+        .told(mark)
+        .await
+        .are(&format!("payment_method.attached customer.source.created customer.updated {PAID}"));
     assert_eq!(story.status().await, "active");
     for (form, param) in [([("source", "tok_nothing")], "source"), ([("source", "card_1")], "source")] {
         assert_eq!(story.house.post(&path, &form).await.error(400)["param"], param);

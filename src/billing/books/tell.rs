@@ -8,7 +8,7 @@ use serde_json::{
 };
 
 use super::{Books, Shelved, shelf::Base};
-use crate::billing::{Id, Moment, Resource, Timestamp, event, plain::Plain, plan, price::Price, wire};
+use crate::billing::{Id, Moment, Resource, Timestamp, event, plain::Plain, price::Price, wire};
 
 /// An event, told but not yet written.
 #[derive(Clone, Debug)]
@@ -74,15 +74,19 @@ impl Books {
         wire::previous_attributes(&before, &self.spoken(&page.document))
     }
 
-    /// Tells an event about the legacy view of a price, if it has one. An update counts from the price as it
-    /// was `before`.
-    pub fn tell_plan(&mut self, id: &Id<Price>, kind: &'static str, before: Option<&Value>, at: &mut Moment) {
-        let recurs = self.get(id).is_some_and(|price| price.recurring.is_some());
-        let Some(plan) = self.image(id).map(|price| plan::as_plan(&price)).filter(|_| recurs) else { return };
-        let previous = before.map(|before| wire::previous_attributes(&plan::as_plan(before), &plan));
+    /// Tells an event about the legacy view of a document. An update counts from the document as it was `before`.
+    pub fn tell_view<R: Shelved>(
+        &mut self,
+        id: &Id<R>,
+        kind: &'static str,
+        (view, before): (fn(&Value) -> Value, Option<&Value>),
+        at: &mut Moment,
+    ) {
+        let Some(shown) = self.image(id).map(|image| view(&image)) else { return };
+        let previous = before.map(|before| wire::previous_attributes(&view(before), &shown));
         match previous {
             Some(None) => {}
-            previous => self.tell_as(id, kind, &plan, previous.flatten(), at),
+            previous => self.tell_as(id, kind, &shown, previous.flatten(), at),
         }
     }
 
