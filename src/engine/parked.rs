@@ -8,7 +8,7 @@ use super::{
 use crate::{
     billing::{
         Books, Id, books::Shelved, customer::Customer, invoice::Invoice, payment_intent::PaymentIntent,
-        subscription::Subscription,
+        subscription::Subscription, subscription_schedule::SubscriptionSchedule,
     },
     store::{
         Fault,
@@ -25,6 +25,7 @@ impl Engine {
         let mut opened = books::open(&mut tx, &[opening]).await?;
         for books in &mut opened.books {
             keep_due::<Subscription>(books);
+            keep_due::<SubscriptionSchedule>(books);
             keep_due::<Invoice>(books);
             keep_due::<PaymentIntent>(books);
         }

@@ -74,6 +74,7 @@ mod revisions;
 mod schedule_changes;
 mod schedule_ends;
 mod schedule_facts;
+mod schedule_troubles;
 mod schedules;
 mod search;
 mod sequences;
