@@ -12,17 +12,19 @@ use super::{
 };
 use crate::{
     billing::{
-        Amount, Id, Metadata, MetadataPatch, Refusal, advance, attach, balance,
+        Amount, Id, MetadataPatch, Refusal, advance, attach, balance,
         balance_transaction::Kind as BalanceKind,
         cancel, card,
-        customer::{Customer, Internal, InvoiceSettings, NOUN, Tag, TaxExempt},
+        checkout::session::check_free,
+        customer::{Customer, InvoiceSettings, NOUN, TaxExempt, check_email},
         draft::check_custom_fields,
         dunning,
         invoice::CustomField,
         invoice_prefix::{self, InvoicePrefix},
         payment_method::{self, PaymentMethod},
-        shape::{Address, Null, Patch, Shipping, Text, Unsupported},
+        shape::{Address, Patch, Shipping, Text, Unsupported},
         subscribe::{check_payment_method, check_source},
+        subscription::Subscription,
         tax_id,
         test_clock::TestClock,
     },
@@ -90,15 +92,7 @@ struct InvoiceSettingsParams {
 impl Params {
     fn check(&self) -> Result<(), Refusal> {
         if let Patch::Set(Text(email)) = &self.email {
-            // What a mail server could accept: something on both sides of one @.
-            let valid = email
-                .split_once('@')
-                .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
-            if !valid || email.chars().any(char::is_whitespace) {
-                return Err(Refusal::invalid(format!("Invalid email address: {email}"))
-                    .code("email_invalid")
-                    .param("email"));
-            }
+            check_email(email)?;
         }
         if let Some(Text(prefix)) = &self.invoice_prefix
             && (prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()))
@@ -187,8 +181,7 @@ async fn create(call: Call, mut params: Params) -> Reply {
         let (test_clock, named) = (params.test_clock.clone(), params.payment_method.clone());
         let balance = params.balance.unwrap_or_default();
         let chosen = params.invoice_prefix.is_some();
-        let mut customer =
-            params.apply(blank(Id::new(&mut at.ids, bucket), at.ids.secret(8).to_uppercase(), livemode, at.now))?;
+        let mut customer = params.apply(Customer::new(&mut at.ids, bucket, livemode, at.now))?;
         customer.test_clock = test_clock;
         if chosen {
             invoice_prefix::claim(books, &customer, at)?;
@@ -229,37 +222,6 @@ async fn create(call: Call, mut params: Params) -> Reply {
 fn in_tax_id_data(place: usize, refusal: Refusal) -> Refusal {
     let param = refusal.param.as_ref().map(|param| format!("tax_id_data[{place}][{param}]"));
     Refusal { param, ..refusal }
-}
-
-fn blank(id: Id<Customer>, invoice_prefix: String, livemode: bool, now: crate::billing::Timestamp) -> Customer {
-    Customer {
-        id,
-        object: Tag::Customer,
-        address: None,
-        balance: Amount::ZERO,
-        business_name: None,
-        created: now,
-        currency: None,
-        customer_account: Null,
-        default_source: None,
-        delinquent: false,
-        description: None,
-        discount: Null,
-        email: None,
-        individual_name: None,
-        invoice_prefix,
-        invoice_settings: InvoiceSettings::default(),
-        livemode,
-        metadata: Metadata::new(),
-        name: None,
-        next_invoice_sequence: 1,
-        phone: None,
-        preferred_locales: Vec::new(),
-        shipping: None,
-        tax_exempt: TaxExempt::None,
-        test_clock: None,
-        internal: Internal::default(),
-    }
 }
 
 async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
@@ -320,6 +282,9 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
         books.at_path(&id)?;
         if advance::is_asking(books) {
             return Err(cancel::busy());
+        }
+        for subscription in books.all::<Subscription>() {
+            check_free(subscription, "subscription")?;
         }
         cancel::delete_customer(books, at)?;
         Ok(Subject::deleted(&id))

@@ -8,6 +8,7 @@ pub mod balance_transactions;
 pub mod call;
 pub mod cards;
 pub mod charges;
+pub mod checkout;
 pub mod credit_notes;
 pub mod customers;
 pub mod deliveries;
@@ -111,6 +112,7 @@ pub fn routes() -> Vec<Route> {
         balance_transactions::routes(),
         cards::routes(),
         charges::routes(),
+        checkout::routes(),
         credit_notes::routes(),
         customers::routes(),
         deliveries::routes(),

@@ -310,6 +310,7 @@ async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Repl
     let (usage, email) = (params.setup_future_usage, params.receipt_email.map(String::from));
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         let intent = books.at_path(&id)?.clone();
+        intent.check_own("confirm").map_err(|refusal| confirm::showing(books, &id, refusal))?;
         books.put(PaymentIntent {
             receipt_email: email.or(intent.receipt_email),
             setup_future_usage: usage.or(intent.setup_future_usage),

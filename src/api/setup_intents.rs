@@ -80,6 +80,8 @@ async fn create(call: Call, params: Create) -> Reply {
     };
     let new = NewSetup {
         automatic_payment_methods: automatic,
+        bucket: None,
+        checkout: None,
         customer: params.customer.clone(),
         description: params.description.map(String::from),
         livemode: call.livemode(),
@@ -161,6 +163,7 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
             ..intent
         });
         if let Some(source) = source {
+            books.at_path(&id)?.check_own("update").map_err(|refusal| setup::showing(books, &id, refusal))?;
             let method = source.place(books, id.bucket(), at)?;
             setup::choose_method(books, &id, &method).map_err(|refusal| setup::showing(books, &id, refusal))?;
         }
@@ -198,7 +201,7 @@ async fn confirm(At(id): At<String>, call: Call, params: Confirm) -> Reply {
     }
     let id = intent.id;
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
-        books.at_path(&id)?;
+        books.at_path(&id)?.check_own("confirm").map_err(|refusal| setup::showing(books, &id, refusal))?;
         let Some(source) = source else { return Err(setup::showing(books, &id, missing_method())) };
         let payment_method = source.place(books, id.bucket(), at)?;
         decide(books, &id, &Confirmation { payment_method, return_url, refused }, at)
@@ -215,7 +218,7 @@ struct Cancel {
 async fn cancel(At(id): At<String>, call: Call, params: Cancel) -> Reply {
     let id: Id<SetupIntent> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
-        books.at_path(&id)?;
+        books.at_path(&id)?.check_own("cancel").map_err(|refusal| setup::showing(books, &id, refusal))?;
         setup::cancel(books, &id, params.cancellation_reason, at)
             .map_err(|refusal| setup::showing(books, &id, refusal))?;
         Ok(Subject::document(&id))

@@ -106,37 +106,24 @@ async fn brought(call: &Call, token: &str, param: &str) -> Result<NewMethod, Pro
     if let Some(name) = token.strip_prefix("tok_")
         && let Ok(taken) = tokenize(call, &CardSource::Name(name.to_owned())).await?
     {
-        return Ok(new_method(call, taken));
+        return Ok(taken.into_method(call.livemode()));
     }
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &token::NOUN, token, call.livemode()).await?.ok_or(no_such)?;
     let made: Token = serde_json::from_str(&body).map_err(Fault::from)?;
     let Internal { authenticates, billing_details, card, token } = made.internal;
     let taken = Tokenized { authenticates, card, token };
-    Ok(NewMethod { billing_details, spends: Some(made.id), ..new_method(call, taken) })
+    Ok(NewMethod { billing_details, spends: Some(made.id), ..taken.into_method(call.livemode()) })
 }
 
 async fn test_card(call: &Call, name: &str, no_such: Refusal) -> Result<Source, Problem> {
     let taken = tokenize(call, &CardSource::Name(name.to_owned())).await?.map_err(|_| no_such)?;
-    Ok(Source::New(Box::new(new_method(call, taken))))
+    Ok(Source::New(Box::new(taken.into_method(call.livemode()))))
 }
 
 /// Hands a card to the processor.
 pub async fn tokenize(call: &Call, source: &CardSource) -> Result<Result<Tokenized, Decline>, Problem> {
     Ok(call.house.engine.gateway.tokenize(source, call.house.engine.clock.now()).await)
-}
-
-fn new_method(call: &Call, taken: Tokenized) -> NewMethod {
-    NewMethod {
-        allow_redisplay: AllowRedisplay::Unspecified,
-        authenticates: taken.authenticates,
-        billing_details: BillingDetails::default(),
-        card: taken.card,
-        livemode: call.livemode(),
-        metadata: Metadata::new(),
-        token: taken.token,
-        spends: None,
-    }
 }
 
 /// A payment method made from details.
@@ -151,7 +138,7 @@ pub async fn described(call: &Call, data: MethodData, metadata: Metadata) -> Res
                 exp_year: card.exp_year.ok_or_else(|| Refusal::missing("card[exp_year]"))?,
                 cvc: card.cvc,
             };
-            new_method(call, tokenize(call, &source).await?.map_err(|decline| decline.refusal())?)
+            tokenize(call, &source).await?.map_err(|decline| decline.refusal())?.into_method(call.livemode())
         }
         (Some(_), Some(_)) => {
             return Err(

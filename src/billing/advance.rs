@@ -3,6 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal, Resource, Timestamp,
     cancel::{self, LastInvoice},
+    checkout::{Session, expire},
     collect, confirm, dunning, finalize,
     invoice::{Invoice, Status as InvoiceStatus},
     pause_collection,
@@ -16,6 +17,7 @@ use super::{
 /// Something that must be touched at its time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Due {
+    Session(Id<Session>),
     PaymentIntent(Id<PaymentIntent>),
     /// Before the renewal that bills the phase it begins.
     Schedule(Id<SubscriptionSchedule>),
@@ -96,6 +98,7 @@ impl Steps {
 /// Does what is due.
 pub fn come_round(books: &mut Books, due: &Due, at: &mut Moment) -> Result<(), Refusal> {
     match due {
+        Due::Session(id) => expire::come_round(books, id, at),
         Due::PaymentIntent(id) => intent_due(books, id, at),
         Due::Schedule(id) => transition::come_round(books, id, at),
         Due::Subscription(id) => subscription_due(books, id, at),
@@ -128,6 +131,7 @@ impl Books {
         // One with an open question is the processor's to answer.
         let intents = self.all::<PaymentIntent>().filter(|one| one.internal.attempt.is_none());
         let firsts = [
+            first(self.all(), Due::Session, left_out),
             first(intents, Due::PaymentIntent, left_out),
             first(self.all(), Due::Schedule, left_out),
             first(self.all(), Due::Subscription, left_out),

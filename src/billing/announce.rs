@@ -3,7 +3,7 @@
 use super::{
     Books, Id, Moment, Refusal,
     answer::Answer,
-    erase,
+    attach, erase,
     payment_intent::{Attempt, PaymentIntent},
     subscription::{SaveDefault, Status, Subscription},
     trial,
@@ -18,13 +18,27 @@ pub fn withhold(books: &mut Books, id: &Id<Subscription>, told: usize) -> Result
     Ok(())
 }
 
+/// The same for what the first payment has told since, as long as nobody has heard of what it is for.
+pub fn withhold_payment(books: &mut Books, id: &Id<PaymentIntent>, told_before: usize) {
+    let Some(mut subscription) = books.get(id).and_then(|intent| unannounced(books, intent)).cloned() else { return };
+    let mut since = books.withhold(told_before);
+    subscription.internal.withheld.append(&mut since);
+    books.put(subscription);
+}
+
 /// Tells of a subscription that nobody has heard of yet, and then what was kept back.
 pub fn announce(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
     let mut subscription = books.find(id, "subscription")?.clone();
     if !subscription.internal.unannounced {
         return Ok(());
     }
-    let withheld = std::mem::take(&mut subscription.internal.withheld);
+    let mut withheld = std::mem::take(&mut subscription.internal.withheld);
+    if subscription.internal.checkout.take().is_some() {
+        // A session tells of its customer first, whose currency came with the subscription.
+        let (of_customer, others) = withheld.into_iter().partition(|told| told.kind == "customer.updated");
+        books.release(of_customer, at);
+        withheld = others;
+    }
     (subscription.internal.unannounced, subscription.internal.only_if_paid) = (false, false);
     books.put(subscription).tell("customer.subscription.created", at);
     books.release(withheld, at);
@@ -42,6 +56,15 @@ pub fn first_payment_answered(
 ) -> Result<(), Refusal> {
     let Some(mut subscription) = unannounced(books, intent).cloned() else { return Ok(()) };
     let id = subscription.id.clone();
+    if subscription.internal.checkout.is_some() {
+        // Its session goes on waiting for the customer.
+        if *answer == Answer::NeedsAction {
+            return Ok(());
+        }
+        attach::attach(books, &attempt.payment_method, at)?;
+        subscription.default_payment_method = Some(attempt.payment_method.clone());
+        books.put(subscription.clone());
+    }
     if matches!(answer, Answer::Approved { .. } | Answer::Provisional { .. })
         && subscription.status == Status::Incomplete
     {

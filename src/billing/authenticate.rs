@@ -1,9 +1,10 @@
 //! Authentication: asked for, and then done or not by the customer.
 
 use super::{
-    Books, Id, Moment, Refusal,
+    Books, Id, Moment, Refusal, announce,
     attempts::{self, Made},
     cancel::busy,
+    checkout, erase,
     next_action::{Authentication, NextAction},
     payment_intent::{Asker, Attempt, ConfirmationMethod, Internal, PaymentError, PaymentIntent, Status},
     remind,
@@ -62,7 +63,14 @@ pub fn authenticate(
     let method = books.find(&method, "payment_method")?.clone();
     if outcome == Authentication::Fail {
         let error = PaymentError::of_authentication(FAILURE, books.image(&method.id));
-        return settle::failed(books, intent, error, Tried { automatic: false, spent: None }, at);
+        // What only a session has heard of has never been.
+        let erased = announce::unannounced(books, &intent).is_some();
+        let intent = if erased { erase::erase(books, intent, at)? } else { intent };
+        settle::failed(books, intent, error, Tried { automatic: false, spent: None }, at)?;
+        if erased {
+            erase::close_intent(books, id, at)?;
+        }
+        return checkout::follow::answered(books, id, at);
     }
     let internal = Internal { authenticated: Some(method.id.clone()), ..intent.internal };
     let intent = PaymentIntent { next_action: None, internal, ..intent };
@@ -72,6 +80,8 @@ pub fn authenticate(
     }
     let asker = Asker { automatic: false, off_session: false };
     let attempt = intent.charge_to(&method, intent.amount, asker, at.now);
-    books.put(intent.ask(attempt)?);
+    let asked = intent.ask(attempt)?;
+    checkout::follow::asked(books, &asked);
+    books.put(asked);
     Ok(())
 }

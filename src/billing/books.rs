@@ -15,6 +15,7 @@ use super::{
     Id, Moment, Noun, Refusal, Resource,
     balance_transaction::BalanceTransaction,
     charge::Charge,
+    checkout::Session,
     credit_note::CreditNote,
     customer::Customer,
     dispute::Dispute,
@@ -147,6 +148,7 @@ shelves! {
     balance_transactions: BalanceTransaction,
     credit_notes: CreditNote,
     features: Feature,
+    checkout_sessions: Session,
 }
 
 impl Books {

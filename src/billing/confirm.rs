@@ -137,6 +137,10 @@ pub fn cancel(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let intent = books.find(id, "intent")?.clone();
+    // What was reserved can be let go of, whoever sold it.
+    if intent.status != Status::RequiresCapture {
+        intent.check_own("cancel")?;
+    }
     if intent.internal.invoice.is_some() {
         let message =
             "You cannot cancel this PaymentIntent because it belongs to an invoice. Void the invoice instead.";

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amount, Currency, Id, Metadata, Noun, Resource, Timestamp, card, describe,
+    Amount, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp, card, describe,
+    id::{Bucket, Ids},
     invoice::CustomField,
     noun::{By, Cell, Keyed, Link, Target, boolean, filter, json, null, one, text},
     payment_method::{self, PaymentMethod},
@@ -150,6 +151,50 @@ pub struct InvoiceSettings {
     pub default_payment_method: Option<Id<PaymentMethod>>,
     pub footer: Option<String>,
     pub rendering_options: Null,
+}
+
+impl Customer {
+    /// Of whom nothing is known yet.
+    pub fn new(ids: &mut Ids, bucket: Bucket, livemode: bool, now: Timestamp) -> Customer {
+        Customer {
+            id: Id::new(ids, bucket),
+            object: Tag::Customer,
+            address: None,
+            balance: Amount::ZERO,
+            business_name: None,
+            created: now,
+            currency: None,
+            customer_account: Null,
+            default_source: None,
+            delinquent: false,
+            description: None,
+            discount: Null,
+            email: None,
+            individual_name: None,
+            invoice_prefix: ids.secret(8).to_uppercase(),
+            invoice_settings: InvoiceSettings::default(),
+            livemode,
+            metadata: Metadata::new(),
+            name: None,
+            next_invoice_sequence: 1,
+            phone: None,
+            preferred_locales: Vec::new(),
+            shipping: None,
+            tax_exempt: TaxExempt::None,
+            test_clock: None,
+            internal: Internal::default(),
+        }
+    }
+}
+
+/// What a mail server could accept: something on both sides of one @.
+pub fn check_email(email: &str) -> Result<(), Refusal> {
+    let both = email.split_once('@');
+    let valid = both.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+    if valid && !email.chars().any(char::is_whitespace) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("Invalid email address: {email}")).code("email_invalid").param("email"))
 }
 
 words!(TaxExempt { None = "none", Exempt = "exempt", Reverse = "reverse" });

@@ -33,8 +33,12 @@ pub fn remember(books: &mut Books, invoice: &Id<Invoice>, items: Vec<Id<InvoiceI
 /// Whether this answer leaves nothing of what the intent was to pay for.
 pub fn is_called_for(books: &Books, intent: &PaymentIntent, answer: &Answer) -> bool {
     let only_if_paid = |subscription: &Subscription| subscription.internal.only_if_paid;
-    matches!(answer, Answer::Declined(_) | Answer::NeedsAction)
-        && (unannounced(books, intent).is_some_and(only_if_paid) || untold_change(books, intent).is_some())
+    // A session lets its customer authenticate.
+    let failed = match answer {
+        Answer::NeedsAction => intent.internal.checkout.is_none(),
+        answer => matches!(answer, Answer::Declined(_)),
+    };
+    failed && (unannounced(books, intent).is_some_and(only_if_paid) || untold_change(books, intent).is_some())
 }
 
 /// The change that an intent is to pay for, as long as nobody has heard of it.

@@ -148,6 +148,7 @@ pub fn check_price(intent: &PaymentIntent, amount: Amount, currency: Currency) -
 
 /// Whether an intent may still be changed by a caller, and is not an invoice's.
 pub fn check_editable(intent: &PaymentIntent) -> Result<(), Refusal> {
+    intent.check_own("update")?;
     if intent.internal.invoice.is_some() {
         let message =
             "You cannot update this PaymentIntent because it was created by an invoice. Update the invoice instead.";

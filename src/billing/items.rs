@@ -83,7 +83,7 @@ pub fn recurring<'a>(
 }
 
 /// A price that exists and is active, as its product is.
-fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str, agreed: &[Id<Price>]) -> Result<&'a Price, Refusal> {
+pub fn usable<'a>(books: &'a Books, id: &Id<Price>, param: &str, agreed: &[Id<Price>]) -> Result<&'a Price, Refusal> {
     let price = books.price(id).ok_or_else(|| Refusal::no_such("price", id.as_str()).param(param))?;
     if price.custom_unit_amount.is_some() {
         let message = "The price specified lets the payer choose the amount: it can only be paid through a checkout.";

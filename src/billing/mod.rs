@@ -28,6 +28,7 @@ pub mod wire;
 pub mod balance_transaction;
 pub mod card;
 pub mod charge;
+pub mod checkout;
 pub mod credit_note;
 pub mod customer;
 pub mod dispute;
@@ -134,6 +135,7 @@ pub use refusal::Refusal;
 fn nouns() -> impl Iterator<Item = &'static Noun> {
     books::NOUNS.iter().copied().chain([
         &card::NOUN,
+        &checkout::item::NOUN,
         &event::NOUN,
         &movement::NOUN,
         &plan::NOUN,

@@ -1,5 +1,7 @@
 //! What a server must know to keep and to read a thing, said once for all things.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -56,6 +58,11 @@ impl Noun {
     /// Whether a customer owns it, so that its table has buckets.
     pub const fn is_owned(&self) -> bool {
         matches!(self.keyed, Keyed::OfCustomer)
+    }
+
+    /// What its ids start with in a mode, where that shows in them.
+    pub fn prefix_in(&self, livemode: bool) -> Cow<'static, str> {
+        if livemode { self.prefix.replace("_test_", "_live_").into() } else { self.prefix.into() }
     }
 
     /// Whether its ids sort by the time at which they were made.
@@ -170,6 +177,9 @@ pub enum Target {
     /// The member is absent unless expanded; then it is made of the stored document, if it has it, and shows
     /// something of these nouns beside it.
     Derived { make: fn(&Value) -> Option<Value>, of: &'static [&'static Noun] },
+    /// The member is absent unless expanded; then it is the list that is kept under `internal`, of documents of
+    /// this noun. The first ten are shown, the rest has a URL of its own.
+    Within { noun: &'static Noun, name: &'static str, query: &'static str },
     /// The member can be expanded, and is always null on this server.
     Nothing,
     /// The member is already inlined; the path may go on inside it.
@@ -182,6 +192,8 @@ pub struct Inline {
     pub parents: &'static str,
     /// The member that holds the id of a price.
     pub key: &'static str,
+    /// Its legacy view is shown beside it.
+    pub with_plan: bool,
 }
 
 /// A document of some noun: the struct is the newest wire shape, plus `internal`.

@@ -10,6 +10,7 @@ use super::{
     answer::Decline,
     balance_transaction::BalanceTransaction,
     charge::{self, Charge},
+    checkout::Session,
     customer::{self, Customer},
     describe,
     dispute::Dispute,
@@ -19,6 +20,7 @@ use super::{
     next_action::NextAction,
     noun::{By, Cell, Keyed, boolean, filter, integer, json, null, one, text},
     payment_method::{self, PaymentMethod},
+    price::Price,
     searchable::{CREATED, METADATA, Stand, number, token},
     shape::{Null, Shipping},
     test_clock::TestClock,
@@ -149,6 +151,9 @@ pub struct Internal {
     /// What of the customer's balance its invoice took: taken back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance_transaction: Option<Id<BalanceTransaction>>,
+    /// The session that it is to complete: then nobody else may confirm or cancel it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<Box<OfSession>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<Id<TestClock>>,
     /// What was disputed about it.
@@ -163,6 +168,14 @@ pub struct Internal {
     /// Answers that were not final.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<Wait>,
+}
+
+/// A session, and the prices that its invoice is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfSession {
+    pub session: Id<Session>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<Id<Price>>,
 }
 
 /// How long an issuer keeps what was reserved: 7 days.
@@ -345,6 +358,15 @@ impl PaymentIntent {
             started_at: now,
             token: token.to_owned(),
         }
+    }
+
+    /// Whether it is its owner's to change: not if a session made it.
+    pub fn check_own(&self, what: &str) -> Result<(), Refusal> {
+        let Some(of) = &self.internal.checkout else { return Ok(()) };
+        Err(Self::unexpected_state(format!(
+            "You cannot {what} this PaymentIntent because it was created by the Checkout Session {}. Expire the session instead.",
+            of.session
+        )))
     }
 
     /// The error of an action that its status does not allow.

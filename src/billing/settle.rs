@@ -7,7 +7,7 @@ use super::{
     attempts::{self, Made},
     authenticate,
     charge::{Charge, RiskLevel, Verdict},
-    contest, dunning, erase, follow,
+    checkout, contest, dunning, erase, follow,
     invoice::{Invoice, Status as InvoiceStatus},
     movement, news,
     payment_intent::{
@@ -68,7 +68,12 @@ pub fn settle(
             // The issuer was never asked, so there is no charge.
             declined(books, intent, &attempt, &Decline::authentication_required(), false, at)
         }
-        (Answer::NeedsAction, _) => authenticate::required(books, intent, &attempt, at),
+        (Answer::NeedsAction, _) => {
+            let told_before = books.told_so_far();
+            authenticate::required(books, intent, &attempt, at)?;
+            announce::withhold_payment(books, id, told_before);
+            Ok(())
+        }
         (_, Action::Capture) => captured(books, intent, &attempt, at),
         // A question about a refund names the refund, one about a dispute the dispute.
         (
@@ -94,7 +99,10 @@ pub fn settle(
             approved(books, intent, &attempt, Verdict::Succeeded { reference, risk: RiskLevel::Normal }, at)
         }
     }?;
-    if erased { erase::close_intent(books, id, at) } else { Ok(()) }
+    if erased {
+        erase::close_intent(books, id, at)?;
+    }
+    checkout::follow::answered(books, id, at)
 }
 
 fn approved(

@@ -4,6 +4,7 @@
 use super::{
     Books, Id, Metadata, Moment, Refusal,
     answer::Decline,
+    checkout::{self, Session},
     collect,
     confirm::check_owner,
     customer::Customer,
@@ -21,6 +22,10 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct NewSetup {
     pub automatic_payment_methods: Option<AutomaticPaymentMethods>,
+    /// Where it lives if it has no customer; anywhere, if nobody says.
+    pub bucket: Option<Bucket>,
+    /// The session that it is for.
+    pub checkout: Option<Id<Session>>,
     pub customer: Option<Id<Customer>>,
     pub description: Option<String>,
     pub livemode: bool,
@@ -52,8 +57,9 @@ pub fn create(
         Some(id) => Some(books.find(id, "customer")?),
         None => None,
     };
-    let bucket = customer.map_or_else(|| at.ids.bucket(), |customer| customer.id.bucket());
-    let internal = Internal { test_clock: customer.and_then(|customer| customer.test_clock.clone()) };
+    let bucket = customer.map(|customer| customer.id.bucket()).or(new.bucket).unwrap_or_else(|| at.ids.bucket());
+    let test_clock = customer.and_then(|customer| customer.test_clock.clone());
+    let internal = Internal { checkout: new.checkout.clone(), test_clock };
     if let Some(method) = method {
         check_owner(books.find(method, "payment_method")?, new.customer.as_ref(), "SetupIntent")?;
     }
@@ -205,7 +211,7 @@ pub fn authenticate(
             fail(books, intent, &method, error, at);
         }
     }
-    Ok(())
+    checkout::follow::set_up(books, id, at)
 }
 
 /// The card is kept: attached to the customer, and ready for payments without the customer. What waited
@@ -270,6 +276,8 @@ pub fn pending_for(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) ->
     }
     let new = NewSetup {
         automatic_payment_methods: None,
+        bucket: None,
+        checkout: None,
         customer: Some(subscription.customer.clone()),
         description: None,
         livemode: subscription.livemode,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id, Metadata, Noun, Refusal, Resource, Timestamp,
+    checkout::Session,
     customer::{self, Customer},
     describe,
     next_action::NextAction,
@@ -89,6 +90,9 @@ pub enum Tag {
 /// What only we need to know.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Internal {
+    /// The session that it is to complete: then nobody else may confirm or cancel it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<Id<Session>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<Id<TestClock>>,
 }
@@ -127,6 +131,15 @@ impl SetupIntent {
             Status::RequiresAction | Status::RequiresConfirmation | Status::RequiresPaymentMethod => true,
             Status::Canceled | Status::Processing | Status::Succeeded => false,
         }
+    }
+
+    /// Whether it is its owner's to change: not if a session made it.
+    pub fn check_own(&self, what: &str) -> Result<(), Refusal> {
+        let Some(session) = &self.internal.checkout else { return Ok(()) };
+        Err(Self::unexpected_state(format!(
+            "You cannot {what} this SetupIntent because it was created by the Checkout Session {session}. Expire the session \
+             instead."
+        )))
     }
 
     pub fn cancel(self, reason: Option<CancellationReason>) -> Result<SetupIntent, Refusal> {

@@ -42,6 +42,8 @@ pub struct NewSubscription {
     pub extras: Vec<NewExtra>,
     pub billing_mode: BillingMode,
     pub cancel_at: Option<CancelAt>,
+    /// What the first payment is charged to, if not to what later ones are.
+    pub charged_to: Option<Id<PaymentMethod>>,
     pub collection_method: CollectionMethod,
     pub currency: Option<Currency>,
     pub days_until_due: Option<i64>,
@@ -86,6 +88,7 @@ impl NewSubscription {
             extras: Vec::new(),
             billing_mode: BillingMode::flexible(),
             cancel_at: None,
+            charged_to: None,
             collection_method: CollectionMethod::ChargeAutomatically,
             currency: None,
             days_until_due: None,
@@ -128,8 +131,8 @@ const MAXIMUM_DAYS_UNTIL_DUE: i64 = 36_500;
 /// Subscribes a customer (what one `POST /v1/subscriptions` does, in order).
 pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -> Result<Id<Subscription>, Refusal> {
     let customer = books.customer()?.clone();
-    // What its schedule has told stays before it.
-    let told = if wanted.schedule.is_some() { books.told_so_far() } else { 0 };
+    // What was told before stays before it.
+    let told = books.told_so_far();
     check_customer(books, &customer, wanted)?;
     let mode = wanted.billing_mode.kind;
     let (cycles, currency) = items::check(books, &customer, &wanted.items, wanted.currency, mode, &wanted.agreed)?;
@@ -419,7 +422,8 @@ fn start(
     }
     match wanted.payment_behavior {
         PaymentBehavior::AllowIncomplete | PaymentBehavior::ErrorIfIncomplete => {
-            let collection = Collection { automatic: false, off_session: wanted.off_session, payment_method: None };
+            let payment_method = wanted.charged_to.clone();
+            let collection = Collection { automatic: false, off_session: wanted.off_session, payment_method };
             collect::collect(books, invoice, &collection, at)?;
             Ok(true)
         }

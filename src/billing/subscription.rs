@@ -11,6 +11,7 @@ use super::{
     anchor::AnchorConfig,
     books::Withheld,
     card,
+    checkout::Session,
     customer::{self, Customer},
     describe,
     invoice::{self, Invoice},
@@ -92,8 +93,8 @@ pub static NOUN: Noun = Noun {
         Link { path: "items.data.price", to: Target::Inline(&price::NOUN) },
     ],
     inlines: &[
-        Inline { parents: "items.data", key: "price" },
-        Inline { parents: "pending_update.subscription_items", key: "price" },
+        Inline { parents: "items.data", key: "price", with_plan: true },
+        Inline { parents: "pending_update.subscription_items", key: "price", with_plan: true },
     ],
     previews: &[],
     searchable: &[CREATED, number("canceled_at"), METADATA, token("status", Stand::Word("status"))],
@@ -220,6 +221,9 @@ pub struct Internal {
     /// books, and the status follows it all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Id<Invoice>>,
+    /// The session that it is to complete: until then nobody hears of it, and nobody but the session changes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<Id<Session>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -445,6 +449,8 @@ impl Resource for Subscription {
     fn due(&self) -> Option<Timestamp> {
         let renewal = self.period().map(|period| period.end);
         match self.status {
+            // Its session knows when nobody will complete it any more.
+            _ if self.internal.checkout.is_some() => None,
             // What it will be depends on a payment: until that is known nothing else happens to it.
             _ if self.internal.held.as_ref().is_some_and(|held| held.before.is_some()) => None,
             Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => {

@@ -26,7 +26,9 @@ pub fn wire(noun: &Noun, document: &mut Value, price: &dyn Fn(&str) -> Option<Va
             let Some(Value::String(id)) = parent.get(inline.key) else { return };
             let Some(mut price) = price(id) else { return };
             price.as_object_mut().and_then(|members| members.shift_remove(INTERNAL));
-            parent.insert("plan".to_owned(), plan::as_plan(&price));
+            if inline.with_plan {
+                parent.insert("plan".to_owned(), plan::as_plan(&price));
+            }
             parent.insert(inline.key.to_owned(), price);
         });
     }

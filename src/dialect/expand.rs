@@ -14,6 +14,7 @@ use crate::{
     billing::{
         Noun, Refusal,
         noun::{Link, Target},
+        wire,
     },
     engine::Failure,
     store::{Connection, Fault, read},
@@ -76,8 +77,8 @@ pub fn reached(noun: &'static Noun, path: &str, version: Version) -> Vec<&'stati
                 found.push(target);
                 found.extend(reached(target, rest.strip_prefix("data.").unwrap_or(rest), version));
             }
-            // What is inlined is shown anyway.
-            Target::Inline(target) => {
+            // What is inlined is shown anyway, and so is what a document holds itself.
+            Target::Inline(target) | Target::Within { noun: target, .. } => {
                 found.extend(reached(target, rest.strip_prefix("data.").unwrap_or(rest), version));
             }
             Target::Kept { of, .. } => found.push(of),
@@ -112,6 +113,9 @@ pub fn expand<'a>(
                 Target::One(target) => expand_ids(connection, target, documents, link.path, &rest, pin).await?,
                 Target::Many { noun: target, column, query } => {
                     expand_children(connection, target, documents, (link.path, column, query), &rest, pin).await?;
+                }
+                Target::Within { noun: target, name, query } => {
+                    expand_within(connection, target, documents, bodies, (link.path, name, query), &rest, pin).await?;
                 }
                 Target::Nothing => {}
                 Target::Kept { name, .. } => {
@@ -220,6 +224,32 @@ async fn expand_children(
         let mut data = speak::speak(connection, target, &bodies, pin).await?;
         expand(connection, target, &mut data, &bodies, &rest, pin).await?;
         let list = json!({"object": "list", "data": data, "has_more": has_more, "url": query.replace("{id}", &id)});
+        if let Some(members) = document.as_object_mut() {
+            members.insert(path.to_owned(), list);
+        }
+    }
+    Ok(())
+}
+
+async fn expand_within(
+    connection: &mut Connection,
+    target: &'static Noun,
+    documents: &mut [Value],
+    bodies: &[String],
+    (path, name, query): (&str, &str, &str),
+    rest: &[String],
+    pin: Pin,
+) -> Result<(), Failure> {
+    let rest: Vec<String> = rest.iter().filter_map(|path| path.strip_prefix("data.")).map(ToOwned::to_owned).collect();
+    for (document, body) in documents.iter_mut().zip(bodies) {
+        let kept = speak::kept(body, name)?.unwrap_or_default();
+        let kept: Vec<String> = kept.as_array().into_iter().flatten().map(Value::to_string).collect();
+        let shown = &kept[..kept.len().min(wire::PREVIEWED)];
+        let mut data = speak::speak(connection, target, shown, pin).await?;
+        expand(connection, target, &mut data, shown, &rest, pin).await?;
+        let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
+        let has_more = kept.len() > shown.len();
+        let list = json!({"object": "list", "data": data, "has_more": has_more, "url": query.replace("{id}", id)});
         if let Some(members) = document.as_object_mut() {
             members.insert(path.to_owned(), list);
         }

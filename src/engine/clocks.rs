@@ -72,7 +72,8 @@ impl Engine {
             if customers.is_empty() {
                 break;
             }
-            let mut work: Vec<Work> = customers.iter().map(|customer| Work::of(customer)).collect();
+            let mut work: Vec<Work> =
+                customers.iter().map(|one| Work::on_clock(&one.customer, &one.sessions)).collect();
             while !work.is_empty() {
                 let mut open = Vec::new();
                 for mut round in self.commit_round(&work, Some(horizon)).await? {

@@ -14,10 +14,12 @@
 //! | `parked` | customers whose due things were refused too often |
 //! | `clocks` | test clocks that advance |
 //! | `authenticate` | what an authentication comes to |
+//! | `checkout` | the page of a session, filled in |
 //!
 //! A transaction is never open while the processor is being asked.
 
 pub mod authenticate;
+pub mod checkout;
 pub mod clocks;
 pub mod close;
 pub mod learn;

@@ -18,7 +18,7 @@ use crate::{
         early_fraud_warning::EarlyFraudWarning,
         invoice::Invoice,
         invoice_item::InvoiceItem,
-        payment_intent::{Attempt, PaymentIntent},
+        payment_intent::{Attempt, OfSession, PaymentIntent},
     },
     gateway::{Gateway, Question, Unanswered},
     store::books::{Needs, Opening},
@@ -40,6 +40,7 @@ pub struct Open {
     charge: Option<Id<Charge>>,
     invoice_items: Vec<Id<InvoiceItem>>,
     balance_transaction: Option<Id<BalanceTransaction>>,
+    checkout: Option<Box<OfSession>>,
     disputes: Vec<Id<Dispute>>,
     fraud_warnings: Vec<Id<EarlyFraudWarning>>,
 }
@@ -73,6 +74,7 @@ impl Open {
             charge: intent.latest_charge.clone(),
             invoice_items: intent.internal.invoice_items.clone(),
             balance_transaction: intent.internal.balance_transaction.clone(),
+            checkout: intent.internal.checkout.clone(),
             disputes: intent.internal.disputes.clone(),
             fraud_warnings: intent.internal.fraud_warnings.clone(),
         })
@@ -110,6 +112,10 @@ impl Open {
         self.balance_transaction.iter().for_each(|entry| needs.document(entry));
         self.disputes.iter().for_each(|dispute| needs.document(dispute));
         self.fraud_warnings.iter().for_each(|warning| needs.document(warning));
+        if let Some(of) = &self.checkout {
+            needs.document(&of.session);
+            needs.prices.clone_from(&of.prices);
+        }
         Opening { customer: self.customer.clone(), needs }
     }
 }

@@ -71,6 +71,7 @@ impl Engine {
         // However much is due of customers.
         if self.guests_done_at.swap(now.unix_seconds(), Ordering::Relaxed) != now.unix_seconds() {
             self.finish_guests(now).await?;
+            self.expire_sessions(now).await?;
         }
         let mut tx = self.store.begin().await?;
         let claim = due::claim(&mut tx, now.unix_seconds(), watermark, BATCH).await?;
@@ -214,6 +215,10 @@ impl Engine {
                 due::push_back_guest(&mut tx, intent, until).await?;
                 false
             }
+            Whose::Visitor(session) => {
+                due::push_back_visitor(&mut tx, session, until).await?;
+                false
+            }
         };
         tx.commit().await?;
         self.metrics.ticked.with_label_values(&[if parked { "parked" } else { "refused" }]).inc();
@@ -227,6 +232,24 @@ impl Engine {
         let intents = due::lost_guests(&mut reader, now.unix_seconds(), BATCH).await?;
         reader.give_back();
         let work: Vec<Work> = intents.into_iter().map(Work::of_guest).collect();
+        if work.is_empty() {
+            return Ok(());
+        }
+        let horizon = Some(Horizon { time: now, stepping: false });
+        for round in self.commit_round(&work, horizon).await? {
+            self.follow(round, horizon).await?;
+        }
+        Ok(())
+    }
+
+    /// Sessions that have come to their end. Of each customer one at a time, so that its books are opened once.
+    async fn expire_sessions(&self, now: Timestamp) -> Result<(), Fault> {
+        let mut reader = self.store.reader().await?;
+        let mut sessions = due::sessions(&mut reader, now.unix_seconds(), BATCH).await?;
+        reader.give_back();
+        let mut seen = HashSet::new();
+        sessions.retain(|session| session.customer.clone().is_none_or(|customer| seen.insert(customer)));
+        let work: Vec<Work> = sessions.iter().map(Work::of_session).collect();
         if work.is_empty() {
             return Ok(());
         }

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
     Engine, Failure,
+    checkout::needs_of,
     close::{Cause, Closed, Closing, close, prepare},
     payment::{Open, Settled},
 };
 use crate::{
     billing::{
         Books, Id, Moment, Noun, Refusal, Timestamp, advance,
+        checkout::{self, Session},
         customer::Customer,
         hold::{self, Hearing},
         payment_intent::{self, PaymentIntent},
@@ -62,6 +64,8 @@ pub enum Whose {
     Customer(Id<Customer>),
     /// A payment of nobody.
     Guest(Id<PaymentIntent>),
+    /// A session of nobody.
+    Visitor(Id<Session>),
 }
 
 impl fmt::Display for Whose {
@@ -69,6 +73,7 @@ impl fmt::Display for Whose {
         match self {
             Whose::Customer(customer) => customer.fmt(formatter),
             Whose::Guest(intent) => intent.fmt(formatter),
+            Whose::Visitor(session) => session.fmt(formatter),
         }
     }
 }
@@ -78,6 +83,16 @@ impl Work {
         Work { opening: Opening { customer: Some(Id::given(customer)), ..Opening::default() }, settled: Vec::new() }
     }
 
+    /// A customer on a test clock, with its sessions that have come to their end.
+    pub fn on_clock(customer: &str, sessions: &[Session]) -> Work {
+        let mut work = Work::of(customer);
+        work.opening
+            .needs
+            .documents
+            .extend(sessions.iter().flat_map(|one| Work::of_session(one).opening.needs.documents));
+        work
+    }
+
     /// A payment of nobody.
     pub fn of_guest(intent: String) -> Work {
         let mut work = Work::default();
@@ -85,11 +100,22 @@ impl Work {
         work
     }
 
+    /// A session that has come to its end, with what was begun for it.
+    pub fn of_session(session: &Session) -> Work {
+        let mut needs = needs_of(session);
+        needs.document(&session.id);
+        Work { opening: Opening { customer: session.customer.clone(), needs }, settled: Vec::new() }
+    }
+
     pub fn whose(&self) -> Option<Whose> {
-        let is_intent = |noun: &Noun| noun.object == payment_intent::NOUN.object;
-        let guest = || self.opening.needs.documents.iter().find(|(noun, _)| is_intent(noun));
+        let first = |noun: &Noun| {
+            let of_noun = self.opening.needs.documents.iter().find(|(other, _)| other.object == noun.object);
+            of_noun.map(|(_, id)| id.clone())
+        };
         let customer = self.opening.customer.clone().map(Whose::Customer);
-        customer.or_else(|| guest().map(|(_, id)| Whose::Guest(Id::given(id.clone()))))
+        let visitor = || first(&checkout::NOUN).map(|id| Whose::Visitor(Id::given(id)));
+        let guest = || first(&payment_intent::NOUN).map(|id| Whose::Guest(Id::given(id)));
+        customer.or_else(guest).or_else(visitor)
     }
 
     fn stuck(&self, refusal: &Refusal) -> Option<Stuck> {
@@ -105,6 +131,7 @@ impl Work {
             let work = by_owner.entry(owner).or_default();
             work.opening.customer.clone_from(&opening.customer);
             work.opening.needs.documents.extend(opening.needs.documents);
+            work.opening.needs.prices.extend(opening.needs.prices);
             work.settled.push(settled);
         }
         by_owner.into_values().collect()

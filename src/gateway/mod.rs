@@ -5,11 +5,12 @@ pub mod test_cards;
 use futures_util::future::BoxFuture;
 
 use crate::billing::{
-    Amount, Currency, Timestamp,
+    Amount, Currency, Metadata, Timestamp,
     answer::{Answer, Decline},
+    attach::NewMethod,
     evidence::Evidence,
     payment_intent::Action,
-    payment_method::Card,
+    payment_method::{AllowRedisplay, BillingDetails, Card},
 };
 
 /// A processor.
@@ -45,6 +46,22 @@ pub struct Tokenized {
     pub authenticates: bool,
     pub card: Card,
     pub token: String,
+}
+
+impl Tokenized {
+    /// A new payment method of nobody.
+    pub fn into_method(self, livemode: bool) -> NewMethod {
+        NewMethod {
+            allow_redisplay: AllowRedisplay::Unspecified,
+            authenticates: self.authenticates,
+            billing_details: BillingDetails::default(),
+            card: self.card,
+            livemode,
+            metadata: Metadata::new(),
+            token: self.token,
+            spends: None,
+        }
+    }
 }
 
 /// One question about one payment.

@@ -3,15 +3,14 @@
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
     extract::{Path, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
     routing::get,
 };
 use futures_util::future::BoxFuture;
 
-use super::{escape, page};
+use super::{Failed, escape, form_of, html, page, redirect};
 use crate::{
     billing::{
         Id, Noun, Refusal, id,
@@ -26,17 +25,6 @@ use crate::{
 
 pub fn routes() -> Router<Engine> {
     Router::new().route("/authenticate/{id}", get(show).post(act))
-}
-
-/// The largest form that is read.
-const MAXIMUM_BODY: usize = 16 * 1024;
-
-/// Why there is nothing to be seen.
-enum Failed {
-    /// No intent, or not the secret of that intent.
-    NotFound,
-    Refused(Refusal),
-    Broken(Fault),
 }
 
 /// A payment or a setup, as far as the page cares.
@@ -178,16 +166,14 @@ async fn authenticated(engine: &Engine, id: &str, request: Request) -> Result<Re
     };
     let after = Shown::read(shown.noun, &answered.body).map_err(Fault::from)?;
     Ok(match &shown.return_url {
-        Some(url) => redirect(&after.back(url)),
+        Some(url) => redirect(&after.back(url)).unwrap_or_else(|refusal| answer(Err(Failed::Refused(refusal)))),
         None => after.page(),
     })
 }
 
 /// What the address names, if its secret is in it; and the form that was sent.
 async fn find(engine: &Engine, id: &str, request: Request) -> Result<(Shown, Form), Failed> {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, MAXIMUM_BODY).await.map_err(|_| Failed::NotFound)?;
-    let form = Form::parse(&[parts.uri.query().unwrap_or_default().as_bytes(), &body]).map_err(Failed::Refused)?;
+    let form = form_of(request).await?;
     let Some(Form::Text(secret)) = form.get("client_secret") else { return Err(Failed::NotFound) };
     // The database takes no NUL.
     if id.contains('\0') {
@@ -201,40 +187,8 @@ async fn find(engine: &Engine, id: &str, request: Request) -> Result<(Shown, For
     if shown.client_secret == *secret { Ok((shown, form)) } else { Err(Failed::NotFound) }
 }
 
-fn redirect(url: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(url) else {
-        return answer(Err(Failed::Refused(Refusal::invalid("The return_url cannot be followed."))));
-    };
-    (StatusCode::SEE_OTHER, guarded(), [(header::LOCATION, location)], Body::empty()).into_response()
-}
-
-fn html(status: StatusCode, text: &str) -> Response {
-    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    (status, guarded(), [kind], text.to_owned()).into_response()
-}
-
-/// The address holds a secret: it must not leak to other pages, and nobody may frame this one.
-fn guarded() -> [(HeaderName, HeaderValue); 2] {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    [
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
-    ]
-}
-
 fn answer(result: Result<Response, Failed>) -> Response {
-    let (status, message) = match result {
-        Ok(response) => return response,
-        Err(Failed::NotFound) => (StatusCode::NOT_FOUND, "There is nothing to authenticate here.".to_owned()),
-        Err(Failed::Refused(refusal)) => {
-            (StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), refusal.message)
-        }
-        Err(Failed::Broken(fault)) => {
-            tracing::error!(error = &fault as &dyn std::error::Error, "a page failed");
-            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong. Please try again.".to_owned())
-        }
-    };
-    html(status, &page("Authentication", &format!("<p>{}</p>", escape(&message))))
+    result.unwrap_or_else(|failed| failed.page("Authentication", "There is nothing to authenticate here."))
 }
 
 /// The document, not put into words for anybody.
@@ -251,20 +205,5 @@ impl Render for AsItRests {
             let body = closed.find(connection, subject.noun, &subject.id, false).await?.unwrap_or_default();
             Ok(Answered { status: 200, body, repeats: None })
         })
-    }
-}
-
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
-        Failed::Broken(fault)
-    }
-}
-
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused(refusal) => Failed::Refused(refusal),
-            Failure::Broken(fault) => Failed::Broken(fault),
-        }
     }
 }

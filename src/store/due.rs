@@ -1,16 +1,20 @@
 //! Finding and claiming what is due. The agenda is a column; there is no queue to be stale.
 
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 
 use super::{Connection, Fault};
 use crate::billing::{
     Id, Timestamp,
+    checkout::Session,
     customer::Customer,
     payment_intent::{self, PaymentIntent},
 };
 
 /// The nouns whose documents become due.
-const TABLES: [&str; 4] = ["subscriptions", "invoices", "payment_intents", "subscription_schedules"];
+const TABLES: [&str; 5] =
+    ["subscriptions", "invoices", "payment_intents", "subscription_schedules", "checkout_sessions"];
+/// Those whose documents are always at hand with their customer.
+const STANDING: [&str; 4] = ["subscriptions", "invoices", "payment_intents", "subscription_schedules"];
 
 /// How many refusals in a row park a customer.
 const PARKED_AFTER: i16 = 10;
@@ -71,7 +75,7 @@ pub async fn claim(connection: &mut Connection, now: i64, from: &Place, limit: i
 
 /// The first places in the agenda from `from` on, by time, then by customer.
 async fn due_from(connection: &mut Connection, now: i64, from: &Place, limit: i64) -> Result<Vec<Place>, Fault> {
-    let branches = TABLES.map(|table| {
+    let branches = STANDING.map(|table| {
         format!(
             "(select due_at, customer from {table}
               where due_at is not null and test_clock is null and customer is not null
@@ -96,14 +100,42 @@ pub async fn claim_on_clock(
     clock: &str,
     horizon: i64,
     limit: i64,
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<OnClock>, Fault> {
     let branches = TABLES.map(|table| {
         format!("select customer from {table} where test_clock = $1 and due_at is not null and due_at <= $2 and customer is not null")
     });
-    let sql =
-        format!("select id from customers where id in ({}) order by id limit $3 for update", branches.join(" union "));
+    let sql = format!(
+        "select id, array(select s.body from checkout_sessions s where s.customer = c.id and s.due_at <= $2) as sessions
+         from customers c where id in ({}) order by id limit $3 for update",
+        branches.join(" union ")
+    );
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(clock).bind(horizon).bind(limit).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|row| row.get("id")).collect())
+    let of = |row: &PgRow| -> Result<OnClock, Fault> {
+        let bodies: Vec<String> = row.get("sessions");
+        let sessions = bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?;
+        Ok(OnClock { customer: row.get("id"), sessions })
+    };
+    rows.iter().map(of).collect()
+}
+
+/// A customer on a test clock, and its sessions that have come to their end.
+#[derive(Debug)]
+pub struct OnClock {
+    pub customer: String,
+    pub sessions: Vec<Session>,
+}
+
+/// Sessions that have come to their end at wall time.
+pub async fn sessions(connection: &mut Connection, now: i64, limit: i64) -> Result<Vec<Session>, Fault> {
+    let bodies: Vec<String> = sqlx::query_scalar(
+        "select body from checkout_sessions
+         where due_at is not null and test_clock is null and due_at <= $1 order by due_at limit $2",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<_, _>>()?)
 }
 
 /// Payment intents of nobody whose open attempt has been left alone too long.
@@ -180,13 +212,24 @@ pub async fn push_back_guest(connection: &mut Connection, intent: &Id<PaymentInt
     Ok(())
 }
 
+/// The same for a session of nobody.
+pub async fn push_back_visitor(connection: &mut Connection, session: &Id<Session>, until: i64) -> Result<(), Fault> {
+    sqlx::query("update checkout_sessions set due_at = $3 where id = $1 and bucket = $2")
+        .bind(session.as_str())
+        .bind(session.bucket().number())
+        .bind(until)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// What is due of these customers waits for answers of the processor: it is not looked at before each of them
 /// is due. Otherwise those who can only wait would stand in the way of all others.
 pub async fn wait(connection: &mut Connection, waiting: &[(Timestamp, Id<Customer>)], now: i64) -> Result<(), Fault> {
     if waiting.is_empty() {
         return Ok(());
     }
-    for table in TABLES {
+    for table in STANDING {
         let sql = format!(
             "update {table} d set due_at = x.until from unnest($1::text[], $2::bigint[]) x (customer, until)
              where d.customer = x.customer and d.due_at <= $3"

@@ -142,7 +142,7 @@ impl Query<'_> {
     fn push_span(&self, sql: &mut QueryBuilder<Postgres>, condition: &Condition) {
         let Condition::Compare("created", comparison, time) = condition else { return };
         if self.livemode || self.conditions.contains(&Condition::Null("test_clock", true)) {
-            push_span(sql, self.noun, comparison, *time);
+            push_span(sql, self.noun, self.livemode, comparison, *time);
         }
     }
 }
@@ -161,8 +161,8 @@ impl Condition {
     }
 }
 
-pub(super) fn push_span(sql: &mut QueryBuilder<Postgres>, noun: &Noun, comparison: &str, time: i64) {
-    for (comparison, id) in created_within(noun, comparison, time) {
+pub(super) fn push_span(sql: &mut QueryBuilder<Postgres>, noun: &Noun, livemode: bool, comparison: &str, time: i64) {
+    for (comparison, id) in created_within(noun, livemode, comparison, time) {
         sql.push(format!(" and id {comparison} ")).push_bind(id);
     }
 }

@@ -88,7 +88,7 @@ pub async fn list(
         for condition in conditions {
             push_condition(&mut sql, condition);
             if let (Condition::Compare("created", comparison, time), true) = (condition, livemode && *id == "id") {
-                push_span(&mut sql, noun, comparison, *time);
+                push_span(&mut sql, noun, livemode, comparison, *time);
             }
         }
         if let Some(Cursor::After(after) | Cursor::Before(after)) = cursor {

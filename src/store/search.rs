@@ -144,7 +144,7 @@ impl Search<'_> {
             on_clock,
         };
         let bounds: Vec<(&'static str, String)> =
-            conditions.iter().flat_map(|condition| bounds(self.noun, condition)).collect();
+            conditions.iter().flat_map(|condition| bounds(self.noun, self.livemode, condition)).collect();
         let has_clocks = self.noun.columns.iter().any(|column| column.name == "test_clock");
         match (bounds.is_empty(), self.livemode, has_clocks) {
             (true, ..) | (false, false, false) => vec![branch(&[], None)],
@@ -155,9 +155,9 @@ impl Search<'_> {
 }
 
 /// What an id must be for a condition to be fulfilled.
-fn bounds(noun: &Noun, condition: &Condition) -> Vec<(&'static str, String)> {
+fn bounds(noun: &Noun, livemode: bool, condition: &Condition) -> Vec<(&'static str, String)> {
     match (&condition.test, condition.negated) {
-        (Test::Compare("created", comparison, time), false) => created_within(noun, comparison, *time),
+        (Test::Compare("created", comparison, time), false) => created_within(noun, livemode, comparison, *time),
         _ => Vec::new(),
     }
 }

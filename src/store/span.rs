@@ -9,11 +9,11 @@ const END_OF_TIME: i64 = 281_474_976_710;
 
 /// Comparisons that the id of each document fulfils whose creation compares so with a time, in seconds. On a
 /// test clock any time can be at any wall time: there they say nothing.
-pub fn created_within(noun: &Noun, comparison: &str, time: i64) -> Vec<(&'static str, String)> {
+pub fn created_within(noun: &Noun, livemode: bool, comparison: &str, time: i64) -> Vec<(&'static str, String)> {
     if !noun.ids_tell_time() {
         return Vec::new();
     }
-    let id_at = |time: i64| id::lower_bound(noun.prefix, Timestamp::new(time.clamp(0, END_OF_TIME)));
+    let id_at = |time: i64| id::lower_bound(&noun.prefix_in(livemode), Timestamp::new(time.clamp(0, END_OF_TIME)));
     let first = || (">=", id_at(time.saturating_sub(DRIFT)));
     let last = || ("<", id_at(time.saturating_add(DRIFT)));
     match comparison {

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     billing::{
         Id, cancel,
+        checkout::session::check_invoice,
         invoice::{Invoice, NOUN},
         invoice_line, invoice_payment,
     },
@@ -97,6 +98,7 @@ async fn void(At(id): At<String>, call: Call) -> Reply {
     needs.invoices_beside = Some(id.to_string());
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
         books.at_path(&id)?;
+        check_invoice(books, &id)?;
         cancel::void(books, &id, at)?;
         Ok(Subject::document(&id))
     });
@@ -107,6 +109,7 @@ async fn mark_uncollectible(At(id): At<String>, call: Call) -> Reply {
     let id: Id<Invoice> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         books.at_path(&id)?;
+        check_invoice(books, &id)?;
         cancel::mark_uncollectible(books, &id, at)?;
         Ok(Subject::document(&id))
     });

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     billing::{
         Books, Id, Moment, Refusal, cancel,
+        checkout::session::check_invoice,
         collect::{self, Collection, intent_of},
         finalize,
         invoice::{Invoice, NOUN, Status},
@@ -95,6 +96,7 @@ pub async fn pay(At(id): At<String>, call: Call, params: Pay) -> Reply {
     source.iter().for_each(|source| source.needs(&mut needs));
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         let was_draft = books.at_path(&id)?.status == Status::Draft;
+        check_invoice(books, &id)?;
         if let Some(failed) = finalize_draft(books, &id, at)? {
             return Ok(failed);
         }
@@ -130,6 +132,7 @@ pub async fn attach_payment(At(id): At<String>, call: Call, params: AttachPaymen
     needs.document(&intent);
     need_charge(&mut *call.house.engine.store.reader().await?, &intent, &mut needs).await?;
     let verb = Decision::new(Owner::of(&id), needs, move |books, at| {
+        check_invoice(books, &id)?;
         receive::attach(books, &id, &intent, at)?;
         Ok(Subject::document(&id))
     });

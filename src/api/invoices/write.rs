@@ -9,6 +9,7 @@ use super::{
 use crate::{
     billing::{
         Currency, Id, MetadataPatch, Refusal, Timestamp,
+        checkout::session::check_invoice,
         customer::Customer,
         draft::{self, Details, NewInvoice, PendingItems},
         invoice::{CustomField, Invoice, NOUN},
@@ -169,6 +170,7 @@ pub async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     let id: Id<Invoice> = Id::given(id);
     let details = params.details();
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
+        check_invoice(books, &id)?;
         draft::update(books, &id, details, at)?;
         Ok(Subject::document(&id))
     });

@@ -65,7 +65,9 @@ fn collect(noun: &'static Noun, nouns: &mut BTreeMap<&'static str, &'static Noun
     }
     for link in noun.links {
         schema::ids_of(link).into_iter().for_each(|target| collect(target, nouns));
-        if let Target::Many { noun: target, .. } | Target::Inline(target) = link.to {
+        if let Target::Many { noun: target, .. } | Target::Within { noun: target, .. } | Target::Inline(target) =
+            link.to
+        {
             collect(target, nouns);
         }
     }

@@ -175,7 +175,7 @@ pub fn of_noun(noun: &'static Noun) -> Value {
     let Kind::Object(fields) = &shape.kind else { return json!({"type": "object"}) };
     let mut schema = member_object(noun, fields, "");
     for link in noun.links {
-        if let Target::Many { noun: target, .. } = link.to {
+        if let Target::Many { noun: target, .. } | Target::Within { noun: target, .. } = link.to {
             let data = json!({"type": "array", "items": reference(&name(target))});
             schema["properties"][link.path] =
                 json!({"type": "object", "properties": {"object": {"const": "list"}, "data": data}});
@@ -204,7 +204,9 @@ pub fn ids_of(link: &Link) -> Vec<&'static Noun> {
     match link.to {
         Target::One(target) => vec![target],
         Target::Derived { of, .. } => of.to_vec(),
-        Target::Many { .. } | Target::Kept { .. } | Target::Nothing | Target::Inline(_) => Vec::new(),
+        Target::Many { .. } | Target::Within { .. } | Target::Kept { .. } | Target::Nothing | Target::Inline(_) => {
+            Vec::new()
+        }
     }
 }
 

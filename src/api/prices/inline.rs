@@ -131,6 +131,34 @@ pub struct LinePrice {
     unit_amount_decimal: Option<Decimal>,
 }
 
+/// `price_data` of a line of a session: it may recur.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SessionPrice {
+    currency: Currency,
+    pub product: Option<Id<Product>>,
+    product_data: Option<LineProduct>,
+    recurring: Option<RecurringParams>,
+    tax_behavior: Option<TaxBehavior>,
+    unit_amount: Option<Amount>,
+    unit_amount_decimal: Option<Decimal>,
+}
+
+impl SessionPrice {
+    /// Puts the price into the books, and its product where it is made with it.
+    pub fn make(self, books: &mut Books, livemode: bool, param: &str, at: &mut Moment) -> Result<Id<Price>, Refusal> {
+        let line = LinePrice {
+            currency: self.currency,
+            product: self.product,
+            product_data: self.product_data,
+            tax_behavior: self.tax_behavior,
+            unit_amount: self.unit_amount,
+            unit_amount_decimal: self.unit_amount_decimal,
+        };
+        let inline = line.inline(books, livemode, param, at)?;
+        InlinePrice { recurring: self.recurring, ..inline }.make(books, livemode, param, at)
+    }
+}
+
 /// `product_data` of a line.
 #[derive(Clone, Debug, Deserialize)]
 struct LineProduct {

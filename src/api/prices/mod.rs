@@ -36,7 +36,7 @@ use cost::{
     tiers_mode,
 };
 use inline::ProductData;
-pub use inline::{DefaultPriceData, InlinePrice, LinePrice};
+pub use inline::{DefaultPriceData, InlinePrice, LinePrice, SessionPrice};
 
 pub fn routes() -> Vec<Route> {
     vec![

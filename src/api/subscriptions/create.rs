@@ -92,7 +92,7 @@ struct ItemParams {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct AnchorConfigParams {
+pub struct AnchorConfigParams {
     day_of_month: i64,
     hour: Option<i64>,
     minute: Option<i64>,
@@ -102,7 +102,7 @@ struct AnchorConfigParams {
 
 impl AnchorConfigParams {
     /// What is out of range stays so, and is refused by the rule.
-    fn config(self) -> AnchorConfig {
+    pub fn config(self) -> AnchorConfig {
         let narrow = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         AnchorConfig {
             day_of_month: narrow(self.day_of_month),
@@ -149,6 +149,7 @@ impl Create {
             extras,
             billing_mode: self.billing_mode.map_or_else(BillingMode::flexible, BillingModeParams::mode),
             cancel_at,
+            charged_to: None,
             collection_method: self.collection_method.unwrap_or(CollectionMethod::ChargeAutomatically),
             currency: self.currency,
             days_until_due: self.days_until_due,

@@ -1,7 +1,7 @@
 //! `/v1/subscriptions`
 
 mod cancel;
-mod create;
+pub mod create;
 pub mod extras;
 pub mod items;
 mod migrate;
@@ -108,7 +108,7 @@ impl BillingModeParams {
 /// What the invoices of a subscription say.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct InvoiceSettingsParams {
+pub struct InvoiceSettingsParams {
     custom_fields: Patch<Vec<CustomFieldParams>>,
     description: Patch<Text<1500>>,
     footer: Patch<Text<5000>>,
@@ -118,7 +118,7 @@ struct InvoiceSettingsParams {
 }
 
 impl InvoiceSettingsParams {
-    fn over(self, current: InvoiceSettings) -> Result<InvoiceSettings, Refusal> {
+    pub fn over(self, current: InvoiceSettings) -> Result<InvoiceSettings, Refusal> {
         let fields = self.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect());
         check_custom_fields(&fields).map_err(|refusal| refusal.param("invoice_settings[custom_fields]"))?;
         Ok(InvoiceSettings {
@@ -161,18 +161,18 @@ pub fn trial_end(given: TimeOr<NowWord>) -> TrialEnd {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct TrialSettingsParams {
+pub struct TrialSettingsParams {
     end_behavior: EndBehaviorParams,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct EndBehaviorParams {
+pub struct EndBehaviorParams {
     billing_cycle_anchor: Option<TrialEndAnchor>,
     missing_payment_method: Option<MissingPaymentMethod>,
 }
 
 impl TrialSettingsParams {
-    fn over(self, current: TrialSettings) -> TrialSettings {
+    pub fn over(self, current: TrialSettings) -> TrialSettings {
         let (given, kept) = (self.end_behavior, current.end_behavior);
         TrialSettings {
             end_behavior: EndBehavior {

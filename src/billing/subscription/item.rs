@@ -28,7 +28,7 @@ pub static ITEM_NOUN: Noun = Noun {
         Link { path: "price", to: Target::Inline(&price::NOUN) },
         null("discounts"),
     ],
-    inlines: &[Inline { parents: "", key: "price" }],
+    inlines: &[Inline { parents: "", key: "price", with_plan: true }],
     previews: &[],
     searchable: &[],
     document: describe::shape_of::<Item>,

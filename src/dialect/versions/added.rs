@@ -26,8 +26,24 @@ pub static SINCE_2022_08_01: Change = Change {
     ..Change::NONE
 };
 
-const WITH_BASIL: [Added; 20] = [
+const WITH_BASIL: [Added; 22] = [
     ("balance_transaction", &["balance_type"]),
+    (
+        "checkout.session",
+        &[
+            "allowed_payment_method_types",
+            "automatic_tax.provider",
+            "customer_account",
+            "customer_details.business_name",
+            "customer_details.individual_name",
+            "integration_identifier",
+            "managed_payments",
+            "origin_context",
+            "permissions",
+            "wallet_options",
+        ],
+    ),
+    ("item", &["adjustable_quantity", "metadata"]),
     ("credit_note", &["customer_account", "post_payment_amount", "pre_payment_amount"]),
     ("credit_note_line_item", &["metadata"]),
     ("customer", &["business_name", "customer_account", "individual_name", "tax.provider"]),
@@ -130,7 +146,32 @@ const WITH_BASIL: [Added; 20] = [
     ("tax_id", &["customer_account"]),
 ];
 
-const AFTER_2020_08_27: [Added; 21] = [
+const AFTER_2020_08_27: [Added; 23] = [
+    (
+        "checkout.session",
+        &[
+            "adaptive_pricing",
+            "automatic_tax.liability",
+            "client_secret",
+            "collected_information",
+            "consent.terms_of_service",
+            "consent_collection.payment_method_reuse_agreement",
+            "consent_collection.terms_of_service",
+            "created",
+            "currency_conversion",
+            "custom_fields",
+            "custom_text",
+            "discounts",
+            "invoice",
+            "invoice_creation",
+            "payment_method_collection",
+            "payment_method_configuration_details",
+            "saved_payment_method_options",
+            "shipping_cost",
+            "ui_mode",
+        ],
+    ),
+    ("item", &["amount_discount", "amount_tax"]),
     ("card", &["allow_redisplay", "networks", "regulated_status"]),
     ("tax_id", &["owner"]),
     (

@@ -7,6 +7,7 @@ mod event;
 mod facts;
 mod snapshots;
 mod tools;
+mod v2022_08_01_checkout;
 mod v2022_08_01_pending_invoice_items;
 mod v2022_11_15_charge_refunds;
 mod v2022_11_15_latest_charge;
@@ -16,6 +17,7 @@ mod v2024_04_10_capture_method;
 mod v2024_04_10_invoice_rendering;
 mod v2024_04_10_marketing_features;
 mod v2025_03_31_billing_thresholds;
+mod v2025_03_31_checkout_shipping;
 mod v2025_03_31_credit_note_refunds;
 mod v2025_03_31_discounts;
 mod v2025_03_31_invoice_items;
@@ -30,6 +32,7 @@ mod v2025_03_31_usage_records;
 mod v2025_05_28_billing_thresholds;
 mod v2025_09_30_billing_mode;
 mod v2025_09_30_phase_iterations;
+mod v2026_03_25_checkout_ui_mode;
 mod v2026_09_30_billing_cycle_anchor;
 mod v2026_09_30_payment_method_types;
 
@@ -89,13 +92,15 @@ impl Change {
 }
 
 /// All changes, newest first.
-pub static CHANGES: [&Change; 27] = [
+pub static CHANGES: [&Change; 30] = [
     &v2026_09_30_billing_cycle_anchor::CHANGE,
     &v2026_09_30_payment_method_types::CHANGE,
+    &v2026_03_25_checkout_ui_mode::CHANGE,
     &v2025_09_30_billing_mode::CHANGE,
     &v2025_09_30_phase_iterations::CHANGE,
     &v2025_05_28_billing_thresholds::CHANGE,
     &v2025_03_31_billing_thresholds::CHANGE,
+    &v2025_03_31_checkout_shipping::CHANGE,
     &v2025_03_31_credit_note_refunds::CHANGE,
     &v2025_03_31_discounts::CHANGE,
     &v2025_03_31_invoice_items::CHANGE,
@@ -115,6 +120,7 @@ pub static CHANGES: [&Change; 27] = [
     &v2023_08_16_charge_dispute::CHANGE,
     &v2022_11_15_charge_refunds::CHANGE,
     &v2022_11_15_latest_charge::CHANGE,
+    &v2022_08_01_checkout::CHANGE,
     &v2022_08_01_pending_invoice_items::CHANGE,
     &added::SINCE_2022_08_01,
 ];
@@ -309,6 +315,27 @@ mod tests {
                 "customer=c",
                 "customer=c&pending_invoice_items_behavior=include_and_require",
             ),
+            ("2026-02-25.clover", "/v1/checkout/sessions", "ui_mode=hosted", "ui_mode=hosted_page"),
+            (
+                "2025-08-27.basil",
+                "/v1/checkout/sessions",
+                "mode=subscription",
+                "mode=subscription&subscription_data[billing_mode][type]=classic",
+            ),
+            (
+                "2020-08-27",
+                "/v1/checkout/sessions",
+                "mode=payment&line_items[0][amount]=5&line_items[0][currency]=usd&line_items[0][name]=A&line_items[0][quantity]=1",
+                "mode=payment&line_items[0][quantity]=1&line_items[0][price_data][unit_amount]=5\
+                 &line_items[0][price_data][currency]=usd&line_items[0][price_data][product_data][name]=A&customer_creation=always",
+            ),
+            (
+                "2020-08-27",
+                "/v1/checkout/sessions",
+                "mode=subscription&customer=c&subscription_data[items][0][plan]=p",
+                "mode=subscription&customer=c&subscription_data[billing_mode][type]=classic\
+                 &line_items[0][price]=p&line_items[0][quantity]=1",
+            ),
             ("2026-10-28.endive", "/v1/subscriptions", "customer=c", "customer=c"),
         ];
         for (version, path, sent, meant) in cases {
@@ -322,6 +349,12 @@ mod tests {
             (
                 "2026-09-30.endive",
                 "/v1/payment_intents",
+                "payment_method_types[]=card",
+                "payment_method_types_no_longer_supported",
+            ),
+            (
+                "2026-09-30.endive",
+                "/v1/checkout/sessions",
                 "payment_method_types[]=card",
                 "payment_method_types_no_longer_supported",
             ),

@@ -62,6 +62,24 @@ fn snapshots() -> Vec<Snapshot> {
             json!({"billing_thresholds": null}),
         ),
         of(
+            "The ui_mode of a Checkout session",
+            json!({"object": "checkout.session", "ui_mode": "hosted_page"}),
+            &[],
+            json!({"ui_mode": "hosted"}),
+        ),
+        of(
+            "shipping_details of a Checkout session moved",
+            json!({"object": "checkout.session"}),
+            &[],
+            json!({"shipping_details": null}),
+        ),
+        of(
+            "A Checkout session makes a customer only if",
+            json!({"object": "checkout.session", "shipping_details": null}),
+            &["shipping_details"],
+            json!({"shipping": null, "shipping_rate": null}),
+        ),
+        of(
             "A credit note has several refunds",
             json!({"object": "credit_note", "refunds": [{"refund": "re_1"}, {"refund": "re_2"}]}),
             &["refunds"],

@@ -13,6 +13,16 @@ fn accept(route: &Route<'_>, form: &mut Form) {
         || route.posts_to(&["/v1/subscription_schedules"]) && form.get("from_subscription").is_none()
     {
         classic_by_default(form);
+    } else if route.posts_to(&["/v1/checkout/sessions"]) {
+        if form.get("mode") != Some(&Form::text("subscription")) {
+            return;
+        }
+        if form.get("subscription_data").is_none() {
+            form.put("subscription_data", Form::empty());
+        }
+        if let Some(data) = form.get_mut("subscription_data") {
+            classic_by_default(data);
+        }
     } else if route.previews() && form.get("subscription").is_none() {
         // Only the preview of a new subscription has a mode to choose.
         if let Some(details) = form.get_mut("subscription_details") {

@@ -6,12 +6,13 @@ use crate::{
 
 pub static CHANGE: Change = Change {
     since: Version::of("2026-09-30.endive"),
-    summary: "payment_method_types of payment intents and setup intents cannot be written any more.",
+    summary: "payment_method_types of payment intents, setup intents and Checkout sessions cannot be written any more.",
     refuse,
     ..Change::NONE
 };
 
-const WRITES: [&str; 6] = [
+const WRITES: [&str; 7] = [
+    "/v1/checkout/sessions",
     "/v1/payment_intents",
     "/v1/payment_intents/{id}",
     "/v1/payment_intents/{id}/confirm",

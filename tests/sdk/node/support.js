@@ -166,6 +166,6 @@ async function advance(clock, to) {
 }
 
 module.exports = {
-  ...generation, Stripe, stripe, client, authenticate, publishable, unique, now, priced, card, customerWith, subscribed, intentOf, refused, until,
+  ...generation, Stripe, stripe, base, client, authenticate, publishable, unique, now, priced, card, customerWith, subscribed, intentOf, refused, until,
   all, sink, advance, sleep,
 };
