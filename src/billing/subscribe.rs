@@ -141,7 +141,8 @@ pub fn subscribe(books: &mut Books, wanted: &NewSubscription, at: &mut Moment) -
     let mut subscription = pending_interval::set(subscription, &wanted.pending_interval, at.now)?;
     subscription.internal.upcoming = upcoming::planned(books, subscription.livemode);
     subscription.internal.billed = begins_free(books, &subscription, &begun)?;
-    subscription.internal.free_stub = wanted.when.free_of_prorations && begun.trial.is_some();
+    let has_stub = begun.trial.is_some_and(|trial| trial.end != begun.anchor);
+    subscription.internal.free_stub = has_stub && wanted.when.free_of_prorations;
     (subscription.internal.only_if_paid, subscription.internal.set_currency) =
         (wanted.payment_behavior == PaymentBehavior::ErrorIfIncomplete, customer.currency.is_none());
     let id = subscription.id.clone();
