@@ -15,7 +15,6 @@ use crate::{
         Amount, Id, MetadataPatch, Refusal, advance, attach, balance,
         balance_transaction::Kind as BalanceKind,
         cancel, card,
-        checkout::session::check_free,
         customer::{Customer, InvoiceSettings, NOUN, TaxExempt, check_email},
         draft::check_custom_fields,
         dunning,
@@ -284,7 +283,7 @@ async fn delete(At(id): At<String>, call: Call) -> Reply {
             return Err(cancel::busy());
         }
         for subscription in books.all::<Subscription>() {
-            check_free(subscription, "subscription")?;
+            subscription.check_free("subscription")?;
         }
         cancel::delete_customer(books, at)?;
         Ok(Subject::deleted(&id))

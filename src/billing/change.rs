@@ -6,7 +6,6 @@ use super::{
     anchor::{self, Span, Terms},
     bill::{self, Bill},
     cancel::{self, busy},
-    checkout::session::check_free,
     collect::{self, Collection},
     dunning,
     edit::{self, Edit},
@@ -171,7 +170,7 @@ pub fn open(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result
     if subscription.internal.held.as_ref().is_some_and(|held| held.before.is_some()) {
         return Err(busy());
     }
-    check_free(subscription, "subscription")?;
+    subscription.check_free("subscription")?;
     advance::catch_up(books, id, at)?;
     Ok(books.at_path(id)?.clone())
 }

@@ -411,18 +411,20 @@ impl Resource for Session {
     }
 }
 
-/// Refuses what would change a subscription, or an invoice of one, that a session has yet to complete.
-pub fn check_free(subscription: &Subscription, what: &str) -> Result<(), Refusal> {
-    let Some(session) = &subscription.internal.checkout else { return Ok(()) };
-    let message = format!(
-        "You cannot change this {what} because it was created by the Checkout Session {session}, which has not been \
-         completed. Expire the session instead."
-    );
-    Err(Refusal::invalid(message))
+impl Subscription {
+    /// Refuses what would change a subscription, or an invoice of one, that a session has yet to complete.
+    pub fn check_free(&self, what: &str) -> Result<(), Refusal> {
+        let Some(session) = &self.internal.checkout else { return Ok(()) };
+        let message = format!(
+            "You cannot change this {what} because it was created by the Checkout Session {session}, which has not been \
+             completed. Expire the session instead."
+        );
+        Err(Refusal::invalid(message))
+    }
 }
 
-/// The same for an invoice.
+/// Refuses what would change an invoice whose subscription a session has yet to complete.
 pub fn check_invoice(books: &Books, invoice: &Id<Invoice>) -> Result<(), Refusal> {
     let subscription = books.get(invoice).and_then(Invoice::subscription).and_then(|id| books.get(id));
-    subscription.map_or(Ok(()), |subscription| check_free(subscription, "invoice"))
+    subscription.map_or(Ok(()), |subscription| subscription.check_free("invoice"))
 }
