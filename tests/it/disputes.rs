@@ -1,24 +1,11 @@
 //! Payments that are called into question: answered, given up, left alone; and where the money is meanwhile.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
-use dunlin::{
-    billing::{
-        Timestamp,
-        answer::{self, Decline},
-        payment_intent::Action,
-    },
-    gateway::{CardSource, Gateway, Question, Tokenized, Unanswered, test_cards::TestCards},
-};
-use futures_util::future::BoxFuture;
+use dunlin::billing::{Timestamp, payment_intent::Action};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
-use crate::support::{House, at, id};
+use crate::support::{Deaf, House, at, id};
 
 const DAY: i64 = 86_400;
 
@@ -433,40 +420,17 @@ async fn older_versions_see_disputes_as_they_did() {
     assert_eq!(acacia["evidence_details"]["enhanced_eligibility"], json!({}));
 }
 
-/// A processor that at first does not take answers to disputes.
-struct Deaf {
-    inner: TestCards,
-    deaf: AtomicBool,
-}
-
-impl Gateway for Deaf {
-    fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
-        self.inner.tokenize(source, now)
-    }
-
-    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Decline>> {
-        self.inner.verify(token)
-    }
-
-    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<answer::Answer, Unanswered>> {
-        if question.action == Action::Contest && self.deaf.load(Ordering::Relaxed) {
-            return Box::pin(async { Err(Unanswered) });
-        }
-        self.inner.ask(question)
-    }
-}
-
 /// The evidence is committed before it is sent: nobody's crash or silence loses it, and it is sent once.
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_that_was_not_taken_is_sent_by_whoever_comes_next() {
-    let gateway = Arc::new(Deaf { inner: TestCards::default(), deaf: AtomicBool::new(true) });
+    let gateway = Deaf::to(Action::Contest);
     let house = House::open_with(gateway.clone(), 0).await;
     let dispute = one_dispute(&house, "pm_card_createDispute").await;
     assert_eq!(answer_with(&house, &dispute, "winning_evidence").await["status"], "needs_response");
     let path = format!("/v1/disputes/{}", id(&dispute));
     let again = house.post(&path, &[("evidence[uncategorized_text]", "losing_evidence")]).await.error(429);
     assert_eq!(again["code"], "lock_timeout");
-    gateway.deaf.store(false, Ordering::Relaxed);
+    gateway.hear();
     later(&house, 60).await;
     let answered = house.fresh(&dispute).await;
     assert_eq!(answered["status"], "under_review");

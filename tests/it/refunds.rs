@@ -1,32 +1,15 @@
 //! Money given back: in full, in parts, too much, twice, late, and not after all.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process, sync::Arc, time::Duration};
 
 use dunlin::{
-    billing::{
-        Timestamp,
-        answer::{self, Decline},
-        payment_intent::Action,
-    },
-    gateway::{
-        CardSource, Gateway, Question, Tokenized, Unanswered,
-        test_cards::{Faults, TestCards},
-    },
+    billing::{Timestamp, payment_intent::Action},
+    gateway::test_cards::{Faults, TestCards},
 };
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::catalogue::has;
-use crate::support::{Answer, House, id};
+use crate::support::{Answer, Deaf, House, id};
 
 /// A payment of ten dollars with a card.
 async fn pay(house: &House, card: &str) -> Value {
@@ -229,33 +212,10 @@ async fn a_refund_whose_answer_was_lost_gives_back_once() {
     fs::remove_dir_all(&ledger).unwrap();
 }
 
-/// A processor that at first answers no question about refunds.
-struct Deaf {
-    inner: TestCards,
-    deaf: AtomicBool,
-}
-
-impl Gateway for Deaf {
-    fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
-        self.inner.tokenize(source, now)
-    }
-
-    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Decline>> {
-        self.inner.verify(token)
-    }
-
-    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<answer::Answer, Unanswered>> {
-        if question.action == Action::Refund && self.deaf.load(Ordering::Relaxed) {
-            return Box::pin(async { Err(Unanswered) });
-        }
-        self.inner.ask(question)
-    }
-}
-
 /// The question is committed before it is asked: nobody's crash or silence loses it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_was_not_answered_is_finished_by_whoever_comes_next() {
-    let gateway = Arc::new(Deaf { inner: TestCards::default(), deaf: AtomicBool::new(true) });
+    let gateway = Deaf::to(Action::Refund);
     let house = House::open_with(gateway.clone(), 0).await;
     let intent = pay(&house, "pm_card_visa").await;
     let before = house.event_types(0).await.len();
@@ -264,7 +224,7 @@ async fn a_refund_that_was_not_answered_is_finished_by_whoever_comes_next() {
     assert_eq!(made["status"], "pending");
     assert!(house.event_types(before).await.is_empty(), "told when its outcome is known");
     assert_eq!(refund(&house, &form).await.error(429)["code"], "lock_timeout");
-    gateway.deaf.store(false, Ordering::Relaxed);
+    gateway.hear();
     later(&house, 59).await;
     assert_eq!(house.get(&format!("/v1/refunds/{}", id(&made))).await.ok()["status"], "pending");
     later(&house, 1).await;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, Once,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,15 +15,20 @@ use std::{
 use dunlin::{
     api::auth,
     app::{App, Parts},
-    billing::Timestamp,
+    billing::{
+        Timestamp,
+        answer::{self, Decline},
+        payment_intent::Action,
+    },
     clock::Clock,
     engine::Webhooks,
     gateway::{
-        Gateway,
+        CardSource, Gateway, Question, Tokenized, Unanswered,
         test_cards::{Faults, TestCards},
     },
     store::postgres,
 };
+use futures_util::future::BoxFuture;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -433,4 +438,39 @@ impl Drop for Process {
 pub fn faulty_cards(lose_one_in: u64, ledger: &Path) -> Arc<dyn Gateway> {
     fs::create_dir_all(ledger).expect("the ledger");
     Arc::new(TestCards::new(Faults { latency: Duration::ZERO, lose_one_in, ledger: Some(ledger.to_owned()) }))
+}
+
+/// A processor that at first answers no question of one kind.
+pub struct Deaf {
+    cards: TestCards,
+    to: Action,
+    deaf: AtomicBool,
+}
+
+impl Deaf {
+    pub fn to(action: Action) -> Arc<Deaf> {
+        Arc::new(Deaf { cards: TestCards::default(), to: action, deaf: AtomicBool::new(true) })
+    }
+
+    /// From now on all is answered.
+    pub fn hear(&self) {
+        self.deaf.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Gateway for Deaf {
+    fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
+        self.cards.tokenize(source, now)
+    }
+
+    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<(), Decline>> {
+        self.cards.verify(token)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<answer::Answer, Unanswered>> {
+        if question.action == self.to && self.deaf.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(Unanswered) });
+        }
+        self.cards.ask(question)
+    }
 }
