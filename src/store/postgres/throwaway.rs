@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{self, Child, Command};
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -176,7 +176,7 @@ pub fn serve_test_cluster(dir: &Path) -> Result<(), ClusterError> {
     let users = wait_for_the_end(dir, &mut cluster)?;
     cluster.stop()?;
     match users {
-        Some(users) => clear(dir, &users),
+        Some(users) => clear(dir, users),
         None => Ok(()),
     }
 }
@@ -194,14 +194,24 @@ fn close_inherited() {
     }
 }
 
-/// Removes the folder, the lock on which newcomers wait last: what they then make is theirs.
-fn clear(dir: &Path, _held_alone: &File) -> Result<(), ClusterError> {
-    remove(&dir.join("cluster"))?;
+/// Removes the folder, the lock on which newcomers wait last: what they then make is theirs. A database of
+/// each test is many thousands of files: nobody waits while they are removed, beside the folder.
+fn clear(dir: &Path, held_alone: File) -> Result<(), ClusterError> {
+    let (home, aside) = (dir.join("cluster"), dir.with_extension(format!("old-{}", process::id())));
+    fs::rename(&home, &aside).map_err(|e| ClusterError::io("rename", &home, e))?;
     for name in ["url", "server.log", "server", "users"] {
         let path = dir.join(name);
         fs::remove_file(&path).map_err(|e| ClusterError::io("remove", &path, e))?;
     }
     let _ = fs::remove_dir(dir); // not empty: a newcomer is there already
+    drop(held_alone);
+    // Those of servers that were killed meanwhile, too; another may be at the same.
+    let prefix = format!("{}.old-", dir.display());
+    let siblings = dir.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    for sibling in siblings.map(|sibling| sibling.path()).filter(|path| path.display().to_string().starts_with(&prefix))
+    {
+        let _ = fs::remove_dir_all(sibling);
+    }
     Ok(())
 }
 
