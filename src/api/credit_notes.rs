@@ -94,8 +94,7 @@ struct LineParams {
 }
 
 fn exclusive(one: &str, other: &str, place: usize) -> Refusal {
-    let message = format!("You may only specify one of these parameters: {one}, {other}.");
-    Refusal::invalid(message).code("parameters_exclusive").param(format!("lines[{place}][{one}]"))
+    Refusal::exclusive(&[one, other]).param(format!("lines[{place}][{one}]"))
 }
 
 impl LineParams {

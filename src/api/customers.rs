@@ -100,12 +100,10 @@ impl Params {
             return Err(Refusal::invalid(message).param("invoice_prefix"));
         }
         if self.payment_method.is_some() && self.source.is_some() {
-            let message = "You may only specify one of these parameters: payment_method, source.";
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param("source"));
+            return Err(Refusal::exclusive(&["payment_method", "source"]).param("source"));
         }
         if self.next_invoice_sequence.is_some_and(|next| !(1..=1_000_000_000).contains(&next)) {
-            let message = "This value must be greater than or equal to 1.";
-            return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("next_invoice_sequence"));
+            return Err(Refusal::below(1).param("next_invoice_sequence"));
         }
         Ok(())
     }

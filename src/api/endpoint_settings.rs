@@ -96,10 +96,7 @@ struct Roll {
 /// When the secret that is replaced stops signing.
 fn expiry(params: &Roll, now: Timestamp) -> Result<Timestamp, Refusal> {
     let (param, expires_at) = match (params.expire_in, params.expires_at) {
-        (Some(_), Some(_)) => {
-            let message = "You may only specify one of these parameters: expire_in, expires_at.";
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param("expire_in"));
-        }
+        (Some(_), Some(_)) => return Err(Refusal::exclusive(&["expire_in", "expires_at"]).param("expire_in")),
         (Some(seconds), None) => ("expire_in", now.plus_seconds(seconds)),
         (None, Some(expires_at)) => ("expires_at", expires_at),
         (None, None) => ("expire_in", now.plus_seconds(OVERLAP_SECONDS)),

@@ -124,9 +124,8 @@ pub fn chosen_methods(
     check_types(types)?;
     match (types, automatic) {
         (Some(_), Some(automatic)) if automatic.enabled => {
-            let message =
-                "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.";
-            Err(Refusal::invalid(message).code("parameters_exclusive").param("automatic_payment_methods"))
+            Err(Refusal::exclusive(&["automatic_payment_methods", "payment_method_types"])
+                .param("automatic_payment_methods"))
         }
         (Some(_), _) => Ok(None),
         (None, automatic) => Ok(Some(automatic.unwrap_or(AutomaticMethods::DEFAULT).spoken())),
@@ -167,8 +166,7 @@ pub async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -
         (None, Some(data)) => Some(sources::described(call, data, Metadata::new()).await?),
         (None, None) => None,
         (Some(_), Some(_)) => {
-            let message = "You may only specify one of these parameters: payment_method, payment_method_data.";
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param("payment_method").into());
+            return Err(Refusal::exclusive(&["payment_method", "payment_method_data"]).param("payment_method").into());
         }
     })
 }

@@ -99,10 +99,7 @@ pub fn price_of(
     at: &mut Moment,
 ) -> Result<Option<Id<Price>>, Refusal> {
     match (pricing, data) {
-        (Some(_), Some(_)) => {
-            let message = "You may only specify one of these parameters: pricing, price_data.";
-            Err(Refusal::invalid(message).code("parameters_exclusive").param(within(param, "pricing")))
-        }
+        (Some(_), Some(_)) => Err(Refusal::exclusive(&["pricing", "price_data"]).param(within(param, "pricing"))),
         (pricing, None) => Ok(pricing.map(|pricing| pricing.price)),
         (None, Some(data)) => data.make(books, livemode, &within(param, "price_data"), at).map(Some),
     }

@@ -121,8 +121,7 @@ pub fn capture(
         return Err(Refusal::invalid(message).code("amount_too_large").param("amount_to_capture"));
     }
     if amount <= Amount::ZERO {
-        let message = "This value must be greater than or equal to 1.";
-        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("amount_to_capture"));
+        return Err(Refusal::below(1).param("amount_to_capture"));
     }
     let question = follow_up(&intent, Action::Capture, amount, at)?;
     books.put(intent.ask(question)?);

@@ -151,8 +151,7 @@ fn line_of(new: &NewLine, invoice: &Invoice, at: &mut Moment) -> Result<Line, Re
     match new {
         NewLine::Custom { description, quantity, unit_amount, metadata } => {
             if *quantity < 1 {
-                let message = "This value must be greater than or equal to 1.";
-                return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("quantity"));
+                return Err(Refusal::below(1).param("quantity"));
             }
             let amount = unit_amount.times(*quantity)?;
             invoice.currency.check(amount, "unit_amount")?;
@@ -282,8 +281,7 @@ struct Parts {
 fn parts_of(new: &NewCreditNote, refunds: &[NoteRefund], invoice: &Invoice, amount: Amount) -> Result<Parts, Refusal> {
     invoice.currency.check(amount, "amount")?;
     if amount <= Amount::ZERO {
-        let message = "This value must be greater than or equal to 1.";
-        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("amount"));
+        return Err(Refusal::below(1).param("amount"));
     }
     let credited = invoice.pre_payment_credit_notes_amount.plus(invoice.post_payment_credit_notes_amount)?;
     let left = invoice.total.minus(credited)?;
@@ -304,8 +302,7 @@ fn parts_of(new: &NewCreditNote, refunds: &[NoteRefund], invoice: &Invoice, amou
     ];
     for (param, way) in ways {
         if way.is_some_and(Amount::is_negative) {
-            let message = "This value must be greater than or equal to 0.";
-            return Err(Refusal::invalid(message).code("parameter_invalid_integer").param(param));
+            return Err(Refusal::below(0).param(param));
         }
     }
     let said = ways.into_iter().filter_map(|(_, way)| way);

@@ -262,12 +262,10 @@ impl Details {
         }
         let due_date = match (self.days_until_due, &self.due_date) {
             (Some(_), Patch::Set(_)) => {
-                let message = "You may only specify one of these parameters: days_until_due, due_date.";
-                return Err(Refusal::invalid(message).code("parameters_exclusive").param("due_date"));
+                return Err(Refusal::exclusive(&["days_until_due", "due_date"]).param("due_date"));
             }
             (Some(days), Patch::Keep | Patch::Clear) if days < 0 => {
-                let message = "This value must be greater than or equal to 0.";
-                return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("days_until_due"));
+                return Err(Refusal::below(0).param("days_until_due"));
             }
             (Some(days), Patch::Keep | Patch::Clear) => Some(invoice.created.plus_days(days)),
             (None, Patch::Set(date)) if *date < now => {

@@ -35,8 +35,7 @@ pub struct NewIntent {
 /// What can be charged at all, in this currency.
 pub fn check_amount(amount: Amount, currency: Currency) -> Result<(), Refusal> {
     if amount < Amount::new(1) {
-        let message = "This value must be greater than or equal to 1.";
-        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("amount"));
+        return Err(Refusal::below(1).param("amount"));
     }
     if amount > Amount::MAXIMUM_CHARGE {
         let most = currency.readable(Amount::MAXIMUM_CHARGE);

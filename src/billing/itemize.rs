@@ -71,16 +71,14 @@ pub struct NewItem {
 pub fn quantity_of(whole: Option<i64>, decimal: Option<Decimal>, param: &str) -> Result<Option<Decimal>, Refusal> {
     let (quantity, name) = match (whole, decimal) {
         (Some(_), Some(_)) => {
-            let message = "You may only specify one of these parameters: quantity, quantity_decimal.";
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param(within(param, "quantity")));
+            return Err(Refusal::exclusive(&["quantity", "quantity_decimal"]).param(within(param, "quantity")));
         }
         (Some(whole), None) => (Decimal::from(whole), "quantity"),
         (None, Some(decimal)) => (decimal, "quantity_decimal"),
         (None, None) => return Ok(None),
     };
     if quantity.is_negative() {
-        let message = "This value must be greater than or equal to 0.";
-        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param(within(param, name)));
+        return Err(Refusal::below(0).param(within(param, name)));
     }
     Ok(Some(quantity))
 }
@@ -93,8 +91,7 @@ impl CostParams {
             || self.currency.or(so_far.map(|cost| cost.currency)).ok_or_else(|| Refusal::missing("currency"));
         let cost = match (self.amount, &self.price, self.unit_amount_decimal) {
             (Some(_), None, None) if self.quantity.is_some() => {
-                let message = "You may only specify one of these parameters: amount, quantity.";
-                return Err(Refusal::invalid(message).code("parameters_exclusive").param("amount"));
+                return Err(Refusal::exclusive(&["amount", "quantity"]).param("amount"));
             }
             (Some(amount), None, None) => {
                 currency()?.check(amount, "amount")?;
@@ -114,10 +111,7 @@ impl CostParams {
                 let Some(amount) = so_far.amount_of(books, quantity)? else { return Ok(None) };
                 Cost { amount, quantity, ..so_far.clone() }
             }
-            _ => {
-                let message = "You may only specify one of these parameters: amount, pricing, unit_amount_decimal.";
-                return Err(Refusal::invalid(message).code("parameters_exclusive"));
-            }
+            _ => return Err(Refusal::exclusive(&["amount", "pricing", "unit_amount_decimal"])),
         };
         Ok(Some(cost))
     }

@@ -122,8 +122,7 @@ pub fn check_quantity(quantity: i64, param: &str) -> Result<(), Refusal> {
     if quantity >= 0 {
         return Ok(());
     }
-    let message = "This value must be greater than or equal to 0.";
-    Err(Refusal::invalid(message).code("parameter_invalid_integer").param(param))
+    Err(Refusal::below(0).param(param))
 }
 
 /// One interval for all in classic mode; in flexible mode each a multiple of the shortest.

@@ -115,6 +115,24 @@ impl Refusal {
         Refusal::invalid(format!("Received unknown parameter: {param}")).code("parameter_unknown").param(param)
     }
 
+    /// Parameters of which only one may be sent.
+    pub fn exclusive(params: &[&str]) -> Self {
+        let message = format!("You may only specify one of these parameters: {}.", params.join(", "));
+        Refusal::invalid(message).code("parameters_exclusive")
+    }
+
+    /// A number that is smaller than it may be.
+    pub fn below(minimum: i64) -> Self {
+        let message = format!("This value must be greater than or equal to {minimum}.");
+        Refusal::invalid(message).code("parameter_invalid_integer")
+    }
+
+    /// A number that is larger than it may be.
+    pub fn above(maximum: i64) -> Self {
+        let message = format!("This value must be less than or equal to {maximum}.");
+        Refusal::invalid(message).code("parameter_invalid_integer")
+    }
+
     /// Refuses the first of these parameters that was sent nevertheless.
     pub fn if_any_sent(params: &[(&str, bool)]) -> Result<(), Self> {
         match params.iter().find(|(_, sent)| *sent) {

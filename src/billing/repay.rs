@@ -82,8 +82,7 @@ fn not_refundable(new: &NewRefund) -> Refusal {
 fn part_of(left: Amount, wanted: Option<Amount>, currency: Currency) -> Result<Amount, Refusal> {
     let amount = wanted.unwrap_or(left);
     if amount <= Amount::ZERO {
-        let message = "This value must be greater than or equal to 1.";
-        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param("amount"));
+        return Err(Refusal::below(1).param("amount"));
     }
     if amount > left {
         let (amount, left) = (currency.readable(amount), currency.readable(left));

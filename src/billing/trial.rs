@@ -49,10 +49,7 @@ impl TrialWanted {
         mut prices: impl Iterator<Item = &'a Price>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
-        let exclusive = |one: &str, other: &str| {
-            let message = format!("You may only specify one of these parameters: {one}, {other}.");
-            Err(Refusal::invalid(message).code("parameters_exclusive").param(one))
-        };
+        let exclusive = |one: &str, other: &str| Err(Refusal::exclusive(&[one, other]).param(one));
         match (self.end, self.days) {
             (Some(_), Some(_)) => exclusive("trial_end", "trial_period_days"),
             (Some(_), None) if self.from_plan => exclusive("trial_end", "trial_from_plan"),

@@ -30,9 +30,7 @@ const MAXIMUM_VALUES: usize = 100;
 pub fn read(noun: &Noun, form: &Form) -> Result<ListParams, Refusal> {
     check_unknown(noun, form)?;
     if form.get("type").is_some() && form.get("types").is_some() {
-        return Err(Refusal::invalid("You may only specify one of these parameters: type, types.")
-            .code("parameters_exclusive")
-            .param("type"));
+        return Err(Refusal::exclusive(&["type", "types"]).param("type"));
     }
     let mut conditions = Vec::new();
     for filter in noun.filters {

@@ -211,10 +211,7 @@ impl Create {
         if self.billing_address_collection == Some(AddressCollection::Required) {
             return Err(Refusal::not_supported_yet("billing_address_collection"));
         }
-        let both = |one: &str, other: &str| {
-            let message = format!("You may only specify one of these parameters: {one}, {other}.");
-            Err(Refusal::invalid(message).code("parameters_exclusive").param(one))
-        };
+        let both = |one: &str, other: &str| Err(Refusal::exclusive(&[one, other]).param(one));
         match self.customer {
             Some(_) if self.customer_email.is_some() => return both("customer", "customer_email"),
             Some(_) if self.customer_creation.is_some() => return both("customer", "customer_creation"),

@@ -65,9 +65,7 @@ impl LineParams {
             (Some(price), None) => price,
             (None, Some(data)) => data.make(books, livemode, &within(param, "price_data"), at)?,
             (Some(_), Some(_)) => {
-                let message = "You may only specify one of these parameters: price, price_data.";
-                let refusal = Refusal::invalid(message).code("parameters_exclusive");
-                return Err(refusal.param(within(param, "price")));
+                return Err(Refusal::exclusive(&["price", "price_data"]).param(within(param, "price")));
             }
             (None, None) => return Err(Refusal::missing(within(param, "price"))),
         };

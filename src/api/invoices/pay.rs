@@ -84,8 +84,7 @@ pub struct Pay {
 
 pub async fn pay(At(id): At<String>, call: Call, params: Pay) -> Reply {
     if params.paid_out_of_band == Some(true) && params.payment_method.is_some() {
-        let message = "You may only specify one of these parameters: paid_out_of_band, payment_method.";
-        return Err(Refusal::invalid(message).code("parameters_exclusive").param("paid_out_of_band").into());
+        return Err(Refusal::exclusive(&["paid_out_of_band", "payment_method"]).param("paid_out_of_band").into());
     }
     let id: Id<Invoice> = Id::given(id);
     let source = match &params.payment_method {

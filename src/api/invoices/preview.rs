@@ -116,10 +116,7 @@ struct ItemParams {
 impl ItemParams {
     fn wanted(self, index: usize, books: &mut Books, livemode: bool, at: &mut Moment) -> Result<PreviewItem, Refusal> {
         let param = format!("invoice_items[{index}]");
-        let exclusive = |one: &str, other: &str| {
-            let message = format!("You may only specify one of these parameters: {one}, {other}.");
-            Refusal::invalid(message).code("parameters_exclusive").param(format!("{param}[{one}]"))
-        };
+        let exclusive = |one: &str, other: &str| Refusal::exclusive(&[one, other]).param(format!("{param}[{one}]"));
         let price = match (self.price, self.price_data) {
             (Some(_), Some(_)) => return Err(exclusive("price", "price_data")),
             (named, None) => named,
@@ -424,8 +421,7 @@ fn new_items(changes: Vec<ItemChange>) -> Result<Vec<NewItem>, Refusal> {
     let item = |change: ItemChange| match change.act {
         Act::Add { price, quantity, metadata } => Ok(NewItem { metadata, price, quantity: quantity.unwrap_or(1) }),
         Act::Edit { id, .. } | Act::Remove { id } => {
-            let param = format!("{}[id]", change.param);
-            Err(Refusal::no_such("subscription_item", id.as_str()).param(param))
+            Err(Refusal::no_such("subscription_item", id.as_str()).param(format!("{}[id]", change.param)))
         }
     };
     changes.into_iter().map(item).collect()

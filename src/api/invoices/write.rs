@@ -143,8 +143,7 @@ async fn revise(call: Call, from: FromInvoice, params: Params) -> Reply {
         ("subscription", params.subscription.is_some()),
     ];
     if let Some((other, _)) = others.iter().find(|(_, sent)| *sent) {
-        let message = format!("You may only specify one of these parameters: from_invoice, {other}.");
-        return Err(Refusal::invalid(message).code("parameters_exclusive").param(*other).into());
+        return Err(Refusal::exclusive(&["from_invoice", other]).param(*other).into());
     }
     let mut needs = items_of(&call, &from.invoice).await?;
     let original = peek(&mut *call.house.engine.store.reader().await?, &from.invoice).await?;

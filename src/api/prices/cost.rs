@@ -76,13 +76,10 @@ pub struct TransformQuantityParams {
 impl TransformQuantityParams {
     pub fn check(self, scheme: BillingScheme, param: &str) -> Result<TransformQuantity, Refusal> {
         if scheme == BillingScheme::Tiered {
-            let message = format!("You may only specify one of these parameters: tiers, {param}.");
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param(param));
+            return Err(Refusal::exclusive(&["tiers", param]).param(param));
         }
         if self.divide_by < 1 {
-            let message = "This value must be greater than or equal to 1.";
-            let param = within(param, "divide_by");
-            return Err(Refusal::invalid(message).code("parameter_invalid_integer").param(param));
+            return Err(Refusal::below(1).param(within(param, "divide_by")));
         }
         Ok(TransformQuantity { divide_by: self.divide_by, round: self.round })
     }
@@ -110,17 +107,13 @@ fn one_of(
 ) -> Result<Option<Decimal>, Refusal> {
     let (decimal, name) = match (amount, decimal) {
         (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            let message = format!("You may only specify one of these parameters: {}, {}.", names.0, names.1);
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param(within(param, names.0)));
-        }
+        (Some(_), Some(_)) => return Err(Refusal::exclusive(&[names.0, names.1]).param(within(param, names.0))),
         (Some(amount), None) => (Decimal::from_amount(amount), names.0),
         (None, Some(decimal)) => (decimal, names.1),
     };
     let name = within(param, name);
     if decimal.is_negative() {
-        let message = "This value must be greater than or equal to 0.";
-        return Err(Refusal::invalid(message).code("parameter_invalid_integer").param(name));
+        return Err(Refusal::below(0).param(name));
     }
     if decimal > Decimal::from_amount(MOST) {
         return Err(Refusal::invalid("The unit amount is too large.").code("amount_too_large").param(name));
@@ -143,8 +136,9 @@ impl CostParams {
                 return Err(Refusal::missing(within(param, "unit_amount")));
             }
             (BillingScheme::PerUnit, true, true, _) => {
-                let message = "You may only specify one of these parameters: unit_amount, custom_unit_amount.";
-                return Err(Refusal::invalid(message).code("parameters_exclusive").param(within(param, "unit_amount")));
+                return Err(
+                    Refusal::exclusive(&["unit_amount", "custom_unit_amount"]).param(within(param, "unit_amount"))
+                );
             }
             (BillingScheme::PerUnit, _, _, true) => {
                 return refused("tiers", "You can only specify tiers if billing_scheme is tiered");

@@ -192,9 +192,7 @@ impl LinePrice {
                 id
             }
             (Some(_), Some(_)) => {
-                let message = "You may only specify one of these parameters: product, product_data.";
-                let param = within(param, "product");
-                return Err(Refusal::invalid(message).code("parameters_exclusive").param(param));
+                return Err(Refusal::exclusive(&["product", "product_data"]).param(within(param, "product")));
             }
             (None, None) => return Err(Refusal::missing(within(param, "product"))),
         };

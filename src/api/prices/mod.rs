@@ -216,10 +216,7 @@ async fn create(call: Call, mut params: Create) -> Reply {
         }
         // It has no id before it is made.
         (None, Some(_)) => Id::given(""),
-        (Some(_), Some(_)) => {
-            let message = "You may only specify one of these parameters: product, product_data.";
-            return Err(Refusal::invalid(message).code("parameters_exclusive").param("product").into());
-        }
+        (Some(_), Some(_)) => return Err(Refusal::exclusive(&["product", "product_data"]).param("product").into()),
         (None, None) => return Err(Refusal::missing("product").into()),
     };
     let mut sketch = params.sketch(product, livemode)?;

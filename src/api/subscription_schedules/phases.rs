@@ -198,9 +198,7 @@ impl DurationParams {
         if count >= 1 {
             return Ok(Cycle { interval: self.interval, count });
         }
-        let message = "This value must be greater than or equal to 1.";
-        let param = format!("{param}[duration][interval_count]");
-        Err(Refusal::invalid(message).code("parameter_invalid_integer").param(param))
+        Err(Refusal::below(1).param(format!("{param}[duration][interval_count]")))
     }
 }
 

@@ -65,10 +65,7 @@ pub fn priced(
     match (named, data) {
         (Some(price), None) => Ok(price),
         (None, Some(data)) => data.make(books, livemode, &edit::within(param, "price_data"), at),
-        (Some(_), Some(_)) => {
-            let message = "You may only specify one of these parameters: price, price_data.";
-            Err(Refusal::invalid(message).code("parameters_exclusive").param(edit::within(param, "price")))
-        }
+        (Some(_), Some(_)) => Err(Refusal::exclusive(&["price", "price_data"]).param(edit::within(param, "price"))),
         (None, None) => Err(Refusal::missing(edit::within(param, "price"))),
     }
 }

@@ -146,8 +146,7 @@ pub fn end_date(wanted: TimeOr<CancelAtWord>) -> CancelAt {
 }
 
 pub fn one_end() -> Refusal {
-    let message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end.";
-    Refusal::invalid(message).code("parameters_exclusive").param("cancel_at")
+    Refusal::exclusive(&["cancel_at", "cancel_at_period_end"]).param("cancel_at")
 }
 
 words!(NowWord { Now = "now" });

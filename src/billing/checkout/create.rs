@@ -203,9 +203,7 @@ fn checked(
         return Err(Refusal::invalid(message).param(within(param, "quantity")));
     };
     if quantity < 1 {
-        let message = "This value must be greater than or equal to 1.";
-        let refusal = Refusal::invalid(message).code("parameter_invalid_integer");
-        return Err(refusal.param(within(param, "quantity")));
+        return Err(Refusal::below(1).param(within(param, "quantity")));
     }
     line.adjustable_quantity.map_or(Ok(()), |adjustable| adjustable.check(quantity, param))?;
     let id = line.id.unwrap_or_else(|| Id::given(at.ids.next(item::NOUN.prefix, Bucket::SHARED)));

@@ -194,14 +194,11 @@ fn set<T>(current: &mut T, new: Option<T>) {
 }
 
 fn within(value: Option<i64>, range: RangeInclusive<i64>, param: impl Fn() -> String) -> Result<(), Refusal> {
-    let message = match value {
-        Some(value) if value < *range.start() => {
-            format!("This value must be greater than or equal to {}.", range.start())
-        }
-        Some(value) if value > *range.end() => format!("This value must be less than or equal to {}.", range.end()),
-        Some(_) | None => return Ok(()),
-    };
-    Err(Refusal::invalid(message).code("parameter_invalid_integer").param(param()))
+    match value {
+        Some(value) if value < *range.start() => Err(Refusal::below(*range.start()).param(param())),
+        Some(value) if value > *range.end() => Err(Refusal::above(*range.end()).param(param())),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// A short list of days, set as a whole; the empty string empties it.
