@@ -1,11 +1,10 @@
 //! What can be asked over HTTP. Each noun's file holds its parameters and its verbs; everything that is
 //! the same for all of them lives once, in `call`, `auth`, `reply` and this router.
 
+// list: calls, each with its routes
 pub mod account;
-pub mod auth;
 pub mod authentications;
 pub mod balance_transactions;
-pub mod call;
 pub mod cards;
 pub mod charges;
 pub mod checkout;
@@ -16,37 +15,42 @@ pub mod disputes;
 pub mod early_fraud_warnings;
 pub mod endpoint_settings;
 pub mod events;
-pub mod explain;
 pub mod features;
-pub mod health;
-pub mod intents;
 pub mod invoice_items;
 pub mod invoices;
 pub mod movements;
-pub mod openapi;
 pub mod payment_intents;
 pub mod payment_methods;
-pub mod permissions;
 pub mod plans;
 pub mod prices;
 pub mod products;
 pub mod refunds;
 pub mod reissues;
-pub mod reply;
-pub mod route;
-pub mod search;
 pub mod settings;
 pub mod setup_attempts;
 pub mod setup_intents;
-pub mod sources;
 pub mod subscription_items;
 pub mod subscription_schedules;
 pub mod subscriptions;
 pub mod tax_ids;
 pub mod test_clocks;
 pub mod tokens;
-pub mod voice;
 pub mod webhook_endpoints;
+// end of list
+
+// What they share.
+pub mod auth;
+pub mod call;
+pub mod explain;
+pub mod health;
+pub mod intents;
+pub mod openapi;
+pub mod permissions;
+pub mod reply;
+pub mod route;
+pub mod search;
+pub mod sources;
+pub mod voice;
 
 use std::{
     collections::BTreeSet,
@@ -107,6 +111,7 @@ const LONGEST_URL: usize = 16 * 1024;
 /// The API: every call there is, declared once.
 pub fn routes() -> Vec<Route> {
     [
+        // list: routes
         account::routes(),
         authentications::routes(),
         balance_transactions::routes(),
@@ -141,6 +146,7 @@ pub fn routes() -> Vec<Route> {
         test_clocks::routes(),
         tokens::routes(),
         webhook_endpoints::routes(),
+        // end of list
     ]
     .into_iter()
     .flatten()

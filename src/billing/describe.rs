@@ -56,6 +56,9 @@ pub fn written_elsewhere() -> Shape {
     Shape { kind: Kind::Object(Vec::new()), optional: false, clears: false }
 }
 
+/// A name in a map. Some maps are of currencies, and this is one.
+const NAME: &str = "usd";
+
 /// A step down from a place to one inside.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -271,7 +274,7 @@ impl<'de> de::Deserializer<'de> for Ask<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Enough> {
         match self.further() {
-            Some((_, inside)) => visitor.visit_map(One { key: "name", inside: Some(inside) }),
+            Some((_, inside)) => visitor.visit_map(One { key: NAME, inside: Some(inside) }),
             None => self.note(Asked::Map),
         }
     }
@@ -395,6 +398,8 @@ impl<'de> de::Deserializer<'de> for Sample<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde::Deserialize;
 
     use super::*;
@@ -421,6 +426,7 @@ mod tests {
         metadata: MetadataPatch,
         #[serde(default)]
         note: Patch<String>,
+        options: Option<BTreeMap<Currency, Item>>,
         later: Option<Unsupported>,
     }
 
@@ -441,7 +447,7 @@ mod tests {
     fn a_type_says_what_it_reads() {
         let shape = shape_of::<Sampled>();
         // What is refused whatever it holds is no part of it.
-        assert_eq!(names(&shape, |_| true), ["currency", "customer", "colour", "items", "metadata", "note"]);
+        assert_eq!(names(&shape, |_| true), ["currency", "customer", "colour", "items", "metadata", "note", "options"]);
         assert_eq!(names(&shape, |field| field.required), ["currency", "customer"]);
         assert_eq!(names(&shape, |field| field.shape.clears), ["metadata", "note"]);
         let Kind::Object(fields) = &shape.kind else { panic!("{shape:?}") };
@@ -451,5 +457,7 @@ mod tests {
         assert_eq!(names(item, |field| field.required), ["price"]);
         let Kind::Map(value) = &fields[4].shape.kind else { panic!("{shape:?}") };
         assert_eq!(value.kind, Kind::Text);
+        let Kind::Map(option) = &fields[6].shape.kind else { panic!("{shape:?}") };
+        assert_eq!(names(option, |_| true), ["price", "quantity", "inside"]);
     }
 }

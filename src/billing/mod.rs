@@ -24,28 +24,21 @@ pub mod shape;
 pub mod tier;
 pub mod wire;
 
-// A noun each.
+// list: nouns with a table of their own
 pub mod balance_transaction;
-pub mod card;
 pub mod charge;
 pub mod checkout;
 pub mod credit_note;
 pub mod customer;
 pub mod dispute;
 pub mod early_fraud_warning;
-pub mod event;
-pub mod event_types;
-pub mod evidence;
 pub mod feature;
 pub mod invoice;
 pub mod invoice_item;
-pub mod invoice_line;
 pub mod invoice_payment;
 pub mod invoice_prefix;
-pub mod movement;
 pub mod payment_intent;
 pub mod payment_method;
-pub mod plan;
 pub mod price;
 pub mod product;
 pub mod refund;
@@ -58,6 +51,16 @@ pub mod tax_id;
 pub mod test_clock;
 pub mod token;
 pub mod webhook_endpoint;
+// end of list
+
+// Nouns without one, and what belongs to nouns.
+pub mod card;
+pub mod event;
+pub mod event_types;
+pub mod evidence;
+pub mod invoice_line;
+pub mod movement;
+pub mod plan;
 
 // A rule each.
 pub mod advance;

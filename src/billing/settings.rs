@@ -3,7 +3,7 @@
 //! A change affects only what is scheduled after it: a date that is set already stays.
 
 mod change;
-mod version;
+pub mod version;
 
 use std::sync::LazyLock;
 

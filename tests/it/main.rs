@@ -1,5 +1,6 @@
 //! Behaviour, through real HTTP on a real Postgres. Every test has a database of its own.
 
+// list: tests
 mod acknowledgements;
 mod anchors;
 mod attached_payments;
@@ -104,3 +105,4 @@ mod uncertain;
 mod updates;
 mod versions;
 mod webhooks;
+// end of list
