@@ -20,7 +20,7 @@ impl Call {
         let (search, pages) = search::read(noun, &self.form, self.livemode())?;
         let mut reader = self.house.engine.store.reader().await?;
         let found::Found { documents, has_more } = found::search(&mut reader, &search).await?;
-        let next_page = documents.last().filter(|_| has_more).map(|(id, _)| pages.token(id));
+        let next_page = documents.last().filter(|_| has_more).map(|(last, _)| pages.token(last));
         let bodies: Vec<String> = documents.into_iter().map(|(_, body)| body).collect();
         let mut data = speak::speak(&mut reader, noun, &bodies, self.pin()).await?;
         expand::expand(&mut reader, noun, &mut data, &bodies, &paths, self.pin()).await?;

@@ -2,7 +2,10 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Connection, Fault, span::created_within};
+use super::{
+    Connection, Fault,
+    span::{by_time, created_within},
+};
 use crate::billing::Noun;
 
 /// A page of a list that is wanted.
@@ -120,8 +123,7 @@ impl Query<'_> {
             push_condition(sql, condition);
             self.push_span(sql, condition);
         }
-        // Ids sort by time, so the cursor is the id itself; but not those that callers have chosen.
-        let key: &[&str] = if self.noun.ids_tell_time() { &["id"] } else { &["created", "id"] };
+        let key = by_time(self.noun);
         let (way, comparison) = self.way();
         match (&self.cursor, key) {
             (None, _) => {}

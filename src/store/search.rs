@@ -6,13 +6,17 @@
 //! whole table. So a search first walks a little way, then gathers as long as there are not too many, and
 //! then walks on: whatever the data, it reads little more than the better way would have.
 //!
-//! Ids tell when they were made, so that a range of creation times is a range of ids.
+//! Ids tell when they were made, so that a range of creation times is a range of ids. Where callers may
+//! choose the ids, `created` comes before the id in every order here.
 
 use std::collections::BTreeMap;
 
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
-use super::{Connection, Fault, span::created_within};
+use super::{
+    Connection, Fault,
+    span::{by_time, created_within},
+};
 use crate::billing::Noun;
 
 /// A page of a search that is wanted.
@@ -23,9 +27,17 @@ pub struct Search<'a> {
     pub conditions: Vec<Condition>,
     /// Whether one of the conditions is enough.
     pub any: bool,
-    /// Only what is older than this id.
-    pub after: Option<String>,
+    /// Only what is older than what stands there.
+    pub after: Option<Place>,
     pub limit: i64,
+}
+
+/// Where a document stands in the order of what is found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Seconds; zero where the ids tell the time.
+    pub created: i64,
+    pub id: String,
 }
 
 /// What a document must fulfil, or must not. Columns come from nouns, values from clients.
@@ -59,10 +71,10 @@ pub struct Column {
     pub indexed: bool,
 }
 
-/// Matches: each an id and a body, newest first; and whether there are more.
+/// Matches: each its place and its body, newest first; and whether there are more.
 #[derive(Debug, Default)]
 pub struct Found {
-    pub documents: Vec<(String, String)>,
+    pub documents: Vec<(Place, String)>,
     pub has_more: bool,
 }
 
@@ -84,11 +96,11 @@ const COMMON: i64 = SAMPLE / 20;
 
 /// Finds the newest matches.
 pub async fn search(connection: &mut Connection, search: &Search<'_>) -> Result<Found, Fault> {
-    let mut newest: BTreeMap<String, String> = BTreeMap::new();
+    let mut newest: BTreeMap<Place, String> = BTreeMap::new();
     for branch in search.branches() {
         newest.extend(branch.find(connection).await?);
     }
-    let mut documents: Vec<(String, String)> = newest.into_iter().rev().collect();
+    let mut documents: Vec<(Place, String)> = newest.into_iter().rev().collect();
     let limit = usize::try_from(search.limit).unwrap_or(0);
     let has_more = documents.len() > limit;
     documents.truncate(limit);
@@ -164,7 +176,7 @@ fn bounds(noun: &Noun, livemode: bool, condition: &Condition) -> Vec<(&'static s
 
 impl Branch<'_> {
     /// The newest matches: one more than is wanted, if there are so many.
-    async fn find(&self, connection: &mut Connection) -> Result<Vec<(String, String)>, Fault> {
+    async fn find(&self, connection: &mut Connection) -> Result<Vec<(Place, String)>, Fault> {
         if self.conditions.iter().any(|condition| condition.is_ordered()) {
             return self.look_up(connection).await;
         }
@@ -193,39 +205,50 @@ impl Branch<'_> {
         self.walk(connection, None).await
     }
 
-    fn is_enough(&self, found: &[(String, String)]) -> bool {
+    fn is_enough(&self, found: &[(Place, String)]) -> bool {
         found.len() > usize::try_from(self.search.limit).unwrap_or(0)
     }
 
     /// There is an index that has the matches in order.
-    async fn look_up(&self, connection: &mut Connection) -> Result<Vec<(String, String)>, Fault> {
-        let mut sql = QueryBuilder::new(format!("select id, body from {} where ", self.search.noun.table));
-        self.push_scope(&mut sql, "id");
+    async fn look_up(&self, connection: &mut Connection) -> Result<Vec<(Place, String)>, Fault> {
+        let mut sql = QueryBuilder::new(format!("select {} from {} where ", self.columns(), self.search.noun.table));
+        self.push_scope(&mut sql, false);
         self.push_conditions(&mut sql, |_| true);
         self.fetch(connection, sql).await
     }
 
     /// Reads from the newest on: to the end, or so many documents.
-    async fn walk(&self, connection: &mut Connection, far: Option<i64>) -> Result<Vec<(String, String)>, Fault> {
+    async fn walk(&self, connection: &mut Connection, far: Option<i64>) -> Result<Vec<(Place, String)>, Fault> {
         let table = self.search.noun.table;
-        let mut sql = QueryBuilder::new(format!("select id, body from (select * from {table} where "));
-        self.push_scope(&mut sql, "id");
+        let mut sql = QueryBuilder::new(format!("select {} from (select * from {table} where ", self.columns()));
+        self.push_scope(&mut sql, false);
         // Either keeps the conditions out of the inner query, so that it has one plan only.
+        sql.push(format!(" order by {}", self.newest_first()));
         match far {
-            Some(far) => sql.push(" order by id desc limit ").push_bind(far),
-            None => sql.push(" order by id desc offset 0"),
+            Some(far) => sql.push(" limit ").push_bind(far),
+            None => sql.push(" offset 0"),
         };
         sql.push(") t where true");
         self.push_conditions(&mut sql, |_| true);
         self.fetch(connection, sql).await
     }
 
+    /// What is read of a document.
+    const fn columns(&self) -> &'static str {
+        if self.search.noun.ids_tell_time() { "0::bigint as created, id, body" } else { "created, id, body" }
+    }
+
+    fn newest_first(&self) -> String {
+        let columns: Vec<String> = by_time(self.search.noun).iter().map(|column| format!("{column} desc")).collect();
+        columns.join(", ")
+    }
+
     async fn fetch(
         &self,
         connection: &mut Connection,
         mut sql: QueryBuilder<Postgres>,
-    ) -> Result<Vec<(String, String)>, Fault> {
-        sql.push(" order by id desc limit ").push_bind(self.search.limit + 1);
+    ) -> Result<Vec<(Place, String)>, Fault> {
+        sql.push(format!(" order by {} limit ", self.newest_first())).push_bind(self.search.limit + 1);
         Ok(sql.build().fetch_all(connection).await?.iter().map(document).collect())
     }
 
@@ -236,24 +259,27 @@ impl Branch<'_> {
         }
         let table = self.search.noun.table;
         let mut sql = QueryBuilder::new(format!("select count(*) from (select from {table} where "));
-        self.push_scope(&mut sql, "id");
+        self.push_scope(&mut sql, false);
         sql.push(" order by id desc limit ").push_bind(far).push(") near");
         let counted: i64 = sql.build_query_scalar().fetch_one(connection).await?;
         Ok(counted < far)
     }
 
     /// Gathers what an index finds, in whatever order. `None`: it is too much.
-    async fn gather(&self, connection: &mut Connection) -> Result<Option<Vec<(String, String)>>, Fault> {
-        let table = self.search.noun.table;
+    async fn gather(&self, connection: &mut Connection) -> Result<Option<Vec<(Place, String)>>, Fault> {
+        let noun = self.search.noun;
         let most = 1000 + 30 * self.search.limit;
         let mut sql = QueryBuilder::new("with found as materialized (");
         self.push_gathered(connection, &mut sql).await?;
-        sql.push("), few as materialized (select id from found limit ").push_bind(most + 1);
-        sql.push(format!(
-            ") select id, body, (select count(*) from few) as counted from {table}
-             where id = any(array(select id from few order by id desc limit "
+        sql.push(format!("), few as materialized (select {} from found limit ", by_time(noun).join(", ")));
+        sql.push_bind(most + 1).push(format!(
+            ") select {}, (select count(*) from few) as counted from {}
+             where id = any(array(select id from few order by {} limit ",
+            self.columns(),
+            noun.table,
+            self.newest_first()
         ));
-        sql.push_bind(self.search.limit + 1).push(")) order by id desc");
+        sql.push_bind(self.search.limit + 1).push(format!(")) order by {}", self.newest_first()));
         let rows = sql.build().fetch_all(connection).await?;
         let counted: i64 = rows.first().map_or(0, |row| row.get("counted"));
         Ok((counted <= most).then(|| rows.iter().map(document).collect()))
@@ -272,7 +298,8 @@ impl Branch<'_> {
             sql.push(")");
         }
         sql.push(format!("] from (select * from {} where livemode = ", self.search.noun.table));
-        sql.push_bind(self.search.livemode).push(" order by id desc limit ").push_bind(SAMPLE).push(") newest");
+        sql.push_bind(self.search.livemode).push(format!(" order by {} limit ", self.newest_first()));
+        sql.push_bind(SAMPLE).push(") newest");
         let counts: Vec<i64> = sql.build_query_scalar().fetch_one(connection).await?;
         let most = counts.iter().copied().min().unwrap_or_default().max(COMMON);
         Ok(gathered.into_iter().zip(counts).filter(|(_, count)| *count <= most).map(|(one, _)| one).collect())
@@ -287,7 +314,8 @@ impl Branch<'_> {
         }
         let mut sql = QueryBuilder::<Postgres>::new("with newest as materialized (select ");
         sql.push(format!("{} as text from {} where livemode = ", column.name, self.search.noun.table));
-        sql.push_bind(self.search.livemode).push(" order by id desc limit 200) select piece from unnest(");
+        sql.push_bind(self.search.livemode);
+        sql.push(format!(" order by {} limit 200) select piece from unnest(", self.newest_first()));
         sql.push_bind(pieces)
             .push("::text[]) piece order by (select count(*) from newest where strpos(text, piece) > 0)");
         sql.push(" limit ").push_bind(i64::try_from(PIECES).unwrap_or(i64::MAX));
@@ -297,9 +325,10 @@ impl Branch<'_> {
     /// All that match, from an index of what is asked for. The ids are compared in a way that no index knows:
     /// a range of them may be most of the table.
     async fn push_gathered(&self, connection: &mut Connection, sql: &mut QueryBuilder<Postgres>) -> Result<(), Fault> {
-        sql.push(format!("select id from {} where ", self.search.noun.table));
+        let noun = self.search.noun;
+        sql.push(format!("select {} from {} where ", by_time(noun).join(", "), noun.table));
         let asked = self.asked(connection).await?;
-        self.push_scope(sql, if asked.is_empty() { "id" } else { "id || ''" });
+        self.push_scope(sql, !asked.is_empty());
         for condition in &asked {
             let Test::Contains(column, text) = &condition.test else { continue };
             let mut pieces = self.pieces(connection, *column, text).await?;
@@ -314,11 +343,21 @@ impl Branch<'_> {
         Ok(())
     }
 
-    /// Which part of the table it is about.
-    fn push_scope(&self, sql: &mut QueryBuilder<Postgres>, id: &str) {
+    /// Which part of the table it is about; hidden from the indexes that go by time, if they are not to be
+    /// taken.
+    fn push_scope(&self, sql: &mut QueryBuilder<Postgres>, hidden: bool) {
+        let id = if hidden { "id || ''" } else { "id" };
         sql.push("livemode = ").push_bind(self.search.livemode);
-        if let Some(after) = &self.search.after {
-            sql.push(format!(" and {id} < ")).push_bind(after.clone());
+        match &self.search.after {
+            Some(Place { id: last, .. }) if self.search.noun.ids_tell_time() => {
+                sql.push(format!(" and {id} < ")).push_bind(last.clone());
+            }
+            Some(Place { created, id: last }) => {
+                let when = if hidden { "created + 0" } else { "created" };
+                sql.push(format!(" and ({when}, {id}) < (")).push_bind(*created).push(", ");
+                sql.push_bind(last.clone()).push(")");
+            }
+            None => {}
         }
         for (comparison, bound) in &self.bounds {
             sql.push(format!(" and {id} {comparison} ")).push_bind(bound.clone());
@@ -346,8 +385,8 @@ impl Branch<'_> {
     }
 }
 
-fn document(row: &PgRow) -> (String, String) {
-    (row.get("id"), row.get("body"))
+fn document(row: &PgRow) -> (Place, String) {
+    (Place { created: row.get("created"), id: row.get("id") }, row.get("body"))
 }
 
 impl Condition {

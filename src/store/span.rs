@@ -2,6 +2,12 @@
 
 use crate::billing::{Noun, Timestamp, id};
 
+/// The columns that a noun's documents are in the order of their creation by: ids sort by time, but not those
+/// that callers have chosen.
+pub const fn by_time(noun: &Noun) -> &'static [&'static str] {
+    if noun.ids_tell_time() { &["id"] } else { &["created", "id"] }
+}
+
 /// How far an id may be from the time at which its document says it was created, in seconds.
 const DRIFT: i64 = 86_400;
 /// The last time that ids can tell.

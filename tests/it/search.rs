@@ -276,6 +276,35 @@ async fn pages_follow_each_other() {
     assert_eq!(house.search("customers", either, &counted).await.ok()["total_count"], 7);
 }
 
+/// Products may be named by whoever makes them: the newest come first all the same, page by page, even when what
+/// a page ended with has gone.
+#[tokio::test]
+async fn chosen_ids_do_not_say_what_is_newest() {
+    let house = House::open().await;
+    for (place, id) in ["mug", "zebra", "apple", "kite", "bell"].iter().enumerate() {
+        house.advance_wall(&format!("2027-01-0{}T00:00:00Z", place + 2)).await;
+        house.post("/v1/products", &[("id", *id), ("name", "A toy"), ("metadata[toy]", "yes")]).await.ok();
+    }
+    for query in ["name:\"A toy\"", "name~\"toy\"", "metadata['toy']:'yes'", "active:'true'", "-url:'x'"] {
+        assert_eq!(house.found("products", query).await, ["bell", "kite", "apple", "zebra", "mug"], "{query}");
+    }
+    let query = "metadata['toy']:'yes'";
+    let mut seen = Vec::new();
+    let mut page: Option<String> = None;
+    loop {
+        let more: Vec<(&str, &str)> =
+            [("limit", "2")].into_iter().chain(page.as_deref().map(|token| ("page", token))).collect();
+        let found = house.search("products", query, &more).await.ok();
+        seen.extend(found["data"].as_array().expect("a list").iter().map(id));
+        let Some(next) = found["next_page"].as_str() else { break };
+        page = Some(next.to_owned());
+        if let Some(last) = seen.last() {
+            house.call(Method::DELETE, &format!("/v1/products/{last}"), &[], &[]).await.ok();
+        }
+    }
+    assert_eq!(seen, ["bell", "kite", "apple", "zebra", "mug"]);
+}
+
 #[tokio::test]
 async fn what_is_found_can_be_expanded() {
     let house = House::open().await;

@@ -2,7 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::billing::{Noun, Refusal};
+use crate::{
+    billing::{Noun, Refusal},
+    store::search::Place,
+};
 
 /// A search whose pages follow each other.
 #[derive(Debug)]
@@ -21,24 +24,29 @@ impl Page {
         Page { fingerprint }
     }
 
-    /// The token of the page after the one that ends with this id.
-    pub fn token(&self, last: &str) -> String {
-        let bytes = self.fingerprint.iter().copied().chain(last.bytes());
+    /// The token of the page after the one that ends here.
+    pub fn token(&self, last: &Place) -> String {
+        let text = format!("{} {}", last.created, last.id);
+        let bytes = self.fingerprint.iter().copied().chain(text.bytes());
         let digits = bytes.flat_map(|byte| [byte >> 4, byte & 15]);
         digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
     }
 
-    /// The id that the page before ended with.
-    pub fn read(&self, token: &str) -> Result<String, Refusal> {
+    /// Where the page before ended.
+    pub fn read(&self, token: &str) -> Result<Place, Refusal> {
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let byte = |pair: &[u8]| match pair {
             [high, low] => Some(digit(*high)? * 16 + digit(*low)?),
             _ => None,
         };
         let bytes: Option<Vec<u8>> = token.as_bytes().chunks(2).map(byte).collect();
-        let id = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(&self.fingerprint));
-        let id = id.and_then(|id| String::from_utf8(id.to_vec()).ok()).filter(|id| !id.contains('\0'));
-        id.ok_or_else(|| {
+        let text = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(&self.fingerprint));
+        let text = text.and_then(|text| str::from_utf8(text).ok()).filter(|text| !text.contains('\0'));
+        let place = text.and_then(|text| {
+            let (created, id) = text.split_once(' ')?;
+            Some(Place { created: created.parse().ok()?, id: id.to_owned() })
+        });
+        place.ok_or_else(|| {
             Refusal::invalid("Invalid page: it must be the `next_page` of a search with the same query.").param("page")
         })
     }
@@ -53,8 +61,9 @@ mod tests {
     #[test]
     fn a_token_is_bound_to_its_search() {
         let page = Page::of(&customer::NOUN, false, "email:\"a\"");
-        let token = page.token("cus_1");
-        assert_eq!(page.read(&token).unwrap(), "cus_1");
+        let place = Place { created: 7, id: "cus_1".to_owned() };
+        let token = page.token(&place);
+        assert_eq!(page.read(&token).unwrap(), place);
         for other in [
             Page::of(&customer::NOUN, false, "email:\"b\""),
             Page::of(&customer::NOUN, true, "email:\"a\""),
