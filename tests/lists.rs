@@ -154,7 +154,7 @@ fn rewritten(text: &str, name: &str, lines: &[String]) -> String {
     let (head, rest) = rest.split_once('\n').expect("a line under the beginning of a list");
     let (_, after) = rest.split_once(END).expect("an end of the list");
     let indent = before.rsplit('\n').next().unwrap_or_default();
-    let lines: String = lines.iter().map(|line| format!("{indent}{line}\n")).collect();
+    let lines: String = lines.iter().map(|line| [indent, line, "\n"].concat()).collect();
     format!("{before}{BEGIN}{name}{head}\n{lines}{indent}{END}{after}")
 }
 

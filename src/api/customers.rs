@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    invoices::write::CustomFieldParams,
+    invoices::write::CustomFieldsParams,
     reply::{Problem, Reply},
     route::{At, Route, deleted},
     sources,
@@ -16,9 +16,7 @@ use crate::{
         balance_transaction::Kind as BalanceKind,
         cancel, card,
         customer::{Customer, InvoiceSettings, NOUN, TaxExempt, check_email},
-        draft::check_custom_fields,
         dunning,
-        invoice::CustomField,
         invoice_prefix::{self, InvoicePrefix},
         payment_method::{self, PaymentMethod},
         shape::{Address, Patch, Shipping, Text, Unsupported},
@@ -82,7 +80,7 @@ struct Params {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct InvoiceSettingsParams {
-    custom_fields: Patch<Vec<CustomFieldParams>>,
+    custom_fields: Patch<CustomFieldsParams>,
     default_payment_method: Patch<Id<PaymentMethod>>,
     footer: Patch<String>,
     rendering_options: Option<Unsupported>,
@@ -116,8 +114,6 @@ impl Params {
     /// The customer with the parameters applied.
     fn apply(self, customer: Customer) -> Result<Customer, Refusal> {
         let settings = self.invoice_settings.unwrap_or_default();
-        let fields = settings.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect());
-        check_custom_fields(&fields).map_err(|refusal| refusal.param("invoice_settings[custom_fields]"))?;
         if self.next_invoice_sequence.is_some_and(|next| next < customer.next_invoice_sequence) {
             let message = format!("next_invoice_sequence must be at least {}.", customer.next_invoice_sequence);
             return Err(Refusal::invalid(message).param("next_invoice_sequence"));
@@ -134,7 +130,7 @@ impl Params {
                 default_payment_method: settings
                     .default_payment_method
                     .over(customer.invoice_settings.default_payment_method),
-                custom_fields: fields.over(customer.invoice_settings.custom_fields),
+                custom_fields: settings.custom_fields.map(Vec::from).over(customer.invoice_settings.custom_fields),
                 footer: settings.footer.over(customer.invoice_settings.footer),
                 ..customer.invoice_settings
             },
@@ -154,7 +150,9 @@ async fn create(call: Call, mut params: Params) -> Reply {
     params.check()?;
     Refusal::if_any_sent(&[("default_source", params.default_source.is_some())])?;
     let numbers = params.tax_id_data.take().unwrap_or_default().into_iter().map(NumberParams::check);
-    let numbers = numbers.enumerate().map(|(place, number)| number.map_err(|refusal| in_tax_id_data(place, refusal)));
+    let numbers = numbers
+        .enumerate()
+        .map(|(place, number)| number.map_err(|refusal| refusal.within(&format!("tax_id_data[{place}]"))));
     let numbers = numbers.collect::<Result<Vec<_>, Refusal>>()?;
     let livemode = call.livemode();
     let mut needs = Needs::default();
@@ -216,11 +214,6 @@ async fn create(call: Call, mut params: Params) -> Reply {
     call.run(&NOUN, verb).await
 }
 
-fn in_tax_id_data(place: usize, refusal: Refusal) -> Refusal {
-    let param = refusal.param.as_ref().map(|param| format!("tax_id_data[{place}][{param}]"));
-    Refusal { param, ..refusal }
-}
-
 async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     params.check()?;
     let source = match &params.source {
@@ -230,15 +223,11 @@ async fn update(At(id): At<String>, call: Call, params: Params) -> Reply {
     if let Some(source) = &source {
         sources::verify(&call, source).await?;
     }
-    let created_only = [
+    Refusal::if_any_sent(&[
         ("payment_method", params.payment_method.is_some()),
         ("tax_id_data", params.tax_id_data.is_some()),
         ("test_clock", params.test_clock.is_some()),
-    ];
-    if let Some((name, _)) = created_only.into_iter().find(|(_, sent)| *sent) {
-        let message = format!("Received unknown parameter: {name}");
-        return Err(Refusal::invalid(message).code("parameter_unknown").param(name).into());
-    }
+    ])?;
     let id: Id<Customer> = Id::given(id);
     let mut needs = Needs::default();
     source.iter().for_each(|source| source.needs(&mut needs));

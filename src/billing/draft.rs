@@ -59,7 +59,6 @@ pub struct Details {
 
 /// How far ahead a finalisation may be set: five years.
 const MAXIMUM_WAIT_SECONDS: i64 = 5 * 366 * 86_400;
-const MAXIMUM_CUSTOM_FIELDS: usize = 4;
 
 /// Makes a draft, with what waits for it if that is wanted: the customer's items of no subscription,
 /// or those of the given one (creation by API).
@@ -175,7 +174,6 @@ impl Details {
         if let Patch::Set(source) = &self.default_source {
             check_source(books, source, &invoice.customer)?;
         }
-        check_custom_fields(&self.custom_fields)?;
         let auto_advance = self.auto_advance.unwrap_or(invoice.auto_advance);
         let (collection_method, due_date) = self.terms(&invoice, now)?;
         let usual = invoice.finalizes_at(books.settings(invoice.livemode).invoice.finalize_after, now);
@@ -308,15 +306,6 @@ impl Details {
             None => Ok(None),
         }
     }
-}
-
-pub fn check_custom_fields(fields: &Patch<Vec<CustomField>>) -> Result<(), Refusal> {
-    let Patch::Set(fields) = fields else { return Ok(()) };
-    if fields.len() > MAXIMUM_CUSTOM_FIELDS {
-        let message = format!("Array items exceeded maximum {MAXIMUM_CUSTOM_FIELDS} allowed elements.");
-        return Err(Refusal::invalid(message).param("custom_fields"));
-    }
-    Ok(())
 }
 
 /// A chosen number must not look like one that this server will give.

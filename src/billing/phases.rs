@@ -8,7 +8,7 @@ use super::{
     payment_method::PaymentMethod,
     period::{Cycle, OutOfCalendar},
     price::Price,
-    subscribe::{NewItem, check_days_until_due, check_email, check_payment_method},
+    subscribe::{NewItem, check_days_until_due, check_has_email, check_payment_method},
     subscription::{BillingModeType, CollectionMethod, InvoiceSettings},
     subscription_schedule::{DefaultSettings, Phase, PhaseAnchor},
 };
@@ -89,7 +89,7 @@ impl Settings {
         check_days_until_due(self.collection_method, self.days_until_due)
             .map_err(|refusal| refusal.param("invoice_settings[days_until_due]"))?;
         if self.collection_method == CollectionMethod::SendInvoice {
-            check_email(customer)?;
+            check_has_email(customer)?;
         }
         match &self.default_payment_method {
             Some(method) => check_payment_method(books, method, &customer.id, "default_payment_method"),

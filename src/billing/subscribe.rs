@@ -179,7 +179,7 @@ fn check_customer(books: &Books, customer: &Customer, wanted: &NewSubscription) 
     }
     check_days_until_due(wanted.collection_method, wanted.days_until_due)?;
     if wanted.collection_method == CollectionMethod::SendInvoice {
-        check_email(customer)?;
+        check_has_email(customer)?;
     }
     check_methods(books, wanted.default_payment_method.as_ref(), wanted.default_source.as_ref(), &customer.id)
 }
@@ -198,7 +198,7 @@ pub fn check_room(books: &Books, customer: &Customer) -> Result<(), Refusal> {
     Err(Refusal::invalid(message).code("customer_max_subscriptions"))
 }
 
-pub fn check_email(customer: &Customer) -> Result<(), Refusal> {
+pub fn check_has_email(customer: &Customer) -> Result<(), Refusal> {
     if customer.email.is_some() {
         return Ok(());
     }
@@ -224,7 +224,7 @@ pub fn collected_by(
     };
     check_days_until_due(collection_method, days_until_due)?;
     if collection_method == CollectionMethod::SendInvoice {
-        check_email(books.customer()?)?;
+        check_has_email(books.customer()?)?;
     }
     Ok(Subscription { collection_method, days_until_due, ..subscription })
 }

@@ -13,14 +13,12 @@ use crate::{
             Session,
             complete::{self, Entries, Means},
             expire,
-            session::Pursuit,
+            session::{Payment, Pursuit},
         },
         id::Bucket,
         next_action::Authentication,
-        payment_intent::PaymentIntent,
         payment_method::{BillingDetails, PaymentMethod},
         setup,
-        setup_intent::SetupIntent,
     },
     gateway::CardSource,
     store::{
@@ -110,46 +108,34 @@ pub fn expire(id: &Id<Session>, needs: Needs) -> impl Verb + use<> {
     })
 }
 
-/// What a session waits for its customer to authenticate.
-#[derive(Clone)]
-enum Awaited {
-    Payment(Id<PaymentIntent>),
-    Setup(Id<SetupIntent>),
-}
-
 /// The customer of a session has authenticated, or has not.
 pub async fn authenticate(
     connection: &mut Connection,
     id: &Id<Session>,
     outcome: Authentication,
 ) -> Result<impl Verb + use<>, Fault> {
-    let session = books::peek(connection, id).await?;
-    let pursuit = session.as_ref().and_then(|session| session.internal.pursuit.clone());
-    let setup = session.and_then(|session| session.setup_intent);
-    let awaited = match (pursuit, setup) {
-        (Some(Pursuit::Payment(payment)), _) => Some(Awaited::Payment(payment.intent)),
-        (Some(Pursuit::Setup(setup)), _) | (None, Some(setup)) => Some(Awaited::Setup(setup)),
-        (None, None) => None,
-    };
-    let mut needs = match &awaited {
-        Some(Awaited::Payment(intent)) => authenticate::around(connection, intent).await?,
-        Some(Awaited::Setup(setup)) => authenticate::around_setup(connection, setup).await?,
-        None => Needs::default(),
-    };
+    let awaited = books::peek(connection, id).await?.and_then(|session| session.begun());
+    let mut needs = Needs::default();
     match &awaited {
-        Some(Awaited::Payment(intent)) => needs.document(intent),
-        Some(Awaited::Setup(setup)) => needs.document(setup),
+        Some(Pursuit::Payment(payment)) => {
+            needs = authenticate::around(connection, &payment.intent).await?;
+            needs.document(&payment.intent);
+        }
+        Some(Pursuit::Setup(setup)) => {
+            needs = authenticate::around_setup(connection, setup).await?;
+            needs.document(setup);
+        }
         None => {}
     }
     let id = id.clone();
     Ok(Decision::new(Owner::of(&id), needs, move |books, at| {
         books.at_path(&id)?;
         match &awaited {
-            Some(Awaited::Payment(intent)) => {
+            Some(Pursuit::Payment(Payment { intent, .. })) => {
                 crate::billing::authenticate::authenticate(books, intent, outcome, at)?;
                 Ok(Subject::document(&id).unless_declined((outcome == Authentication::Succeed).then(|| intent.clone())))
             }
-            Some(Awaited::Setup(intent)) => {
+            Some(Pursuit::Setup(intent)) => {
                 setup::authenticate(books, intent, outcome, at)?;
                 Ok(Subject::document(&id))
             }

@@ -118,12 +118,10 @@ impl Statement {
     {
         let mut values: Vec<T> = values.into_iter().collect();
         self.bound += 1;
-        let (bound, words) = match values.pop() {
-            Some(value) if values.is_empty() => (self.arguments.add(value), format!("${}::{kind}", self.bound)),
-            last => {
-                values.extend(last);
-                (self.arguments.add(values), format!("${}::{kind}[]", self.bound))
-            }
+        let (bound, words) = if values.len() == 1 {
+            (self.arguments.add(values.remove(0)), format!("${}::{kind}", self.bound))
+        } else {
+            (self.arguments.add(values), format!("${}::{kind}[]", self.bound))
         };
         bound.map_err(sqlx::Error::Encode)?;
         Ok(words)

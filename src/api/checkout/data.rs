@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     api::{
-        invoices::write::CustomFieldParams,
+        invoices::write::CustomFieldsParams,
         subscriptions::{BillingModeParams, InvoiceSettingsParams, TrialSettingsParams, create::AnchorConfigParams},
     },
     billing::{
@@ -14,8 +14,7 @@ use crate::{
             create::SetupWish,
             session::{InvoiceCreation, InvoiceData, PaymentWish, SubscriptionWish},
         },
-        draft::check_custom_fields,
-        invoice::{CustomField, Issuer},
+        invoice::Issuer,
         payment_intent::{CaptureMethod, SetupFutureUsage},
         pending_interval::PendingInterval,
         prorate::ProrationBehavior,
@@ -58,7 +57,7 @@ impl SubscriptionData {
             billing_mode: self.billing_mode.map_or_else(BillingMode::flexible, BillingModeParams::mode),
             description: self.description.map(String::from),
             free_of_prorations: self.proration_behavior == Some(ProrationBehavior::None),
-            invoice_settings: self.invoice_settings.unwrap_or_default().over(InvoiceSettings::default())?,
+            invoice_settings: self.invoice_settings.unwrap_or_default().over(InvoiceSettings::default()),
             metadata: self.metadata.initial()?,
             pending_interval: self.pending_invoice_item_interval,
             trial_days: self.trial_period_days,
@@ -125,7 +124,7 @@ pub struct InvoiceCreationParams {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct InvoiceDataParams {
-    custom_fields: Patch<Vec<CustomFieldParams>>,
+    custom_fields: Patch<CustomFieldsParams>,
     description: Option<Text<1500>>,
     footer: Option<Text<5000>>,
     metadata: MetadataPatch,
@@ -138,14 +137,11 @@ struct InvoiceDataParams {
 impl InvoiceCreationParams {
     pub fn creation(self) -> Result<InvoiceCreation, Refusal> {
         let data = self.invoice_data.unwrap_or_default();
-        let fields = data.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect());
-        let param = "invoice_creation[invoice_data][custom_fields]";
-        check_custom_fields(&fields).map_err(|refusal| refusal.param(param))?;
         let metadata: Metadata = data.metadata.initial()?;
         Ok(InvoiceCreation {
             enabled: self.enabled,
             invoice_data: InvoiceData {
-                custom_fields: fields.given(),
+                custom_fields: data.custom_fields.map(Vec::from).given(),
                 description: data.description.map(String::from),
                 footer: data.footer.map(String::from),
                 issuer: Some(Issuer::default()),

@@ -22,6 +22,8 @@ use crate::{
     store::books::{Needs, peek},
 };
 
+const MAXIMUM_CUSTOM_FIELDS: usize = 4;
+
 /// What can be said of an invoice, at creation and later.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -29,7 +31,7 @@ pub struct Params {
     auto_advance: Option<bool>,
     automatically_finalizes_at: Option<Timestamp>,
     collection_method: Option<CollectionMethod>,
-    custom_fields: Patch<Vec<CustomFieldParams>>,
+    custom_fields: Patch<CustomFieldsParams>,
     days_until_due: Option<i64>,
     default_payment_method: Patch<Id<PaymentMethod>>,
     default_source: Patch<Id<PaymentMethod>>,
@@ -68,8 +70,13 @@ struct FromInvoiceParams {
     invoice: Id<Invoice>,
 }
 
+/// As many as an invoice has room for.
 #[derive(Clone, Debug, Deserialize)]
-pub struct CustomFieldParams {
+#[serde(try_from = "Vec<CustomFieldParams>")]
+pub struct CustomFieldsParams(Vec<CustomField>);
+
+#[derive(Clone, Debug, Deserialize)]
+struct CustomFieldParams {
     name: Text<40>,
     value: Text<140>,
 }
@@ -83,9 +90,21 @@ struct PaymentSettingsParams {
     payment_method_options: Option<Unsupported>,
 }
 
-impl From<CustomFieldParams> for CustomField {
-    fn from(field: CustomFieldParams) -> CustomField {
-        CustomField { name: String::from(field.name), value: String::from(field.value) }
+impl TryFrom<Vec<CustomFieldParams>> for CustomFieldsParams {
+    type Error = String;
+
+    fn try_from(fields: Vec<CustomFieldParams>) -> Result<Self, String> {
+        if fields.len() > MAXIMUM_CUSTOM_FIELDS {
+            return Err(format!("Array items exceeded maximum {MAXIMUM_CUSTOM_FIELDS} allowed elements."));
+        }
+        let field = |field: CustomFieldParams| CustomField { name: field.name.into(), value: field.value.into() };
+        Ok(CustomFieldsParams(fields.into_iter().map(field).collect()))
+    }
+}
+
+impl From<CustomFieldsParams> for Vec<CustomField> {
+    fn from(fields: CustomFieldsParams) -> Vec<CustomField> {
+        fields.0
     }
 }
 
@@ -95,7 +114,7 @@ impl Params {
             auto_advance: self.auto_advance,
             automatically_finalizes_at: self.automatically_finalizes_at,
             collection_method: self.collection_method,
-            custom_fields: self.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect()),
+            custom_fields: self.custom_fields.map(Vec::from),
             days_until_due: self.days_until_due,
             default_payment_method: self.default_payment_method,
             default_source: self.default_source,

@@ -79,7 +79,7 @@ pub(super) async fn create(call: Call, params: Create) -> Reply {
             phases: phases::wanted(params.phases, books, livemode, at)?,
             start: params.start_date.map_or(at.now, |start| phases::time(start, at.now)),
             billing_mode: params.billing_mode.map_or_else(BillingMode::flexible, BillingModeParams::mode),
-            default_settings: params.default_settings.unwrap_or_default().over(DefaultSettings::default())?,
+            default_settings: params.default_settings.unwrap_or_default().over(DefaultSettings::default()),
             end_behavior: params.end_behavior.unwrap_or(EndBehavior::Release),
             metadata: params.metadata.initial()?,
         };

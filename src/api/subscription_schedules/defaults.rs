@@ -3,11 +3,9 @@
 use serde::Deserialize;
 
 use crate::{
-    api::invoices::write::CustomFieldParams,
+    api::invoices::write::CustomFieldsParams,
     billing::{
-        Id, Refusal,
-        draft::check_custom_fields,
-        invoice::CustomField,
+        Id,
         payment_method::PaymentMethod,
         shape::{Patch, Text, Unsupported, Untaxed},
         subscription::CollectionMethod,
@@ -32,24 +30,22 @@ pub(super) struct DefaultsParams {
 }
 
 impl DefaultsParams {
-    pub(super) fn over(self, current: DefaultSettings) -> Result<DefaultSettings, Refusal> {
-        let invoices = self.invoice_settings.unwrap_or_default().over(current.invoice_settings);
-        Ok(DefaultSettings {
+    pub(super) fn over(self, current: DefaultSettings) -> DefaultSettings {
+        DefaultSettings {
             billing_cycle_anchor: self.billing_cycle_anchor.unwrap_or(current.billing_cycle_anchor),
             collection_method: self.collection_method.or(current.collection_method),
             default_payment_method: self.default_payment_method.over(current.default_payment_method),
             description: self.description.map(String::from).over(current.description),
-            invoice_settings: invoices
-                .map_err(|refusal| refusal.param("default_settings[invoice_settings][custom_fields]"))?,
+            invoice_settings: self.invoice_settings.unwrap_or_default().over(current.invoice_settings),
             ..current
-        })
+        }
     }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct InvoiceSettingsParams {
-    custom_fields: Patch<Vec<CustomFieldParams>>,
+    custom_fields: Patch<CustomFieldsParams>,
     days_until_due: Option<i64>,
     description: Patch<Text<1500>>,
     footer: Patch<Text<5000>>,
@@ -59,16 +55,13 @@ pub(super) struct InvoiceSettingsParams {
 }
 
 impl InvoiceSettingsParams {
-    /// A refusal is about the custom fields.
-    pub(super) fn over(self, current: InvoiceSettings) -> Result<InvoiceSettings, Refusal> {
-        let fields = self.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect());
-        check_custom_fields(&fields)?;
-        Ok(InvoiceSettings {
-            custom_fields: fields.over(current.custom_fields),
+    pub(super) fn over(self, current: InvoiceSettings) -> InvoiceSettings {
+        InvoiceSettings {
+            custom_fields: self.custom_fields.map(Vec::from).over(current.custom_fields),
             days_until_due: self.days_until_due.or(current.days_until_due),
             description: self.description.map(String::from).over(current.description),
             footer: self.footer.map(String::from).over(current.footer),
             ..current
-        })
+        }
     }
 }

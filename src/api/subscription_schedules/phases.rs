@@ -149,10 +149,6 @@ impl PhaseParams {
         for (index, extra) in self.add_invoice_items.into_iter().enumerate() {
             extras.push(extra.wanted(&format!("{param}[add_invoice_items][{index}]"), books, livemode, at)?);
         }
-        let invoice_settings = self.invoice_settings.map(|settings| settings.over(InvoiceSettings::default()));
-        let invoice_settings = invoice_settings
-            .transpose()
-            .map_err(|refusal| refusal.param(format!("{param}[invoice_settings][custom_fields]")))?;
         let Some(first) = items.first() else { return Err(Refusal::missing(format!("{param}[items]"))) };
         let no_such = || Refusal::no_such("price", first.price.as_str()).param(format!("{param}[items][0][price]"));
         let currency = books.price(&first.price).ok_or_else(no_such)?.currency;
@@ -163,7 +159,7 @@ impl PhaseParams {
             collection_method: self.collection_method,
             default_payment_method: self.default_payment_method,
             description: self.description.map(String::from).given(),
-            invoice_settings,
+            invoice_settings: self.invoice_settings.map(|settings| settings.over(InvoiceSettings::default())),
             metadata: merging(self.metadata)?,
             proration_behavior: self.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),
             trial: self.trial.unwrap_or(false),

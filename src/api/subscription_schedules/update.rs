@@ -40,7 +40,7 @@ pub(super) async fn update(At(id): At<String>, call: Call, params: UpdateParams)
         let schedule = schedule::open(books, &id, at)?;
         let wanted = Update {
             phases: params.phases.map(|phases| phases::wanted(phases, books, livemode, at)).transpose()?,
-            default_settings: params.default_settings.map(|given| given.over(schedule.default_settings)).transpose()?,
+            default_settings: params.default_settings.map(|given| given.over(schedule.default_settings)),
             end_behavior: params.end_behavior,
             metadata: params.metadata,
             prorations: params.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations),

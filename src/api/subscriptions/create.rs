@@ -156,7 +156,7 @@ impl Create {
             default_payment_method: self.default_payment_method,
             default_source: self.default_source,
             description: self.description.map(String::from),
-            invoice_settings: self.invoice_settings.unwrap_or_default().over(InvoiceSettings::default())?,
+            invoice_settings: self.invoice_settings.unwrap_or_default().over(InvoiceSettings::default()),
             metadata: self.metadata.initial()?,
             off_session: self.off_session.unwrap_or(false),
             payment_behavior: self.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),

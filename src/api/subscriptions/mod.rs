@@ -14,16 +14,14 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    invoices::write::CustomFieldParams,
+    invoices::write::CustomFieldsParams,
     reply::Reply,
     route::{At, Route},
 };
 use crate::{
     billing::{
         Refusal,
-        draft::check_custom_fields,
         end_date::CancelAt,
-        invoice::CustomField,
         payment_method,
         shape::{Patch, Text, TimeOr, Unsupported},
         subscription::{
@@ -109,7 +107,7 @@ impl BillingModeParams {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct InvoiceSettingsParams {
-    custom_fields: Patch<Vec<CustomFieldParams>>,
+    custom_fields: Patch<CustomFieldsParams>,
     description: Patch<Text<1500>>,
     footer: Patch<Text<5000>>,
     // Known, and refused rather than ignored.
@@ -118,15 +116,13 @@ pub struct InvoiceSettingsParams {
 }
 
 impl InvoiceSettingsParams {
-    pub fn over(self, current: InvoiceSettings) -> Result<InvoiceSettings, Refusal> {
-        let fields = self.custom_fields.map(|fields| fields.into_iter().map(CustomField::from).collect());
-        check_custom_fields(&fields).map_err(|refusal| refusal.param("invoice_settings[custom_fields]"))?;
-        Ok(InvoiceSettings {
-            custom_fields: fields.over(current.custom_fields),
+    pub fn over(self, current: InvoiceSettings) -> InvoiceSettings {
+        InvoiceSettings {
+            custom_fields: self.custom_fields.map(Vec::from).over(current.custom_fields),
             description: self.description.map(String::from).over(current.description),
             footer: self.footer.map(String::from).over(current.footer),
             ..current
-        })
+        }
     }
 }
 

@@ -193,7 +193,7 @@ impl Update {
             default_payment_method: self.default_payment_method.over(subscription.default_payment_method),
             default_source: self.default_source.over(subscription.default_source),
             description: self.description.map(String::from).over(subscription.description),
-            invoice_settings: self.invoice_settings.unwrap_or_default().over(subscription.invoice_settings)?,
+            invoice_settings: self.invoice_settings.unwrap_or_default().over(subscription.invoice_settings),
             metadata: self.metadata.apply(subscription.metadata)?,
             pause_collection: self.pause_collection.over(subscription.pause_collection),
             trial_settings: self

@@ -11,7 +11,6 @@ use crate::billing::{
     Books, Id, Moment, Refusal,
     answer::Decline,
     attach,
-    cancel::busy,
     confirm::{self, Confirmation},
     customer::Customer,
     intend::{self, NewIntent},
@@ -63,10 +62,7 @@ pub fn complete(
     at: &mut Moment,
 ) -> Result<Completion, Refusal> {
     let session = books.at_path(id)?.clone();
-    session.check_open()?;
-    if session.internal.paying {
-        return Err(busy());
-    }
+    session.check_open("changed")?;
     if session.expires_at <= at.now {
         return Err(Refusal::invalid("This Checkout Session has expired."));
     }

@@ -10,7 +10,6 @@ use super::{
 use crate::billing::{
     Amount, Books, Currency, Id, Metadata, Moment, Refusal, Timestamp,
     begin::When,
-    cancel::busy,
     customer::Customer,
     edit::within,
     extra::{ExtraEnd, ExtraStart, NewExtra},
@@ -88,10 +87,7 @@ pub fn open(
 
 /// Gives an open session other lines. What was begun for the old ones is taken back.
 pub fn relist(books: &mut Books, session: Session, lines: Vec<NewLine>, at: &mut Moment) -> Result<Session, Refusal> {
-    session.check_open()?;
-    if session.internal.paying {
-        return Err(busy());
-    }
+    session.check_open("changed")?;
     if session.mode == Mode::Setup {
         return Err(Refusal::invalid("You cannot pass `line_items` in `setup` mode.").param("line_items"));
     }

@@ -5,9 +5,7 @@ use super::{
     session::{Pursuit, Session, Status},
 };
 use crate::billing::{
-    Books, Id, Moment, Refusal, announce,
-    cancel::busy,
-    confirm, erase,
+    Books, Id, Moment, Refusal, announce, confirm, erase,
     payment_intent::PaymentIntent,
     setup,
     setup_intent::{CancellationReason, SetupIntent},
@@ -16,18 +14,8 @@ use crate::billing::{
 /// Expires an open session, and takes back what was begun for it.
 pub fn expire(books: &mut Books, id: &Id<Session>, at: &mut Moment) -> Result<(), Refusal> {
     let session = books.at_path(id)?.clone();
-    if session.status != Status::Open {
-        let message = format!(
-            "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of {}.",
-            session.status
-        );
-        return Err(Refusal::invalid(message));
-    }
-    if session.internal.paying {
-        return Err(busy());
-    }
-    let begun = session.internal.pursuit.clone().or_else(|| session.setup_intent.clone().map(Pursuit::Setup));
-    if let Some(pursuit) = begun {
+    session.check_open("expired")?;
+    if let Some(pursuit) = session.begun() {
         take_back(books, &pursuit, at)?;
     }
     let session = Session { status: Status::Expired, url: None, ..without_pursuit(session) };

@@ -10,6 +10,7 @@ use crate::billing::{
     Amount, Books, Currency, Id, Metadata, Noun, Refusal, Resource, Timestamp,
     anchor::AnchorConfig,
     balance_transaction::BalanceTransaction,
+    cancel::busy,
     customer::{self, Customer, CustomerTaxId, TaxExempt},
     describe,
     id::{Bucket, Ids},
@@ -367,15 +368,21 @@ impl Session {
         self.invoice_creation.as_ref().is_some_and(|creation| creation.enabled)
     }
 
-    /// One that can be completed, or the refusal to do anything with it.
-    pub fn check_open(&self) -> Result<(), Refusal> {
+    /// Refuses unless it can still be completed, and nobody is at it right now. `what` it can be: `changed`.
+    pub fn check_open(&self, what: &str) -> Result<(), Refusal> {
         match self.status {
+            Status::Open if self.internal.paying => Err(busy()),
             Status::Open => Ok(()),
             Status::Complete | Status::Expired => Err(Refusal::invalid(format!(
-                "Only Checkout Sessions with a status in [\"open\"] can be changed. This Checkout Session has a status of {}.",
+                "Only Checkout Sessions with a status in [\"open\"] can be {what}. This Checkout Session has a status of {}.",
                 self.status
             ))),
         }
+    }
+
+    /// What its customer has begun, or what a setup begins with.
+    pub fn begun(&self) -> Option<Pursuit> {
+        self.internal.pursuit.clone().or_else(|| self.setup_intent.clone().map(Pursuit::Setup))
     }
 }
 
