@@ -43,7 +43,7 @@ async fn needs_of(call: &Call, id: &Id<Dispute>) -> Result<Needs, Problem> {
     let mut needs = Needs::default();
     if let Some(dispute) = peek(&mut *call.house.engine.store.reader().await?, id).await? {
         needs.document(&dispute.charge);
-        needs.document(&dispute.payment_intent);
+        needs.document(&dispute.intent());
     }
     Ok(needs)
 }

@@ -326,7 +326,7 @@ async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Repl
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Capture {
+struct Capture {
     amount_to_capture: Option<Amount>,
     final_capture: Option<bool>,
     metadata: MetadataPatch,
@@ -339,41 +339,25 @@ pub struct Capture {
     transfer_data: Option<Unsupported>,
 }
 
-impl Capture {
-    /// Of so much, with these words on the statement.
-    pub fn of(amount: Option<Amount>, descriptor: Option<Text<22>>, suffix: Option<Text<22>>) -> Capture {
-        Capture {
-            amount_to_capture: amount,
-            statement_descriptor: descriptor,
-            statement_descriptor_suffix: suffix,
-            ..Capture::default()
-        }
-    }
-}
-
 async fn capture(At(id): At<String>, call: Call, params: Capture) -> Reply {
     if params.final_capture == Some(false) {
         return Err(Refusal::not_supported_yet("final_capture").into());
     }
     let id: Id<PaymentIntent> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
-        captured(books, &id, params, at)?;
+        let intent = books.at_path(&id)?.clone();
+        let suffix = params.statement_descriptor_suffix.map(String::from);
+        books.put(PaymentIntent {
+            metadata: params.metadata.apply(intent.metadata)?,
+            statement_descriptor: params.statement_descriptor.map(String::from).or(intent.statement_descriptor),
+            statement_descriptor_suffix: suffix.or(intent.statement_descriptor_suffix),
+            ..intent
+        });
+        confirm::capture(books, &id, params.amount_to_capture, at)
+            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
-}
-
-/// What is reserved is taken, and what is said of it kept.
-pub fn captured(books: &mut Books, id: &Id<PaymentIntent>, params: Capture, at: &mut Moment) -> Result<(), Refusal> {
-    let intent = books.at_path(id)?.clone();
-    let suffix = params.statement_descriptor_suffix.map(String::from);
-    books.put(PaymentIntent {
-        metadata: params.metadata.apply(intent.metadata)?,
-        statement_descriptor: params.statement_descriptor.map(String::from).or(intent.statement_descriptor),
-        statement_descriptor_suffix: suffix.or(intent.statement_descriptor_suffix),
-        ..intent
-    });
-    confirm::capture(books, id, params.amount_to_capture, at).map_err(|refusal| confirm::showing(books, id, refusal))
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

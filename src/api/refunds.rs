@@ -12,7 +12,7 @@ use crate::{
     billing::{
         Amount, Books, Id, MetadataPatch, Moment, Refusal,
         charge::{self, Charge},
-        payment_intent::PaymentIntent,
+        payment_intent::{self, PaymentIntent},
         refund::{NOUN, Reason, Refund},
         repay::{self, NewRefund},
         shape::Unsupported,
@@ -105,16 +105,21 @@ async fn intent_of(
 ) -> Result<Id<PaymentIntent>, Problem> {
     let Some(id) = charge else {
         let message = "One of the following params should be provided for this request: payment_intent or charge.";
-        return Ok(intent.ok_or_else(|| Refusal::invalid(message).code("parameter_missing").param("payment_intent"))?);
+        let id = intent
+            .ok_or_else(|| Refusal::invalid(message).code("parameter_missing").param("payment_intent"))?;
+        if !payment_intent::NOUN.shows(id.as_str()) {
+            return Err(Refusal::no_such(payment_intent::NOUN.name, id.as_str()).param("payment_intent").into());
+        }
+        return Ok(id);
     };
     let known = peek(&mut *call.house.engine.store.reader().await?, id).await?;
     let known = known.filter(|charge| charge.livemode == call.livemode());
     let charge = known.ok_or_else(|| Refusal::no_such(charge::NOUN.name, id.as_str()).param("charge"))?;
-    if intent.is_some_and(|intent| intent != charge.payment_intent) {
+    if intent.is_some() && intent != charge.payment_intent {
         let message = "The charge does not belong to the payment_intent.";
         return Err(Refusal::invalid(message).param("payment_intent").into());
     }
-    Ok(charge.payment_intent)
+    Ok(charge.intent())
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -73,8 +73,8 @@ impl Voice {
             return Ok(None);
         };
         let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
-        let Some(refusal) = refusal_of(subject, &value) else { return Ok(None) };
-        let refusal = Refusal { payment_intent: Some(Box::new(value)), ..refusal };
+        let Some(mut refusal) = refusal_of(subject, &value) else { return Ok(None) };
+        refusal.payment_intent = noun.shows(intent.as_str()).then(|| Box::new(value));
         Ok(Some(Answered { status: refusal.status, body: speak::text(&error::body(&refusal))?, repeats: None }))
     }
 }

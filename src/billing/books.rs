@@ -152,6 +152,14 @@ impl Books {
         self.get(id).ok_or_else(|| Refusal::no_such(R::NOUN.name, id.as_str()).param(param))
     }
 
+    /// The same, where the parameter is a caller's: what callers never see they cannot name.
+    pub fn find_shown<R: Shelved>(&self, id: &Id<R>, param: &str) -> Result<&R, Refusal> {
+        self.find(id, param).and_then(|found| match R::NOUN.shows(id.as_str()) {
+            true => Ok(found),
+            false => Err(Refusal::no_such(R::NOUN.name, id.as_str()).param(param)),
+        })
+    }
+
     /// The one customer whose books these are.
     pub fn customer(&self) -> Result<&Customer, Refusal> {
         let deleted = || Refusal::invalid("This customer has been deleted.").code("resource_missing").param("customer");
@@ -174,7 +182,8 @@ impl Books {
     pub fn at_path<R: Shelved>(&self, id: &Id<R>) -> Result<&R, Refusal> {
         let name = R::NOUN.name;
         let livemode = self.livemode.unwrap_or(false);
-        self.get(id).ok_or_else(|| Refusal::not_found(R::NOUN, id.as_str()).in_mode(name, livemode))
+        let shown = self.get(id).filter(|_| R::NOUN.shows(id.as_str()));
+        shown.ok_or_else(|| Refusal::not_found(R::NOUN, id.as_str()).in_mode(name, livemode))
     }
 
     /// Keeps a new or changed document. What breaks the noun's own rules spoils the whole decision.

@@ -73,6 +73,16 @@ pub struct Networks {
 }
 
 impl OldCard {
+    /// A payment method as it is now.
+    pub fn of(method: &PaymentMethod) -> OldCard {
+        OldCard {
+            allow_redisplay: method.allow_redisplay,
+            customer: method.customer.clone(),
+            metadata: method.metadata.clone(),
+            ..OldCard::new(method.id.to_string(), &method.card, &method.billing_details)
+        }
+    }
+
     pub fn new(id: String, card: &Card, details: &BillingDetails) -> OldCard {
         let (address, checks) = (details.address.clone(), card.checks.clone());
         OldCard {

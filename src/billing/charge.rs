@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Amount, Currency, Id, Metadata, Moment, Noun, Resource, Timestamp,
     answer::Decline,
+    card::OldCard,
     customer::{self, Customer},
     describe, movement,
     noun::{By, Cell, Keyed, Link, Target, boolean, filter, integer, json, null, one, text},
@@ -112,9 +113,11 @@ pub struct Charge {
     pub livemode: bool,
     pub metadata: Metadata,
     pub on_behalf_of: Null,
-    pub outcome: Outcome,
+    /// Nothing before the processor has said anything.
+    pub outcome: Option<Outcome>,
     pub paid: bool,
-    pub payment_intent: Id<PaymentIntent>,
+    /// Nothing if it was made directly.
+    pub payment_intent: Option<Id<PaymentIntent>>,
     pub payment_method: Id<PaymentMethod>,
     pub payment_method_details: PaymentMethodDetails,
     pub receipt_email: Option<String>,
@@ -123,7 +126,8 @@ pub struct Charge {
     pub refunded: bool,
     pub review: Null,
     pub shipping: Option<Shipping>,
-    pub source: Null,
+    /// The card as it was, if it was made directly.
+    pub source: Option<Box<OldCard>>,
     pub source_transfer: Null,
     pub statement_descriptor: Option<String>,
     pub statement_descriptor_suffix: Option<String>,
@@ -243,6 +247,8 @@ impl CardDetails {
 /// How an attempt ended, or that it has not yet.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict<'a> {
+    /// The processor is about to be asked.
+    Asked,
     Succeeded { reference: &'a str, risk: RiskLevel },
     Pending { reference: &'a str },
     Failed(&'a Decline),
@@ -257,14 +263,16 @@ impl Charge {
         verdict: Verdict<'_>,
         at: &mut Moment,
     ) -> Charge {
-        let (reference, decline, status) = match verdict {
-            Verdict::Succeeded { reference, .. } => (Some(reference), None, Status::Succeeded),
-            Verdict::Pending { reference } => (Some(reference), None, Status::Pending),
-            Verdict::Failed(decline) => (None, Some(decline), Status::Failed),
+        let (decline, status) = match verdict {
+            Verdict::Succeeded { .. } => (None, Status::Succeeded),
+            Verdict::Asked | Verdict::Pending { .. } => (None, Status::Pending),
+            Verdict::Failed(decline) => (Some(decline), Status::Failed),
         };
         let paid = status == Status::Succeeded;
         let captured = paid && intent.capture_method != CaptureMethod::Manual;
-        let id: Id<Charge> = Id::new(&mut at.ids, intent.id.bucket());
+        let direct = intent.direct_charge();
+        let source = direct.is_some().then(|| Box::new(OldCard::of(method)));
+        let id = direct.unwrap_or_else(|| Id::new(&mut at.ids, intent.id.bucket()));
         Charge {
             balance_transaction: captured.then(|| movement::id_of(id.as_str())),
             id,
@@ -292,7 +300,7 @@ impl Charge {
             on_behalf_of: Null,
             outcome: Outcome::of(verdict),
             paid,
-            payment_intent: intent.id.clone(),
+            payment_intent: intent.public_id(),
             payment_method: method.id.clone(),
             payment_method_details: PaymentMethodDetails {
                 card: CardDetails::of(&method.card, decline.is_none().then_some(attempt.amount)),
@@ -304,23 +312,36 @@ impl Charge {
             refunded: false,
             review: Null,
             shipping: intent.shipping.clone(),
-            source: Null,
+            source,
             source_transfer: Null,
             statement_descriptor: intent.statement_descriptor.clone(),
             statement_descriptor_suffix: intent.statement_descriptor_suffix.clone(),
             status,
             transfer_data: Null,
             transfer_group: Null,
-            internal: Internal { attempt: attempt.number, reference: reference.map(ToOwned::to_owned) },
+            internal: Internal { attempt: attempt.number, reference: verdict.reference() },
         }
+    }
+
+    /// The intent that it is a payment of.
+    pub fn intent(&self) -> Id<PaymentIntent> {
+        payment_intent::behind(self.payment_intent.as_ref(), &self.id)
+    }
+
+    /// A pending charge that the processor has taken in.
+    #[must_use]
+    pub fn take_in(self, verdict: Verdict<'_>) -> Charge {
+        let reference = self.internal.reference.or_else(|| verdict.reference());
+        Charge { outcome: Outcome::of(verdict), internal: Internal { reference, ..self.internal }, ..self }
     }
 
     /// A pending charge whose money has come.
     #[must_use]
-    pub fn succeed(self, captured: bool) -> Charge {
+    pub fn succeed(self, captured: bool, verdict: Verdict<'_>) -> Charge {
         let amount_captured = if captured { self.amount } else { Amount::ZERO };
         let balance_transaction = captured.then(|| movement::id_of(self.id.as_str()));
-        Charge { amount_captured, balance_transaction, captured, paid: true, status: Status::Succeeded, ..self }
+        let charge = self.take_in(verdict);
+        Charge { amount_captured, balance_transaction, captured, paid: true, status: Status::Succeeded, ..charge }
     }
 
     /// A pending charge whose money will not come.
@@ -338,9 +359,20 @@ impl Charge {
     }
 }
 
+impl Verdict<'_> {
+    /// What the processor calls the payment.
+    fn reference(self) -> Option<String> {
+        match self {
+            Verdict::Succeeded { reference, .. } | Verdict::Pending { reference } => Some(reference.to_owned()),
+            Verdict::Asked | Verdict::Failed(_) => None,
+        }
+    }
+}
+
 impl Outcome {
-    fn of(verdict: Verdict<'_>) -> Outcome {
+    fn of(verdict: Verdict<'_>) -> Option<Outcome> {
         let (network_status, kind, risk_level) = match verdict {
+            Verdict::Asked => return None,
             Verdict::Succeeded { risk, .. } => (NetworkStatus::ApprovedByNetwork, OutcomeType::Authorized, risk),
             Verdict::Pending { .. } => (NetworkStatus::ApprovedByNetwork, OutcomeType::Authorized, RiskLevel::Normal),
             Verdict::Failed(decline) => decline.origin(),
@@ -351,7 +383,7 @@ impl Outcome {
             OutcomeType::IssuerDeclined => "The bank did not accept the payment.",
         };
         let decline = if let Verdict::Failed(decline) = verdict { Some(decline) } else { None };
-        Outcome {
+        Some(Outcome {
             advice_code: decline.map(Decline::advice),
             network_advice_code: Null,
             network_decline_code: Null,
@@ -361,7 +393,7 @@ impl Outcome {
             risk_score: 0,
             seller_message: seller_message.to_owned(),
             kind,
-        }
+        })
     }
 }
 
@@ -374,7 +406,7 @@ impl Resource for Charge {
         let card = &self.payment_method_details.card;
         vec![
             Cell::maybe(self.customer.as_ref()),
-            Cell::text(&self.payment_intent),
+            Cell::text(self.intent()),
             Cell::Integer(Some(self.internal.attempt)),
             Cell::text(self.status),
             Cell::text(self.currency),

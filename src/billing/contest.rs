@@ -73,7 +73,7 @@ fn ask(
     evidence: Option<Box<Evidence>>,
     at: &Moment,
 ) -> Result<(), Refusal> {
-    let intent = books.find(&dispute.payment_intent, "payment_intent")?.clone();
+    let intent = books.find(&dispute.intent(), "payment_intent")?.clone();
     let charge = books.find(&dispute.charge, "charge")?;
     let question = intent.question(action, dispute.amount, &charge.payment_method, &dispute.internal.reference, at.now);
     let attempt = Attempt { dispute: Some(dispute.id.clone()), evidence, ..question };
@@ -193,7 +193,7 @@ pub fn given_back(books: &mut Books, charge: &Charge, at: &mut Moment) -> Result
     for inquiry in inquiries {
         let inquiry = Dispute { is_charge_refundable: false, ..inquiry };
         if inquiry.status.is_open() {
-            let intent = books.find(&inquiry.payment_intent, "payment_intent")?.clone();
+            let intent = books.find(&inquiry.intent(), "payment_intent")?.clone();
             decided(books, intent, inquiry, true, at)?;
         } else {
             books.put(inquiry).tell("charge.dispute.updated", at);

@@ -213,7 +213,7 @@ fn linked(books: &mut Books, new: &NewCreditNote, invoice: &Invoice) -> Result<V
         let of_invoice = |refund: &&Refund| {
             books
                 .all::<InvoicePayment>()
-                .any(|payment| payment.invoice == invoice.id && payment.payment.payment_intent == refund.payment_intent)
+                .any(|payment| payment.invoice == invoice.id && payment.payment.payment_intent == refund.intent())
         };
         let refund = books.get(id).filter(of_invoice);
         let refund =

@@ -76,7 +76,8 @@ pub struct Dispute {
     pub livemode: bool,
     pub metadata: Metadata,
     pub network_reason_code: String,
-    pub payment_intent: Id<PaymentIntent>,
+    /// Nothing if the charge was made directly.
+    pub payment_intent: Option<Id<PaymentIntent>>,
     pub payment_method_details: PaymentMethodDetails,
     pub reason: Reason,
     pub status: Status,
@@ -200,6 +201,11 @@ impl Status {
 }
 
 impl Dispute {
+    /// The intent whose money it is about.
+    pub fn intent(&self) -> Id<PaymentIntent> {
+        payment_intent::behind(self.payment_intent.as_ref(), &self.charge)
+    }
+
     /// A dispute about some of a charge, or an inquiry.
     pub fn of(charge: &Charge, claim: &Claim, amount: Amount, at: &mut Moment) -> Result<Dispute, Refusal> {
         let card = &charge.payment_method_details.card;
@@ -320,7 +326,7 @@ impl Resource for Dispute {
         vec![
             Cell::maybe(self.internal.customer.as_ref()),
             Cell::text(&self.charge),
-            Cell::text(&self.payment_intent),
+            Cell::text(self.intent()),
             Cell::text(self.currency),
             id(0),
             net(0),

@@ -39,7 +39,8 @@ pub struct EarlyFraudWarning {
     pub created: Timestamp,
     pub fraud_type: FraudType,
     pub livemode: bool,
-    pub payment_intent: Id<PaymentIntent>,
+    /// Nothing if the charge was made directly.
+    pub payment_intent: Option<Id<PaymentIntent>>,
     pub internal: Internal,
 }
 
@@ -70,7 +71,7 @@ impl Resource for EarlyFraudWarning {
     crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
-        vec![Cell::maybe(self.internal.customer.as_ref()), Cell::text(&self.charge), Cell::text(&self.payment_intent)]
+        vec![Cell::maybe(self.internal.customer.as_ref()), Cell::text(&self.charge), Cell::text(payment_intent::behind(self.payment_intent.as_ref(), &self.charge))]
     }
 }
 

@@ -81,6 +81,7 @@ pub mod contest;
 pub mod credit;
 pub mod delivery;
 pub mod describe;
+pub mod direct;
 pub mod draft;
 pub mod dunning;
 pub mod edit;

@@ -142,7 +142,7 @@ fn of_charge(charge: Charge) -> Option<Movement> {
 
 fn of_refund(refund: &Refund) -> Option<Movement> {
     let amount = refund.amount.negated().ok()?;
-    refund.status.counts().then(|| {
+    (refund.status.counts() && !refund.internal.released).then(|| {
         let (id, source) = (id_of(refund.id.as_str()), refund.id.to_string());
         let kind = (Kind::Refund, Category::Refund);
         Movement::without_fee(id, amount, refund.currency, refund.created, source, kind)

@@ -48,6 +48,8 @@ pub struct Noun {
 pub enum Keyed {
     /// Owned by a customer: made here, in that customer's bucket, and written under that customer's lock.
     OfCustomer,
+    /// The same; and what has an id of another kind is a part of something else, which callers never see.
+    OfCustomerOrHidden,
     /// Nobody's, and made here.
     Shared,
     /// Nobody's, and callers may choose them: they tell no time, so that lists go by `created`.
@@ -57,7 +59,17 @@ pub enum Keyed {
 impl Noun {
     /// Whether a customer owns it, so that its table has buckets.
     pub const fn is_owned(&self) -> bool {
-        matches!(self.keyed, Keyed::OfCustomer)
+        matches!(self.keyed, Keyed::OfCustomer | Keyed::OfCustomerOrHidden)
+    }
+
+    /// Whether an id can name what callers may see. What they may not has ids that sort before all others.
+    pub fn shows(&self, id: &str) -> bool {
+        self.hides_below().is_none_or(|prefix| id.starts_with(prefix))
+    }
+
+    /// What the ids of all that callers may see start with and come after, if there is anything else.
+    pub const fn hides_below(&self) -> Option<&'static str> {
+        if matches!(self.keyed, Keyed::OfCustomerOrHidden) { Some(self.prefix) } else { None }
     }
 
     /// What its ids start with in a mode, where that shows in them.

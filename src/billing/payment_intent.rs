@@ -1,6 +1,7 @@
 //! A wish to be paid, and how far it has come. Talking to the processor is one of its states.
 
 mod attempt;
+mod direct;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +29,7 @@ use super::{
 use crate::words;
 
 pub use attempt::{Action, Asker, Attempt, Wait};
+pub use direct::behind;
 
 pub static NOUN: Noun = Noun {
     object: "payment_intent",
@@ -35,7 +37,7 @@ pub static NOUN: Noun = Noun {
     table: "payment_intents",
     url: "/v1/payment_intents",
     name: "payment_intent",
-    keyed: Keyed::OfCustomer,
+    keyed: Keyed::OfCustomerOrHidden,
     leaves_stub: false,
     columns: &[
         text("customer"),
@@ -308,10 +310,11 @@ impl PaymentIntent {
     /// Commits to ask the processor; nothing else may happen to the intent until it has answered.
     pub fn ask(self, question: Attempt) -> Result<PaymentIntent, Refusal> {
         if self.internal.attempt.is_some() {
-            return Err(Refusal::invalid(
-                "This PaymentIntent cannot be accessed right now because another API request or process is currently \
-                 accessing it. Please try again later.",
-            )
+            let what = if self.direct_charge().is_some() { "charge" } else { "PaymentIntent" };
+            return Err(Refusal::invalid(format!(
+                "This {what} cannot be accessed right now because another API request or process is currently accessing it. \
+                 Please try again later."
+            ))
             .code("lock_timeout")
             .status(429));
         }

@@ -23,12 +23,14 @@ pub fn begin(
     let ask_at = at.now.plus_seconds(ask_again_after);
     let wait = Wait { ask_at, attempt: Attempt { token: reference.to_owned(), ..attempt.clone() } };
     let known = pending_charge(books, &intent);
-    let first = known.is_none();
+    // A charge that was made directly is there before the processor has it.
+    let first = known.as_ref().is_none_or(|charge| charge.internal.reference.is_none());
+    let verdict = Verdict::Pending { reference };
     let charge = match known {
-        Some(charge) => charge,
+        Some(charge) => charge.take_in(verdict),
         None => {
             let method = books.find(&attempt.payment_method, "payment_method")?.clone();
-            Charge::of(&intent, attempt, &method, Verdict::Pending { reference }, at)
+            Charge::of(&intent, attempt, &method, verdict, at)
         }
     };
     let mut waits = intent.internal.waits.clone();
@@ -77,8 +79,9 @@ pub fn too_late(
     match answer {
         Answer::Processing { .. } | Answer::NeedsAction | Answer::News(_) | Answer::Ruled(_) => {}
         Answer::Declined(decline) => drop(books.put(charge.fail(decline)).tell("charge.failed", at)),
-        Answer::Approved { .. } | Answer::Provisional { .. } => {
-            books.put(charge.succeed(true)).tell("charge.succeeded", at);
+        Answer::Approved { reference, .. } | Answer::Provisional { reference, .. } => {
+            let verdict = Verdict::Succeeded { reference, risk: charge::RiskLevel::Normal };
+            books.put(charge.succeed(true, verdict)).tell("charge.succeeded", at);
             repay::refund(books, NewRefund::of(id), at)?;
         }
     }

@@ -124,7 +124,7 @@ pub fn attach(books: &mut Books, id: &Id<Invoice>, intent: &Id<PaymentIntent>, a
     if intent_of(books, id).is_some_and(|own| own.internal.attempt.is_some()) {
         return Err(busy());
     }
-    let intent = books.find(intent, "payment_intent")?.clone();
+    let intent = books.find_shown(intent, "payment_intent")?.clone();
     check_attachable(&invoice, &intent)?;
     check_kept(books, &intent)?;
     let intent = PaymentIntent {

@@ -64,7 +64,8 @@ pub struct Refund {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
     pub metadata: Metadata,
-    pub payment_intent: Id<PaymentIntent>,
+    /// Nothing if the charge was made directly.
+    pub payment_intent: Option<Id<PaymentIntent>>,
     pub payment_method: Id<PaymentMethod>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_reason: Option<PendingReason>,
@@ -91,6 +92,9 @@ pub struct Internal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credited: Option<Amount>,
     pub livemode: bool,
+    /// It let go of what was only reserved: no money has moved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
 }
 
 /// Where the money went.
@@ -132,6 +136,11 @@ impl Status {
 }
 
 impl Refund {
+    /// The intent whose money it gives back.
+    pub fn intent(&self) -> Id<PaymentIntent> {
+        payment_intent::behind(self.payment_intent.as_ref(), &self.charge)
+    }
+
     #[must_use]
     pub fn succeed(self) -> Refund {
         let destination_details =
@@ -165,11 +174,11 @@ impl Resource for Refund {
         vec![
             Cell::maybe(self.customer.as_ref()),
             Cell::text(&self.charge),
-            Cell::text(&self.payment_intent),
+            Cell::text(self.intent()),
             Cell::Integer(Some(self.internal.attempt)),
             Cell::text(self.status),
             Cell::text(self.currency),
-            Cell::Integer(Some(self.amount.minor_units())),
+            Cell::Integer(Some(if self.internal.released { 0 } else { self.amount.minor_units() })),
         ]
     }
 

@@ -6,7 +6,9 @@ use super::{
     answer::Answer,
     charge::{Charge, Status as ChargeStatus},
     contest, early_fraud_warning, movement,
-    payment_intent::{Action, Attempt, Internal as IntentInternal, PaymentIntent, Wait},
+    payment_intent::{
+        Action, Attempt, CancellationReason, Internal as IntentInternal, PaymentIntent, Status as IntentStatus, Wait,
+    },
     payment_method::Kind,
     refund::{
         CardDestination, DestinationDetails, DestinationType, Internal, PendingReason, Reason, Refund, Status, Tag,
@@ -43,7 +45,8 @@ pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<R
         Some(named) => Some(books.find(named, "charge")?),
         None => latest,
     };
-    let charge = charge.filter(|charge| charge.status == ChargeStatus::Succeeded && charge.captured);
+    let releases = intent.direct_charge().is_some() && intent.status == IntentStatus::RequiresCapture;
+    let charge = charge.filter(|charge| charge.status == ChargeStatus::Succeeded && (charge.captured || releases));
     let Some((charge, reference)) = charge.and_then(|charge| Some((charge, charge.internal.reference.as_ref()?)))
     else {
         return Err(not_refundable(&new));
@@ -55,8 +58,13 @@ pub fn refund(books: &mut Books, new: NewRefund, at: &mut Moment) -> Result<Id<R
         return Err(Refusal::invalid(message).code("charge_already_refunded"));
     }
     let amount = part_of(left, new.amount, charge.currency)?;
+    if releases && amount != left {
+        let message = "What was only reserved can be let go of in full only. Capture a smaller amount instead.";
+        return Err(Refusal::invalid(message).param("amount"));
+    }
     let id: Id<Refund> = Id::new(&mut at.ids, intent.id.bucket());
-    let question = intent.question(Action::Refund, amount, &charge.payment_method, reference, at.now);
+    let action = if releases { Action::Release } else { Action::Refund };
+    let question = intent.question(action, amount, &charge.payment_method, reference, at.now);
     let attempt = Attempt { refund: Some(id.clone()), ..question };
     let refund = blank(id.clone(), charge, &attempt, new);
     books.put(intent.ask(attempt)?);
@@ -93,8 +101,9 @@ fn part_of(left: Amount, wanted: Option<Amount>, currency: Currency) -> Result<A
 }
 
 fn blank(id: Id<Refund>, charge: &Charge, attempt: &Attempt, new: NewRefund) -> Refund {
+    let released = attempt.action == Action::Release;
     Refund {
-        balance_transaction: Some(movement::id_of(id.as_str())),
+        balance_transaction: (!released).then(|| movement::id_of(id.as_str())),
         id,
         object: Tag::Refund,
         amount: attempt.amount,
@@ -117,7 +126,7 @@ fn blank(id: Id<Refund>, charge: &Charge, attempt: &Attempt, new: NewRefund) -> 
         source_transfer_reversal: Null,
         status: Status::Pending,
         transfer_reversal: Null,
-        internal: Internal { attempt: attempt.number, credited: None, livemode: charge.livemode },
+        internal: Internal { attempt: attempt.number, credited: None, livemode: charge.livemode, released },
     }
 }
 
@@ -131,6 +140,11 @@ pub fn settle(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let refund = books.find(id, "refund")?.clone();
+    if attempt.action == Action::Release {
+        // Whatever was said: it lapses by itself.
+        books.put(intent.cancel(Some(CancellationReason::RequestedByCustomer), at.now)?);
+        return begun(books, refund.succeed(), at);
+    }
     let mut waits = intent.internal.waits.clone();
     if let Answer::Provisional { reference, ask_again_after } | Answer::Processing { reference, ask_again_after } =
         answer

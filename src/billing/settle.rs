@@ -116,7 +116,7 @@ fn approved(
     let captured = intent.capture_method != CaptureMethod::Manual;
     let capture_before = (!captured).then(|| at.now.plus_seconds(RESERVED_SECONDS));
     let charge = match processing::pending_charge(books, &intent) {
-        Some(pending) => pending.succeed(captured),
+        Some(pending) => pending.succeed(captured, verdict),
         None => Charge::of(&intent, attempt, &method, verdict, at),
     };
     let intent = PaymentIntent {

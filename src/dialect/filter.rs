@@ -8,7 +8,7 @@ use super::{
 use crate::{
     billing::{
         Noun, Refusal, event_types,
-        noun::{By, Filter, Meaning, Word},
+        noun::{By, Filter, Meaning, Target, Word},
         searchable,
     },
     store::list::{Condition, Cursor},
@@ -35,7 +35,7 @@ pub fn read(noun: &Noun, form: &Form) -> Result<ListParams, Refusal> {
     let mut conditions = Vec::new();
     for filter in noun.filters {
         if let Some(value) = at(form, filter.param) {
-            conditions.extend(condition(filter, value)?);
+            conditions.extend(condition(noun, filter, value)?);
         } else if let By::Word { column, words } = &filter.by {
             conditions.extend(default_word(column, words));
         }
@@ -70,14 +70,19 @@ fn at<'f>(form: &'f Form, param: &str) -> Option<&'f Form> {
     param.split('[').try_fold(form, |form, part| form.get(part.trim_end_matches(']')))
 }
 
-fn condition(filter: &Filter, value: &Form) -> Result<Vec<Condition>, Refusal> {
+fn condition(noun: &Noun, filter: &Filter, value: &Form) -> Result<Vec<Condition>, Refusal> {
     let param = filter.param;
     Ok(match &filter.by {
         By::Text(column) => {
             let value = text(param, value)?;
             // Currencies and the like are kept in lower case.
             let value = if *column == "currency" { value.to_ascii_lowercase() } else { value };
-            vec![Condition::Text(column, value)]
+            // Nothing refers to what nobody sees.
+            let is_shown = noun.links.iter().all(|link| match link.to {
+                Target::One(target) => link.path != param || target.shows(&value),
+                _ => true,
+            });
+            vec![if is_shown { Condition::Text(column, value) } else { Condition::Word(column, &[]) }]
         }
         By::Folded { column, folded } => {
             let value = text(param, value)?;

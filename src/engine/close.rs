@@ -41,7 +41,7 @@ impl Closed {
     ) -> Result<Option<String>, Fault> {
         match self.written(noun, id) {
             Some(body) => Ok(Some(body.to_owned())),
-            None => read::find(connection, noun, id, livemode).await,
+            None => read::stored(connection, noun, id, livemode).await,
         }
     }
 

@@ -119,6 +119,9 @@ impl Query<'_> {
         if self.noun.leaves_stub {
             sql.push(" and not deleted");
         }
+        if let Some(prefix) = self.noun.hides_below() {
+            sql.push(format!(" and id > '{prefix}'"));
+        }
         for condition in &self.conditions {
             push_condition(sql, condition);
             self.push_span(sql, condition);

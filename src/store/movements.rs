@@ -42,7 +42,7 @@ const SOURCES: [Source; 4] = [
         id: "id",
         prefix: "re_",
         rows: "refunds",
-        moved: "status in ('pending', 'requires_action', 'succeeded')",
+        moved: "status in ('pending', 'requires_action', 'succeeded') and amount > 0",
     },
     Source {
         noun: &dispute::NOUN,

@@ -7,8 +7,13 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::{Connection, Fault};
 use crate::billing::{Noun, id::Bucket};
 
-/// The body of a document, or of the stub it left.
+/// The body of a document that callers may see, or of the stub it left.
 pub async fn find(connection: &mut Connection, noun: &Noun, id: &str, livemode: bool) -> Result<Option<String>, Fault> {
+    if noun.shows(id) { stored(connection, noun, id, livemode).await } else { Ok(None) }
+}
+
+/// The body of any document.
+pub async fn stored(connection: &mut Connection, noun: &Noun, id: &str, livemode: bool) -> Result<Option<String>, Fault> {
     let bucket = if noun.is_owned() { "and bucket = $3" } else { "" };
     let sql = format!("select body from {} where id = $1 and livemode = $2 {bucket}", noun.table);
     let mut query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).bind(livemode);

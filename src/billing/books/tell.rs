@@ -39,8 +39,12 @@ impl Books {
         }
     }
 
-    /// Tells an event about a document as it is now. An update without a change tells nothing.
+    /// Tells an event about a document as it is now. An update without a change tells nothing, nor does what
+    /// callers never see.
     pub fn tell<R: Shelved>(&mut self, id: &Id<R>, kind: &'static str, at: &mut Moment) {
+        if !R::NOUN.shows(id.as_str()) {
+            return;
+        }
         let mut previous = None;
         if UPDATES.iter().any(|ending| kind.ends_with(ending)) {
             previous = self.previous_attributes(id);
