@@ -105,8 +105,7 @@ async fn intent_of(
 ) -> Result<Id<PaymentIntent>, Problem> {
     let Some(id) = charge else {
         let message = "One of the following params should be provided for this request: payment_intent or charge.";
-        let id = intent
-            .ok_or_else(|| Refusal::invalid(message).code("parameter_missing").param("payment_intent"))?;
+        let id = intent.ok_or_else(|| Refusal::invalid(message).code("parameter_missing").param("payment_intent"))?;
         if !payment_intent::NOUN.shows(id.as_str()) {
             return Err(Refusal::no_such(payment_intent::NOUN.name, id.as_str()).param("payment_intent").into());
         }

@@ -249,8 +249,13 @@ impl CardDetails {
 pub enum Verdict<'a> {
     /// The processor is about to be asked.
     Asked,
-    Succeeded { reference: &'a str, risk: RiskLevel },
-    Pending { reference: &'a str },
+    Succeeded {
+        reference: &'a str,
+        risk: RiskLevel,
+    },
+    Pending {
+        reference: &'a str,
+    },
     Failed(&'a Decline),
 }
 

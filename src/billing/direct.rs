@@ -44,8 +44,7 @@ pub fn charge(
     let customer = new.customer.as_ref().map(|id| books.find(id, "customer")).transpose()?.cloned();
     let method = payer(books, customer.as_ref(), card)?.clone();
     let id: Id<Charge> = Id::new(&mut at.ids, bucket);
-    let internal =
-        Internal { test_clock: customer.and_then(|customer| customer.test_clock), ..Internal::default() };
+    let internal = Internal { test_clock: customer.and_then(|customer| customer.test_clock), ..Internal::default() };
     let intent = PaymentIntent {
         id: behind(None, &id),
         latest_charge: Some(id.clone()),
@@ -92,17 +91,17 @@ fn payer<'a>(
         })?;
         return books.find(&card, "source");
     };
-    let theirs = |id: &Id<PaymentMethod>| {
-        books.get(id).filter(|method| method.customer.as_ref() == Some(&customer.id))
-    };
+    let theirs = |id: &Id<PaymentMethod>| books.get(id).filter(|method| method.customer.as_ref() == Some(&customer.id));
     match card {
         Some(card) => theirs(&card).ok_or_else(|| {
             let message = format!("Customer {} does not have a linked source with ID {card}.", customer.id);
             Refusal::card("missing", message).param("source")
         }),
-        None => customer.default_source.as_ref().and_then(theirs).ok_or_else(|| {
-            Refusal::card("missing", "Cannot charge a customer that has no active card").param("card")
-        }),
+        None => {
+            customer.default_source.as_ref().and_then(theirs).ok_or_else(|| {
+                Refusal::card("missing", "Cannot charge a customer that has no active card").param("card")
+            })
+        }
     }
 }
 

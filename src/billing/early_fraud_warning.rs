@@ -71,7 +71,11 @@ impl Resource for EarlyFraudWarning {
     crate::basics!(created);
 
     fn cells(&self) -> Vec<Cell> {
-        vec![Cell::maybe(self.internal.customer.as_ref()), Cell::text(&self.charge), Cell::text(payment_intent::behind(self.payment_intent.as_ref(), &self.charge))]
+        vec![
+            Cell::maybe(self.internal.customer.as_ref()),
+            Cell::text(&self.charge),
+            Cell::text(payment_intent::behind(self.payment_intent.as_ref(), &self.charge)),
+        ]
     }
 }
 

@@ -178,6 +178,7 @@ impl Resource for Refund {
             Cell::Integer(Some(self.internal.attempt)),
             Cell::text(self.status),
             Cell::text(self.currency),
+            // What has moved.
             Cell::Integer(Some(if self.internal.released { 0 } else { self.amount.minor_units() })),
         ]
     }

@@ -13,7 +13,12 @@ pub async fn find(connection: &mut Connection, noun: &Noun, id: &str, livemode: 
 }
 
 /// The body of any document.
-pub async fn stored(connection: &mut Connection, noun: &Noun, id: &str, livemode: bool) -> Result<Option<String>, Fault> {
+pub async fn stored(
+    connection: &mut Connection,
+    noun: &Noun,
+    id: &str,
+    livemode: bool,
+) -> Result<Option<String>, Fault> {
     let bucket = if noun.is_owned() { "and bucket = $3" } else { "" };
     let sql = format!("select body from {} where id = $1 and livemode = $2 {bucket}", noun.table);
     let mut query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).bind(livemode);
