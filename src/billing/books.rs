@@ -154,10 +154,8 @@ impl Books {
 
     /// The same, where the parameter is a caller's: what callers never see they cannot name.
     pub fn find_shown<R: Shelved>(&self, id: &Id<R>, param: &str) -> Result<&R, Refusal> {
-        self.find(id, param).and_then(|found| match R::NOUN.shows(id.as_str()) {
-            true => Ok(found),
-            false => Err(Refusal::no_such(R::NOUN.name, id.as_str()).param(param)),
-        })
+        let shown = self.get(id).filter(|_| R::NOUN.shows(id.as_str()));
+        shown.ok_or_else(|| Refusal::no_such(R::NOUN.name, id.as_str()).param(param))
     }
 
     /// The one customer whose books these are.

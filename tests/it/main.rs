@@ -32,6 +32,7 @@ mod default_sources;
 mod deleted_customers;
 mod deliveries;
 mod dialect;
+mod direct_charge_troubles;
 mod direct_charges;
 mod disputes;
 mod drafts;

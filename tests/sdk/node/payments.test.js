@@ -267,3 +267,15 @@ test('refunds, in parts and in full', async () => {
   assert.deepEqual((await stripe.refunds.update(part.id, { metadata: { order: '7' } })).metadata, { order: '7' });
   assert.equal((await stripe.refunds.list({ payment_intent: intent.id })).data.length, 2);
 });
+
+test('a charge without an intent', async () => {
+  const charge = await stripe.charges.create({ amount: 2000, currency: 'usd', source: 'tok_visa', capture: false });
+  assert.equal(charge.payment_intent, null);
+  assert.equal(charge.source.last4, '4242');
+  const captured = await stripe.charges.capture(charge.id, { amount: 1500, receipt_email: 'ada@example.com' });
+  assert.deepEqual([captured.captured, captured.amount_refunded, captured.receipt_email], [true, 500, 'ada@example.com']);
+  await refused(
+    stripe.charges.create({ amount: 2000, currency: 'usd', source: 'tok_chargeDeclined' }),
+    'StripeCardError', { statusCode: 402, code: 'card_declined' },
+  );
+});
