@@ -348,6 +348,9 @@ impl Branch<'_> {
     fn push_scope(&self, sql: &mut QueryBuilder<Postgres>, hidden: bool) {
         let id = if hidden { "id || ''" } else { "id" };
         sql.push("livemode = ").push_bind(self.search.livemode);
+        if let Some(prefix) = self.search.noun.hides_below() {
+            sql.push(format!(" and {id} > '{prefix}'"));
+        }
         match &self.search.after {
             Some(Place { id: last, .. }) if self.search.noun.ids_tell_time() => {
                 sql.push(format!(" and {id} < ")).push_bind(last.clone());
