@@ -11,9 +11,7 @@ use super::{
 };
 use crate::{
     billing::{
-        Id, Metadata, Refusal, Resource,
-        next_action::check_return_url,
-        payment_intent::{AllowRedirects, AutomaticPaymentMethods, PaymentIntent},
+        Id, Metadata, Refusal, Resource, next_action::check_return_url, payment_intent::PaymentIntent,
         setup_intent::SetupIntent,
     },
     store::{
@@ -41,6 +39,9 @@ pub trait Intent: Resource {
     const TITLE: &'static str;
 
     fn client_secret(&self) -> &str;
+
+    /// The error of an action that its status does not allow.
+    fn unexpected_state(message: String) -> Refusal;
 }
 
 impl Intent for PaymentIntent {
@@ -49,6 +50,10 @@ impl Intent for PaymentIntent {
     fn client_secret(&self) -> &str {
         &self.client_secret
     }
+
+    fn unexpected_state(message: String) -> Refusal {
+        PaymentIntent::unexpected_state(message)
+    }
 }
 
 impl Intent for SetupIntent {
@@ -56,6 +61,10 @@ impl Intent for SetupIntent {
 
     fn client_secret(&self) -> &str {
         &self.client_secret
+    }
+
+    fn unexpected_state(message: String) -> Refusal {
+        SetupIntent::unexpected_state(message)
     }
 }
 
@@ -99,57 +108,6 @@ pub async fn seen<I: Intent>(call: &Call, id: &str, given: Option<&str>) -> Resu
     Ok(intent)
 }
 
-#[derive(Clone, Debug, Deserialize)]
-pub struct AutomaticMethods {
-    enabled: bool,
-    allow_redirects: Option<AllowRedirects>,
-}
-
-impl AutomaticMethods {
-    /// What it is when nothing is said about it.
-    pub const DEFAULT: AutomaticMethods = AutomaticMethods { enabled: true, allow_redirects: None };
-
-    pub fn spoken(&self) -> AutomaticPaymentMethods {
-        let allow_redirects = self.allow_redirects.unwrap_or(AllowRedirects::Always);
-        AutomaticPaymentMethods { allow_redirects, enabled: self.enabled }
-    }
-}
-
-/// What a caller chooses to be paid with: a list of types, which only older versions can write, or
-/// whatever is enabled.
-pub fn chosen_methods(
-    types: Option<&Vec<String>>,
-    automatic: Option<AutomaticMethods>,
-) -> Result<Option<AutomaticPaymentMethods>, Refusal> {
-    check_types(types)?;
-    match (types, automatic) {
-        (Some(_), Some(automatic)) if automatic.enabled => {
-            Err(Refusal::exclusive(&["automatic_payment_methods", "payment_method_types"])
-                .param("automatic_payment_methods"))
-        }
-        (Some(_), _) => Ok(None),
-        (None, automatic) => Ok(Some(automatic.unwrap_or(AutomaticMethods::DEFAULT).spoken())),
-    }
-}
-
-/// Cards are what there is.
-pub fn check_types(types: Option<&Vec<String>>) -> Result<(), Refusal> {
-    match types.map(Vec::as_slice) {
-        Some([]) => Err(Refusal::invalid("Invalid array").param("payment_method_types")),
-        Some(types) => match types.iter().position(|kind| kind != "card") {
-            Some(place) => {
-                let kind = &types[place];
-                let message = format!(
-                    "The payment method type \"{kind}\" is invalid. Only card is supported by this server yet."
-                );
-                Err(Refusal::invalid(message).param(format!("payment_method_types[{place}]")))
-            }
-            None => Ok(()),
-        },
-        None => Ok(()),
-    }
-}
-
 /// Where to send a customer who has to authenticate; a client with Stripe's own library opens the page
 /// itself.
 pub fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Result<Option<String>, Refusal> {
@@ -169,4 +127,21 @@ pub async fn given(call: &Call, id: Option<&String>, data: Option<MethodData>) -
             return Err(Refusal::exclusive(&["payment_method", "payment_method_data"]).param("payment_method").into());
         }
     })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Microdeposits {
+    amounts: Option<Vec<i64>>,
+    client_secret: Option<String>,
+    descriptor_code: Option<String>,
+}
+
+/// Cards are not verified by small deposits, and there are only cards.
+pub async fn verify_microdeposits<I: Intent>(At(id): At<String>, call: Call, params: Microdeposits) -> Reply {
+    seen::<I>(&call, &id, params.client_secret.as_deref()).await?;
+    let title = I::TITLE;
+    let message =
+        format!("This {title} cannot be verified with microdeposits: its payment method does not require them.");
+    Err(I::unexpected_state(message).into())
 }

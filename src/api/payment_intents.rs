@@ -1,10 +1,15 @@
 //! `/v1/payment_intents`
 
+pub mod reserved;
+
 use serde::Deserialize;
 
 use super::{
     call::Call,
-    intents::{AutomaticMethods, check_secret, check_types, chosen_methods, given, redirect_to, retrieve},
+    intents::{check_secret, given, redirect_to, retrieve, verify_microdeposits},
+    mandates::{self, MandateData},
+    method_options::{CardParams, MethodOptions, check_browser_usage, for_servers},
+    method_types::{AutomaticMethods, Controls},
     reply::Reply,
     route::{At, Route},
     sources::MethodData,
@@ -15,9 +20,10 @@ use crate::{
         confirm::{self, Confirmation},
         customer::Customer,
         intend::{self, NewIntent},
-        payment_intent::{
-            CancellationReason, CaptureMethod, ConfirmationMethod, NOUN, PaymentIntent, SetupFutureUsage,
-        },
+        mandate::Acceptance,
+        method_options::PaymentOptions,
+        method_types::{Choice, MethodType},
+        payment_intent::{CaptureMethod, ConfirmationMethod, NOUN, PaymentIntent, SetupFutureUsage},
         receive,
         shape::{Patch, Shipping, Text, Unsupported},
     },
@@ -33,8 +39,11 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/payment_intents/{id}", retrieve::<PaymentIntent>, &NOUN).publishable(),
         Route::post("/v1/payment_intents/{id}", update, &NOUN),
         Route::post("/v1/payment_intents/{id}/confirm", confirm_intent, &NOUN).publishable(),
-        Route::post("/v1/payment_intents/{id}/capture", capture, &NOUN),
-        Route::post("/v1/payment_intents/{id}/cancel", cancel, &NOUN),
+        Route::post("/v1/payment_intents/{id}/capture", reserved::capture, &NOUN),
+        Route::post("/v1/payment_intents/{id}/increment_authorization", reserved::increment, &NOUN),
+        Route::post("/v1/payment_intents/{id}/cancel", reserved::cancel, &NOUN),
+        Route::post("/v1/payment_intents/{id}/verify_microdeposits", verify_microdeposits::<PaymentIntent>, &NOUN)
+            .publishable(),
     ]
 }
 
@@ -62,27 +71,33 @@ struct Create {
     statement_descriptor_suffix: Option<Text<22>>,
     use_stripe_sdk: Option<bool>,
     payment_method_types: Option<Vec<String>>,
-    allowed_payment_method_types: Option<Unsupported>,
+    allowed_payment_method_types: Option<Vec<MethodType>>,
+    error_on_requires_action: Option<bool>,
+    excluded_payment_method_types: Option<Vec<MethodType>>,
+    #[serde(default)]
+    mandate_data: Patch<MandateData>,
+    payment_method_options: Option<MethodOptions<CardParams>>,
     amount_details: Option<Unsupported>,
     application_fee_amount: Option<Unsupported>,
     confirmation_token: Option<Unsupported>,
     customer_account: Option<Unsupported>,
-    error_on_requires_action: Option<bool>,
-    excluded_payment_method_types: Option<Unsupported>,
     hooks: Option<Unsupported>,
     mandate: Option<Unsupported>,
-    mandate_data: Option<Unsupported>,
     on_behalf_of: Option<Unsupported>,
     payment_details: Option<Unsupported>,
     payment_method_configuration: Option<Unsupported>,
-    payment_method_options: Option<Unsupported>,
     radar_options: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
     transfer_group: Option<Unsupported>,
 }
 
 async fn create(call: Call, params: Create) -> Reply {
-    let automatic = chosen_methods(params.payment_method_types.as_ref(), params.automatic_payment_methods)?;
+    let controls = Controls::new(
+        params.payment_method_types.as_ref(),
+        params.allowed_payment_method_types,
+        params.excluded_payment_method_types,
+    )?;
+    let choice = controls.initial(params.automatic_payment_methods)?;
     let confirmed = params.confirm.unwrap_or(false);
     let off_session = params.off_session.unwrap_or(false);
     let refuses_action = params.error_on_requires_action.unwrap_or(false);
@@ -90,6 +105,7 @@ async fn create(call: Call, params: Create) -> Reply {
         ("off_session", off_session),
         ("error_on_requires_action", refuses_action),
         ("return_url", params.return_url.is_some()),
+        ("mandate_data", matches!(params.mandate_data, Patch::Set(_))),
     ];
     if let Some((name, _)) = only_confirmed.into_iter().find(|(_, given)| *given && !confirmed) {
         let message = format!("You cannot set `{name}` without `confirm=true` when creating a PaymentIntent.");
@@ -101,14 +117,18 @@ async fn create(call: Call, params: Create) -> Reply {
     source.iter().for_each(|source| source.needs(&mut needs));
     let new = NewIntent {
         amount: params.amount,
-        automatic_payment_methods: automatic,
         capture_method: params.capture_method.unwrap_or(CaptureMethod::AutomaticAsync),
+        choice,
         confirmation_method: params.confirmation_method.unwrap_or(ConfirmationMethod::Automatic),
         currency: params.currency,
         customer: params.customer.clone(),
         description: params.description.map(String::from),
         livemode: call.livemode(),
         metadata: params.metadata.initial()?,
+        options: params
+            .payment_method_options
+            .map(|options| options.over(PaymentOptions::default()))
+            .unwrap_or_default(),
         receipt_email: params.receipt_email.map(String::from),
         setup_future_usage: params.setup_future_usage,
         shipping: params.shipping,
@@ -116,6 +136,7 @@ async fn create(call: Call, params: Create) -> Reply {
         statement_descriptor_suffix: params.statement_descriptor_suffix.map(String::from),
     };
     let owner = params.customer.map_or(Owner::Nobody, Owner::Customer);
+    let mandate = params.mandate_data;
     let verb = Decision::new(owner, needs, move |books, at| {
         let id = intend::create(books, new, at)?;
         if let Some(source) = source {
@@ -123,6 +144,9 @@ async fn create(call: Call, params: Create) -> Reply {
             intend::choose_method(books, &id, &method)?;
         }
         if confirmed {
+            let intent = books.find(&id, "intent")?.clone();
+            let mandate = mandates::accepted(mandate, false, at.now)?;
+            books.put(agreed(intent, mandate));
             confirm::confirm(
                 books,
                 &id,
@@ -153,15 +177,15 @@ struct Update {
     statement_descriptor: Option<Text<22>>,
     statement_descriptor_suffix: Option<Text<22>>,
     payment_method_types: Option<Vec<String>>,
-    allowed_payment_method_types: Option<Unsupported>,
+    allowed_payment_method_types: Option<Vec<MethodType>>,
+    excluded_payment_method_types: Patch<Vec<MethodType>>,
+    payment_method_options: Option<MethodOptions<CardParams>>,
     amount_details: Option<Unsupported>,
     application_fee_amount: Option<Unsupported>,
     customer_account: Option<Unsupported>,
-    excluded_payment_method_types: Option<Unsupported>,
     hooks: Option<Unsupported>,
     payment_details: Option<Unsupported>,
     payment_method_configuration: Option<Unsupported>,
-    payment_method_options: Option<Unsupported>,
     transfer_data: Option<Unsupported>,
     transfer_group: Option<Unsupported>,
 }
@@ -171,9 +195,11 @@ struct Update {
 struct Changes {
     amount: Option<Amount>,
     capture_method: Option<CaptureMethod>,
+    controls: Controls,
     currency: Option<Currency>,
     description: Patch<Text<1000>>,
     metadata: MetadataPatch,
+    options: Option<MethodOptions<CardParams>>,
     receipt_email: Patch<Text<512>>,
     setup_future_usage: Patch<SetupFutureUsage>,
     shipping: Patch<Shipping>,
@@ -188,6 +214,7 @@ impl Changes {
         if self.amount.is_some() || self.currency.is_some() {
             intend::check_price(&intent, amount, currency)?;
         }
+        let intent = chosen(intent, self.controls, self.options);
         Ok(PaymentIntent {
             amount,
             capture_method: self.capture_method.unwrap_or(intent.capture_method),
@@ -210,8 +237,10 @@ impl Changes {
     fn only_metadata(&self) -> bool {
         self.amount.is_none()
             && self.capture_method.is_none()
+            && self.controls.say_nothing()
             && self.currency.is_none()
             && self.description == Patch::Keep
+            && self.options.is_none()
             && self.receipt_email == Patch::Keep
             && self.setup_future_usage == Patch::Keep
             && self.shipping == Patch::Keep
@@ -220,8 +249,38 @@ impl Changes {
     }
 }
 
+/// The intent with what it may be paid with, and how.
+fn chosen(intent: PaymentIntent, controls: Controls, options: Option<MethodOptions<CardParams>>) -> PaymentIntent {
+    let choice = controls.over(Choice {
+        allowed: intent.allowed_payment_method_types,
+        excluded: intent.excluded_payment_method_types,
+        automatic: intent.automatic_payment_methods,
+    });
+    let payment_method_options = match options {
+        Some(options) => options.over(intent.payment_method_options),
+        None => intent.payment_method_options,
+    };
+    PaymentIntent {
+        allowed_payment_method_types: choice.allowed,
+        automatic_payment_methods: choice.automatic,
+        excluded_payment_method_types: choice.excluded,
+        payment_method_options,
+        ..intent
+    }
+}
+
+/// What the customer has agreed to is kept with the intent.
+fn agreed(mut intent: PaymentIntent, mandate: Patch<Acceptance>) -> PaymentIntent {
+    intent.internal.mandate = mandate.map(Box::new).over(intent.internal.mandate);
+    intent
+}
+
 async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
-    check_types(params.payment_method_types.as_ref())?;
+    let controls = Controls::new(
+        params.payment_method_types.as_ref(),
+        params.allowed_payment_method_types,
+        params.excluded_payment_method_types,
+    )?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();
     source.iter().for_each(|source| source.needs(&mut needs));
@@ -229,9 +288,11 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
     let changes = Changes {
         amount: params.amount,
         capture_method: params.capture_method,
+        controls,
         currency: params.currency,
         description: params.description,
         metadata: params.metadata,
+        options: params.payment_method_options,
         receipt_email: params.receipt_email,
         setup_future_usage: params.setup_future_usage,
         shipping: params.shipping,
@@ -262,40 +323,94 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Confirm {
+    allowed_payment_method_types: Option<Vec<MethodType>>,
+    capture_method: Option<CaptureMethod>,
     client_secret: Option<String>,
+    error_on_requires_action: Option<bool>,
+    excluded_payment_method_types: Patch<Vec<MethodType>>,
+    mandate_data: Patch<MandateData>,
     off_session: Option<bool>,
     payment_method: Option<String>,
     payment_method_data: Option<MethodData>,
-    receipt_email: Option<Text<512>>,
-    return_url: Option<String>,
-    setup_future_usage: Option<SetupFutureUsage>,
-    use_stripe_sdk: Option<bool>,
+    payment_method_options: Option<MethodOptions<CardParams>>,
     payment_method_types: Option<Vec<String>>,
-    allowed_payment_method_types: Option<Unsupported>,
+    receipt_email: Patch<Text<512>>,
+    return_url: Option<String>,
+    setup_future_usage: Patch<SetupFutureUsage>,
+    shipping: Patch<Shipping>,
+    use_stripe_sdk: Option<bool>,
     amount_details: Option<Unsupported>,
     amount_to_confirm: Option<Unsupported>,
-    capture_method: Option<Unsupported>,
     confirmation_token: Option<Unsupported>,
-    error_on_requires_action: Option<bool>,
-    excluded_payment_method_types: Option<Unsupported>,
     hooks: Option<Unsupported>,
     mandate: Option<Unsupported>,
-    mandate_data: Option<Unsupported>,
     payment_details: Option<Unsupported>,
-    payment_method_options: Option<Unsupported>,
     radar_options: Option<Unsupported>,
-    shipping: Option<Unsupported>,
+}
+
+/// What a confirmation says of the intent, before it is confirmed.
+#[derive(Clone)]
+struct Said {
+    capture_method: Option<CaptureMethod>,
+    controls: Controls,
+    is_browser: bool,
+    mandate: Patch<MandateData>,
+    options: Option<MethodOptions<CardParams>>,
+    receipt_email: Patch<Text<512>>,
+    setup_future_usage: Patch<SetupFutureUsage>,
+    shipping: Patch<Shipping>,
+}
+
+impl Said {
+    fn over(self, intent: PaymentIntent, at: &Moment) -> Result<PaymentIntent, Refusal> {
+        if self.is_browser {
+            self.check_browser(&intent)?;
+        }
+        let mandate = mandates::accepted(self.mandate, self.is_browser, at.now)?;
+        let mut intent = agreed(chosen(intent, self.controls, self.options), mandate);
+        if self.shipping != Patch::Keep {
+            intent.internal.shipping_by_browser = self.is_browser;
+        }
+        Ok(PaymentIntent {
+            capture_method: self.capture_method.unwrap_or(intent.capture_method),
+            receipt_email: self.receipt_email.map(String::from).over(intent.receipt_email),
+            setup_future_usage: self.setup_future_usage.over(intent.setup_future_usage),
+            shipping: self.shipping.over(intent.shipping),
+            ..intent
+        })
+    }
+
+    /// What a server has said is not for a browser to take back.
+    fn check_browser(&self, intent: &PaymentIntent) -> Result<(), Refusal> {
+        if let Some(options) = &self.options {
+            options.check_browser(&intent.payment_method_options)?;
+        }
+        check_browser_usage(&self.setup_future_usage, intent.setup_future_usage)?;
+        let by_server = intent.shipping.is_some() && !intent.internal.shipping_by_browser;
+        let changes = self.shipping != Patch::Keep && self.shipping.clone().given() != intent.shipping;
+        if by_server && changes {
+            let message = "The shipping of this PaymentIntent was set with a secret key and cannot be changed with a publishable key.";
+            return Err(Refusal::invalid(message).param("shipping"));
+        }
+        Ok(())
+    }
 }
 
 async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Reply {
-    check_types(params.payment_method_types.as_ref())?;
+    let controls = Controls::new(
+        params.payment_method_types.as_ref(),
+        params.allowed_payment_method_types,
+        params.excluded_payment_method_types,
+    )?;
     check_secret::<PaymentIntent>(&call, &id, params.client_secret.as_deref()).await?;
-    let for_servers = [
-        ("off_session", params.off_session.is_some()),
-        ("error_on_requires_action", params.error_on_requires_action.is_some()),
-    ];
-    if let Some((name, _)) = for_servers.into_iter().find(|(_, given)| *given && call.caller.publishable) {
-        return Err(Refusal::invalid("This parameter cannot be used with a publishable key.").param(name).into());
+    let is_browser = call.caller.publishable;
+    if is_browser {
+        for_servers(&[
+            ("off_session", params.off_session.is_some()),
+            ("error_on_requires_action", params.error_on_requires_action.is_some()),
+            ("capture_method", params.capture_method.is_some()),
+            ("allowed_payment_method_types", !controls.say_nothing()),
+        ])?;
     }
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let id: Id<PaymentIntent> = Id::given(id);
@@ -307,83 +422,24 @@ async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Repl
     let off_session = params.off_session.unwrap_or(false);
     let refuses_action = params.error_on_requires_action.unwrap_or(false);
     let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
-    let (usage, email) = (params.setup_future_usage, params.receipt_email.map(String::from));
+    let said = Said {
+        capture_method: params.capture_method,
+        controls,
+        is_browser,
+        mandate: params.mandate_data,
+        options: params.payment_method_options,
+        receipt_email: params.receipt_email,
+        setup_future_usage: params.setup_future_usage,
+        shipping: params.shipping,
+    };
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         let intent = books.at_path(&id)?.clone();
         intent.check_own("confirm").map_err(|refusal| confirm::showing(books, &id, refusal))?;
-        books.put(PaymentIntent {
-            receipt_email: email.or(intent.receipt_email),
-            setup_future_usage: usage.or(intent.setup_future_usage),
-            ..intent
-        });
+        books.put(said.over(intent, at)?);
         let payment_method = source.map(|source| source.place(books, id.bucket(), at)).transpose()?;
         confirm::confirm(books, &id, Confirmation { payment_method, off_session, refuses_action, return_url }, at)
             .map_err(|refusal| confirm::showing(books, &id, refusal))?;
         Ok(Subject::document(&id).unless_declined(Some(id)))
-    });
-    call.run(&NOUN, verb).await
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Capture {
-    amount_to_capture: Option<Amount>,
-    final_capture: Option<bool>,
-    metadata: MetadataPatch,
-    statement_descriptor: Option<Text<22>>,
-    statement_descriptor_suffix: Option<Text<22>>,
-    amount_details: Option<Unsupported>,
-    application_fee_amount: Option<Unsupported>,
-    hooks: Option<Unsupported>,
-    payment_details: Option<Unsupported>,
-    transfer_data: Option<Unsupported>,
-}
-
-async fn capture(At(id): At<String>, call: Call, params: Capture) -> Reply {
-    if params.final_capture == Some(false) {
-        return Err(Refusal::not_supported_yet("final_capture").into());
-    }
-    let id: Id<PaymentIntent> = Id::given(id);
-    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
-        let intent = books.at_path(&id)?.clone();
-        let suffix = params.statement_descriptor_suffix.map(String::from);
-        books.put(PaymentIntent {
-            metadata: params.metadata.apply(intent.metadata)?,
-            statement_descriptor: params.statement_descriptor.map(String::from).or(intent.statement_descriptor),
-            statement_descriptor_suffix: suffix.or(intent.statement_descriptor_suffix),
-            ..intent
-        });
-        confirm::capture(books, &id, params.amount_to_capture, at)
-            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
-        Ok(Subject::document(&id))
-    });
-    call.run(&NOUN, verb).await
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Cancel {
-    cancellation_reason: Option<CancellationReason>,
-}
-
-async fn cancel(At(id): At<String>, call: Call, params: Cancel) -> Reply {
-    let by_callers = [
-        CancellationReason::Abandoned,
-        CancellationReason::Duplicate,
-        CancellationReason::Fraudulent,
-        CancellationReason::RequestedByCustomer,
-    ];
-    if params.cancellation_reason.is_some_and(|reason| !by_callers.contains(&reason)) {
-        let message =
-            "Invalid cancellation_reason: must be one of abandoned, duplicate, fraudulent, or requested_by_customer";
-        return Err(Refusal::invalid(message).param("cancellation_reason").into());
-    }
-    let id: Id<PaymentIntent> = Id::given(id);
-    let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
-        books.at_path(&id)?;
-        confirm::cancel(books, &id, params.cancellation_reason, at)
-            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
-        Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
 }

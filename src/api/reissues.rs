@@ -66,5 +66,10 @@ async fn news_of(call: &Call, id: &Id<PaymentMethod>, params: CardParams) -> Res
     };
     let source = CardSource::Number { number, exp_month, exp_year, cvc: None };
     let taken = sources::tokenize(call, &source).await?.map_err(|decline| decline.refusal())?;
-    Ok(Reissue::Replaced { authenticates: taken.authenticates, card: Box::new(taken.card), token: taken.token })
+    Ok(Reissue::Replaced {
+        authenticates: taken.authenticates,
+        card: Box::new(taken.card),
+        may_authenticate: taken.may_authenticate,
+        token: taken.token,
+    })
 }

@@ -111,8 +111,8 @@ async fn brought(call: &Call, token: &str, param: &str) -> Result<NewMethod, Pro
     let mut reader = call.house.engine.store.reader().await?;
     let body = read::find(&mut reader, &token::NOUN, token, call.livemode()).await?.ok_or(no_such)?;
     let made: Token = serde_json::from_str(&body).map_err(Fault::from)?;
-    let Internal { authenticates, billing_details, card, token } = made.internal;
-    let taken = Tokenized { authenticates, card, token };
+    let Internal { authenticates, billing_details, card, may_authenticate, token } = made.internal;
+    let taken = Tokenized { authenticates, card, may_authenticate, token };
     Ok(NewMethod { billing_details, spends: Some(made.id), ..taken.into_method(call.livemode()) })
 }
 

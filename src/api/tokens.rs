@@ -73,8 +73,13 @@ async fn create(call: Call, params: Create) -> Reply {
     let (number, exp_month, exp_year, cvc) = (card.number, card.exp_month, card.exp_year, card.cvc);
     let source = CardSource::Number { number, exp_month, exp_year, cvc };
     let taken = tokenize(&call, &source).await?.map_err(|decline| decline.refusal())?;
-    let internal =
-        Internal { authenticates: taken.authenticates, billing_details: details, card: taken.card, token: taken.token };
+    let internal = Internal {
+        authenticates: taken.authenticates,
+        billing_details: details,
+        card: taken.card,
+        may_authenticate: taken.may_authenticate,
+        token: taken.token,
+    };
     let livemode = call.livemode();
     let verb = Decision::new(Owner::Nobody, Needs::default(), move |books, at| {
         let token = Token::new(internal, livemode, at);

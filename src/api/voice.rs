@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::{
-    billing::{Noun, Refusal, payment_intent, setup_intent},
+    billing::{Noun, Refusal, answer::Decline, payment_intent, setup_intent},
     dialect::{error, expand, speak, version::Pin, versions},
     engine::{Answered, Closed, Failure, Render, Subject},
     store::{Connection, Fault},
@@ -72,14 +72,16 @@ impl Voice {
         let Some(body) = closed.find(connection, noun, intent.as_str(), self.pin.livemode).await? else {
             return Ok(None);
         };
+        let kept = serde_json::from_str(&body).map_err(Fault::from)?;
+        let Some(refusal) = refusal_of(subject, &kept) else { return Ok(None) };
         let value = Voice { paths: Vec::new(), ..*self }.speak(connection, noun, body).await?;
-        let Some(mut refusal) = refusal_of(subject, &value) else { return Ok(None) };
-        refusal.payment_intent = noun.shows(intent.as_str()).then(|| Box::new(value));
+        let payment_intent = noun.shows(intent.as_str()).then(|| Box::new(value));
+        let refusal = Refusal { payment_intent, ..refusal };
         Ok(Some(Answered { status: refusal.status, body: speak::text(&error::body(&refusal))?, repeats: None }))
     }
 }
 
-/// What an intent that was to be paid has come to, if that is an error.
+/// What an intent that was to be paid, as it is kept, has come to, if that is an error.
 fn refusal_of(subject: &Subject, intent: &Value) -> Option<Refusal> {
     let status = intent.get("status").and_then(Value::as_str).unwrap_or_default();
     let of = |key: &str| {
@@ -90,6 +92,8 @@ fn refusal_of(subject: &Subject, intent: &Value) -> Option<Refusal> {
         let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
         (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
         Some(refusal)
+    } else if let ("requires_capture", Some(decline)) = (status, intent.pointer("/internal/declined_increment")) {
+        serde_json::from_value::<Decline>(decline.clone()).ok().map(|decline| decline.refusal())
     } else if status == "requires_action" && subject.noun.object == "invoice" {
         let message = "This payment requires additional user action before it can be completed successfully. Payment can be \
                        completed using the PaymentIntent associated with the invoice.";

@@ -1,5 +1,7 @@
 //! What a processor answers, and what its refusals mean.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Amount, Refusal,
     charge::{AdviceCode, NetworkStatus, OutcomeType, RiskLevel},
@@ -73,7 +75,7 @@ pub enum Ruling {
 }
 
 /// Why a card was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decline {
     pub code: String,
     pub decline_code: Option<String>,

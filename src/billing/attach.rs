@@ -19,6 +19,8 @@ pub struct NewMethod {
     pub billing_details: BillingDetails,
     pub card: Card,
     pub livemode: bool,
+    /// Its issuer lets the customer authenticate where a seller wants that.
+    pub may_authenticate: bool,
     pub metadata: Metadata,
     pub token: String,
     /// The token of the API that it comes from: used now.
@@ -43,7 +45,13 @@ pub fn make(books: &mut Books, new: NewMethod, bucket: Bucket, at: &mut Moment) 
         livemode: new.livemode,
         metadata: new.metadata,
         kind: Kind::Card,
-        internal: Internal { authenticates: new.authenticates, set_up: false, token: new.token, spent: false },
+        internal: Internal {
+            authenticates: new.authenticates,
+            may_authenticate: new.may_authenticate,
+            set_up: false,
+            token: new.token,
+            spent: false,
+        },
     });
     Ok(id)
 }

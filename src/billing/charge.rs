@@ -7,9 +7,11 @@ use super::{
     answer::Decline,
     card::OldCard,
     customer::{self, Customer},
-    describe, movement,
+    describe,
+    method_options::{Abilities, Available, Extended, Overcapture},
+    movement,
     noun::{By, Cell, Keyed, Link, Target, boolean, filter, integer, json, null, one, text},
-    payment_intent::{self, Attempt, CaptureMethod, PaymentIntent},
+    payment_intent::{self, Attempt, PaymentIntent},
     payment_method::{BillingDetails, Card, Checks, PaymentMethod, RegulatedStatus},
     refund,
     searchable::{CREATED, METADATA, Stand, number, token},
@@ -205,13 +207,21 @@ pub struct CardDetails {
     pub electronic_commerce_indicator: Null,
     pub exp_month: i64,
     pub exp_year: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_authorization: Option<Extended>,
     pub fingerprint: String,
     pub funding: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incremental_authorization: Option<Available>,
     pub installments: Null,
     pub last4: String,
     pub mandate: Null,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multicapture: Option<Available>,
     pub network: String,
     pub network_transaction_id: Null,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overcapture: Option<Overcapture>,
     pub regulated_status: RegulatedStatus,
     pub three_d_secure: Null,
     pub transaction_link_id: Null,
@@ -219,7 +229,7 @@ pub struct CardDetails {
 }
 
 impl CardDetails {
-    pub fn of(card: &Card, authorized: Option<Amount>) -> CardDetails {
+    pub fn of(card: &Card, authorized: Option<Amount>, abilities: Abilities) -> CardDetails {
         CardDetails {
             amount_authorized: authorized,
             authorization_code: Null,
@@ -229,13 +239,17 @@ impl CardDetails {
             electronic_commerce_indicator: Null,
             exp_month: card.exp_month,
             exp_year: card.exp_year,
+            extended_authorization: abilities.extended_authorization,
             fingerprint: card.fingerprint.clone(),
             funding: card.funding.clone(),
+            incremental_authorization: abilities.incremental_authorization,
             installments: Null,
             last4: card.last4.clone(),
             mandate: Null,
+            multicapture: abilities.multicapture,
             network: card.brand.clone(),
             network_transaction_id: Null,
+            overcapture: abilities.overcapture,
             regulated_status: card.regulated_status,
             three_d_secure: Null,
             transaction_link_id: Null,
@@ -274,7 +288,9 @@ impl Charge {
             Verdict::Failed(decline) => (Some(decline), Status::Failed),
         };
         let paid = status == Status::Succeeded;
-        let captured = paid && intent.capture_method != CaptureMethod::Manual;
+        let captured = paid && !intent.captures_by_hand();
+        let is_reserved = decline.is_none() && intent.captures_by_hand();
+        let abilities = Abilities::of(&intent.payment_method_options.card, attempt.amount, is_reserved);
         let direct = intent.direct_charge();
         let source = direct.is_some().then(|| Box::new(OldCard::of(method)));
         let id = direct.unwrap_or_else(|| Id::new(&mut at.ids, intent.id.bucket()));
@@ -308,7 +324,7 @@ impl Charge {
             payment_intent: intent.public_id(),
             payment_method: method.id.clone(),
             payment_method_details: PaymentMethodDetails {
-                card: CardDetails::of(&method.card, decline.is_none().then_some(attempt.amount)),
+                card: CardDetails::of(&method.card, decline.is_none().then_some(attempt.amount), abilities),
                 kind: method.kind,
             },
             receipt_email: intent.receipt_email.clone(),

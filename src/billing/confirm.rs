@@ -177,7 +177,7 @@ fn end(
 }
 
 /// A further question about a payment that the processor knows by its reference.
-fn follow_up(intent: &PaymentIntent, action: Action, amount: Amount, at: &Moment) -> Result<Attempt, Refusal> {
+pub fn follow_up(intent: &PaymentIntent, action: Action, amount: Amount, at: &Moment) -> Result<Attempt, Refusal> {
     let (Some(reference), Some(method)) = (&intent.internal.reference, &intent.payment_method) else {
         return Err(Refusal::internal("A reserved payment has no reference at the processor."));
     };

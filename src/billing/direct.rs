@@ -7,6 +7,8 @@ use super::{
     customer::Customer,
     id::Bucket,
     intend::{self, NewIntent},
+    method_options::PaymentOptions,
+    method_types::Choice,
     payment_intent::{
         Asker, Attempt, CancellationReason, CaptureMethod, ConfirmationMethod, Internal, PaymentIntent, Status, behind,
     },
@@ -63,14 +65,15 @@ pub fn charge(
 fn intent_of(new: NewCharge) -> NewIntent {
     NewIntent {
         amount: new.amount,
-        automatic_payment_methods: None,
         capture_method: if new.capture { CaptureMethod::Automatic } else { CaptureMethod::Manual },
+        choice: Choice::default(),
         confirmation_method: ConfirmationMethod::Automatic,
         currency: new.currency,
         customer: new.customer,
         description: new.description,
         livemode: new.livemode,
         metadata: new.metadata,
+        options: PaymentOptions::default(),
         receipt_email: new.receipt_email,
         setup_future_usage: None,
         shipping: new.shipping,

@@ -59,6 +59,9 @@ pub mod event;
 pub mod event_types;
 pub mod evidence;
 pub mod invoice_line;
+pub mod mandate;
+pub mod method_options;
+pub mod method_types;
 pub mod movement;
 pub mod plan;
 
@@ -91,6 +94,7 @@ pub mod extra;
 pub mod finalize;
 pub mod follow;
 pub mod hold;
+pub mod increment;
 pub mod intend;
 pub mod invoice_states;
 pub mod itemize;

@@ -20,7 +20,9 @@ use super::{
 /// reserved has yet to be captured, and is heard of then.
 #[must_use]
 pub fn await_news(mut intent: PaymentIntent, attempt: &Attempt, answer: &Answer, at: &Moment) -> PaymentIntent {
-    if let (Answer::Provisional { reference, ask_again_after }, true) = (answer, attempt.action != Action::Authorize) {
+    if let (Answer::Provisional { reference, ask_again_after }, true) =
+        (answer, !matches!(attempt.action, Action::Authorize | Action::Increment))
+    {
         let method = &attempt.payment_method;
         let attempt = intent.question(Action::Watch, attempt.amount, method, reference, at.now);
         intent.internal.waits.push(Wait { ask_at: at.now.plus_seconds(*ask_again_after), attempt });

@@ -18,6 +18,9 @@ use super::{
     early_fraud_warning::EarlyFraudWarning,
     invoice::Invoice,
     invoice_item::InvoiceItem,
+    mandate::Acceptance,
+    method_options::PaymentOptions,
+    method_types::MethodType,
     next_action::NextAction,
     noun::{By, Cell, Keyed, boolean, filter, integer, json, null, one, text},
     payment_method::{self, PaymentMethod},
@@ -76,7 +79,7 @@ pub static NOUN: Noun = Noun {
 pub struct PaymentIntent {
     pub id: Id<PaymentIntent>,
     pub object: Tag,
-    pub allowed_payment_method_types: Null,
+    pub allowed_payment_method_types: Option<Vec<MethodType>>,
     pub amount: Amount,
     pub amount_capturable: Amount,
     pub amount_received: Amount,
@@ -93,7 +96,7 @@ pub struct PaymentIntent {
     pub customer: Option<Id<Customer>>,
     pub customer_account: Null,
     pub description: Option<String>,
-    pub excluded_payment_method_types: Null,
+    pub excluded_payment_method_types: Option<Vec<MethodType>>,
     pub last_payment_error: Option<PaymentError>,
     pub latest_charge: Option<Id<Charge>>,
     pub livemode: bool,
@@ -103,7 +106,7 @@ pub struct PaymentIntent {
     pub on_behalf_of: Null,
     pub payment_method: Option<Id<PaymentMethod>>,
     pub payment_method_configuration_details: Null,
-    pub payment_method_options: Options,
+    pub payment_method_options: PaymentOptions,
     pub payment_method_types: Vec<String>,
     pub payment_record: Null,
     pub processing: Null,
@@ -164,12 +167,29 @@ pub struct Internal {
     /// What its issuer has warned of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fraud_warnings: Vec<Id<EarlyFraudWarning>>,
+    /// Why no more could be reserved when that was last asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined_increment: Option<Box<Decline>>,
+    /// How often more was to be reserved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub increments: i64,
+    /// What the customer has agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate: Option<Box<Acceptance>>,
+    /// The address was given in a browser, which may therefore change it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shipping_by_browser: bool,
     /// What the processor calls the payment, for captures and releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Answers that were not final.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<Wait>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_zero(count: &i64) -> bool {
+    *count == 0
 }
 
 /// A session, and the prices that its invoice is made of.
@@ -206,10 +226,6 @@ words!(CancellationReason {
 words!(CaptureMethod { Automatic = "automatic", AutomaticAsync = "automatic_async", Manual = "manual" });
 words!(ConfirmationMethod { Automatic = "automatic", Manual = "manual" });
 words!(SetupFutureUsage { OffSession = "off_session", OnSession = "on_session" });
-
-/// `payment_method_options`: none are kept yet.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Options {}
 
 /// Why the last attempt failed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -324,13 +340,14 @@ impl PaymentIntent {
 
     /// The question whether this payment method pays.
     pub fn charge_to(&self, method: &PaymentMethod, amount: Amount, asker: Asker, now: Timestamp) -> Attempt {
-        let manual = self.capture_method == CaptureMethod::Manual;
-        let action = if manual { Action::Authorize } else { Action::Sale };
+        let action = if self.captures_by_hand() { Action::Authorize } else { Action::Sale };
+        let asked_for = self.payment_method_options.card.request_three_d_secure.is_asked_for();
         Attempt {
             authenticated: self.internal.authenticated.as_ref() == Some(&method.id),
             automatic: asker.automatic,
             off_session: asker.off_session,
             set_up: method.internal.set_up,
+            three_d_secure: asked_for && !asker.off_session,
             ..self.question(action, amount, &method.id, &method.internal.token, now)
         }
     }
@@ -359,7 +376,9 @@ impl PaymentIntent {
             return_url: None,
             set_up: false,
             started_at: now,
+            three_d_secure: false,
             token: token.to_owned(),
+            words: None,
         }
     }
 

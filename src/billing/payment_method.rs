@@ -69,6 +69,9 @@ pub struct Internal {
     /// Its issuer wants the customer to authenticate before it is kept for later.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub authenticates: bool,
+    /// Its issuer lets the customer authenticate where a seller wants that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_authenticate: bool,
     /// It was set up for payments without the customer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub set_up: bool,

@@ -13,7 +13,7 @@ pub enum Reissue {
     /// It is valid for longer.
     Renewed { exp_month: i64, exp_year: i64 },
     /// Another number has taken its place: this card, by this token.
-    Replaced { authenticates: bool, card: Box<Card>, token: String },
+    Replaced { authenticates: bool, card: Box<Card>, may_authenticate: bool, token: String },
 }
 
 /// Takes what the network tells. With another number, what the issuer refused for good is tried again.
@@ -27,10 +27,11 @@ pub fn reissue(books: &mut Books, id: &Id<PaymentMethod>, news: Reissue, at: &mu
         Reissue::Renewed { exp_month, exp_year } => {
             PaymentMethod { card: Card { exp_month, exp_year, ..method.card }, ..method }
         }
-        Reissue::Replaced { authenticates, card, token } => {
+        Reissue::Replaced { authenticates, card, may_authenticate, token } => {
             forget_refusals(books, id);
             let card = Card { checks: method.card.checks, ..*card };
-            PaymentMethod { card, internal: Internal { authenticates, token, ..method.internal }, ..method }
+            let internal = Internal { authenticates, may_authenticate, token, ..method.internal };
+            PaymentMethod { card, internal, ..method }
         }
     };
     books.put(method).tell("payment_method.automatically_updated", at);

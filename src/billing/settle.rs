@@ -7,12 +7,12 @@ use super::{
     attempts::{self, Made},
     authenticate,
     charge::{Charge, RiskLevel, Verdict},
-    checkout, contest, dunning, erase, follow,
+    checkout, contest, dunning, erase, follow, increment,
     invoice::{Invoice, Status as InvoiceStatus},
     movement, news,
     payment_intent::{
-        Action, Attempt, CancellationReason, CaptureMethod, Internal, PaymentError, PaymentIntent, RESERVED_SECONDS,
-        SetupFutureUsage, Status,
+        Action, Attempt, CancellationReason, Internal, PaymentError, PaymentIntent, RESERVED_SECONDS, SetupFutureUsage,
+        Status,
     },
     payment_method::{self, PaymentMethod},
     processing, receive, repay,
@@ -42,6 +42,9 @@ pub fn settle(
     }
     if attempt.action == Action::Watch {
         return news::settle(books, intent, &attempt, answer, at);
+    }
+    if attempt.action == Action::Increment {
+        return increment::settle(books, intent, &attempt, answer, at);
     }
     if intent.status == Status::Canceled && attempt.action == Action::Inquire {
         return processing::too_late(books, intent, &attempt, answer, at);
@@ -75,12 +78,13 @@ pub fn settle(
             Ok(())
         }
         (_, Action::Capture) => captured(books, intent, &attempt, at),
-        // A question about a refund names the refund, one about a dispute the dispute.
+        // A question about a refund names the refund, one about a dispute the dispute; what is reserved is no payment.
         (
             _,
             Action::Refund
             | Action::InquireRefund
             | Action::Concede
+            | Action::Increment
             | Action::Contest
             | Action::InquireDispute
             | Action::Watch,
@@ -113,7 +117,7 @@ fn approved(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     let method = books.find(&attempt.payment_method, "payment_method")?.clone();
-    let captured = intent.capture_method != CaptureMethod::Manual;
+    let captured = !intent.captures_by_hand();
     let capture_before = (!captured).then(|| at.now.plus_seconds(RESERVED_SECONDS));
     let charge = match processing::pending_charge(books, &intent) {
         Some(pending) => pending.succeed(captured, verdict),
@@ -162,11 +166,11 @@ fn keep_for_later(books: &mut Books, intent: &PaymentIntent, method: PaymentMeth
     if method.internal.spent {
         return;
     }
-    let for_later = intent.setup_future_usage == Some(SetupFutureUsage::OffSession);
+    let for_later = intent.future_usage() == Some(SetupFutureUsage::OffSession);
     // Only a card that authenticates has to remember it.
     let set_up = method.internal.set_up || method.internal.authenticates && for_later;
     let has_customer = intent.customer.as_ref().is_some_and(|customer| books.get(customer).is_some());
-    let attaches = method.customer.is_none() && has_customer && intent.setup_future_usage.is_some();
+    let attaches = method.customer.is_none() && has_customer && intent.future_usage().is_some();
     let spent = method.customer.is_none() && !attaches;
     if !attaches && !spent && set_up == method.internal.set_up {
         return;

@@ -9,8 +9,10 @@ use super::{
     confirm::check_owner,
     customer::Customer,
     id::Bucket,
+    method_options::SetupOptions,
+    method_types::{Choice, SERVED},
     next_action::{Authentication, NextAction},
-    payment_intent::{AutomaticPaymentMethods, PaymentError},
+    payment_intent::PaymentError,
     payment_method::{self, PaymentMethod},
     setup_attempt::{self, Status as Attempted},
     setup_intent::{CancellationReason, Internal, SetupIntent, Status, Tag, Usage},
@@ -21,15 +23,17 @@ use super::{
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct NewSetup {
-    pub automatic_payment_methods: Option<AutomaticPaymentMethods>,
     /// Where it lives if it has no customer; anywhere, if nobody says.
     pub bucket: Option<Bucket>,
     /// The session that it is for.
     pub checkout: Option<Id<Session>>,
+    /// What it may be set up with.
+    pub choice: Choice,
     pub customer: Option<Id<Customer>>,
     pub description: Option<String>,
     pub livemode: bool,
     pub metadata: Metadata,
+    pub options: SetupOptions,
     pub usage: Usage,
 }
 
@@ -59,7 +63,7 @@ pub fn create(
     };
     let bucket = customer.map(|customer| customer.id.bucket()).or(new.bucket).unwrap_or_else(|| at.ids.bucket());
     let test_clock = customer.and_then(|customer| customer.test_clock.clone());
-    let internal = Internal { checkout: new.checkout.clone(), test_clock };
+    let internal = Internal { checkout: new.checkout.clone(), mandate: None, test_clock };
     if let Some(method) = method {
         check_owner(books.find(method, "payment_method")?, new.customer.as_ref(), "SetupIntent")?;
     }
@@ -76,16 +80,16 @@ fn blank(new: NewSetup, bucket: Bucket, internal: Internal, at: &mut Moment) -> 
     SetupIntent {
         id,
         object: Tag::SetupIntent,
-        allowed_payment_method_types: Null,
+        allowed_payment_method_types: new.choice.allowed,
         application: Null,
-        automatic_payment_methods: new.automatic_payment_methods,
+        automatic_payment_methods: new.choice.automatic,
         cancellation_reason: None,
         client_secret,
         created: at.now,
         customer: new.customer,
         customer_account: Null,
         description: new.description,
-        excluded_payment_method_types: Null,
+        excluded_payment_method_types: new.choice.excluded,
         flow_directions: Null,
         last_setup_error: None,
         latest_attempt: None,
@@ -97,8 +101,8 @@ fn blank(new: NewSetup, bucket: Bucket, internal: Internal, at: &mut Moment) -> 
         on_behalf_of: Null,
         payment_method: None,
         payment_method_configuration_details: Null,
-        payment_method_options: Null,
-        payment_method_types: vec!["card".to_owned()],
+        payment_method_options: Some(new.options),
+        payment_method_types: vec![SERVED.to_owned()],
         single_use_mandate: Null,
         status: Status::RequiresPaymentMethod,
         usage: new.usage,
@@ -147,7 +151,8 @@ pub fn confirm(
         fail(books, intent, &method, error, at);
         return Ok(());
     }
-    if method.internal.authenticates {
+    let asked_for = intent.payment_method_options.as_ref().is_some_and(SetupOptions::asks_for_authentication);
+    if method.internal.authenticates || method.internal.may_authenticate && asked_for {
         require_action(books, intent, &method, confirmation.return_url.as_deref(), at);
         return Ok(());
     }
@@ -275,13 +280,14 @@ pub fn pending_for(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) ->
         return Ok(());
     }
     let new = NewSetup {
-        automatic_payment_methods: None,
         bucket: None,
         checkout: None,
+        choice: Choice::default(),
         customer: Some(subscription.customer.clone()),
         description: None,
         livemode: subscription.livemode,
         metadata: Metadata::new(),
+        options: SetupOptions::default(),
         usage: Usage::OffSession,
     };
     let setup = create(books, new, None, at)?;

@@ -7,8 +7,11 @@ use super::{
     checkout::Session,
     customer::{self, Customer},
     describe,
+    mandate::Acceptance,
+    method_options::SetupOptions,
+    method_types::MethodType,
     next_action::NextAction,
-    noun::{By, Cell, Keyed, filter, null, one, text},
+    noun::{By, Cell, Keyed, Meaning, filter, null, one, text},
     payment_intent::{AutomaticPaymentMethods, PaymentError},
     payment_method::{self, PaymentMethod},
     setup_attempt::{self, SetupAttempt},
@@ -29,7 +32,11 @@ pub static NOUN: Noun = Noun {
     filters: &[
         filter("customer", By::Text("customer")),
         filter("payment_method", By::Text("payment_method")),
-        filter("attach_to_self", By::NotSupportedYet),
+        // Whose card is set up is always a customer's.
+        filter(
+            "attach_to_self",
+            By::Word { column: "status", words: &[("false", Meaning::Anything), ("true", Meaning::OneOf(&[]))] },
+        ),
         filter("customer_account", By::NotSupportedYet),
     ],
     links: &[
@@ -51,7 +58,7 @@ pub static NOUN: Noun = Noun {
 pub struct SetupIntent {
     pub id: Id<SetupIntent>,
     pub object: Tag,
-    pub allowed_payment_method_types: Null,
+    pub allowed_payment_method_types: Option<Vec<MethodType>>,
     pub application: Null,
     pub automatic_payment_methods: Option<AutomaticPaymentMethods>,
     pub cancellation_reason: Option<CancellationReason>,
@@ -60,7 +67,7 @@ pub struct SetupIntent {
     pub customer: Option<Id<Customer>>,
     pub customer_account: Null,
     pub description: Option<String>,
-    pub excluded_payment_method_types: Null,
+    pub excluded_payment_method_types: Option<Vec<MethodType>>,
     pub flow_directions: Null,
     pub last_setup_error: Option<PaymentError>,
     #[serde(default)]
@@ -73,7 +80,8 @@ pub struct SetupIntent {
     pub on_behalf_of: Null,
     pub payment_method: Option<Id<PaymentMethod>>,
     pub payment_method_configuration_details: Null,
-    pub payment_method_options: Null,
+    /// None of those that were made when none were kept.
+    pub payment_method_options: Option<SetupOptions>,
     pub payment_method_types: Vec<String>,
     pub single_use_mandate: Null,
     pub status: Status,
@@ -93,6 +101,9 @@ pub struct Internal {
     /// The session that it is to complete: then nobody else may confirm or cancel it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<Id<Session>>,
+    /// What the customer has agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate: Option<Box<Acceptance>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<Id<TestClock>>,
 }

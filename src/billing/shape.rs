@@ -138,6 +138,13 @@ impl<T> Patch<T> {
     }
 }
 
+/// A parameter that cannot be unset.
+impl<T> From<Option<T>> for Patch<T> {
+    fn from(given: Option<T>) -> Patch<T> {
+        given.map_or(Patch::Keep, Patch::Set)
+    }
+}
+
 /// A time, or a word in its place (`now`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeOr<W> {

@@ -55,6 +55,8 @@ pub struct Internal {
     pub authenticates: bool,
     pub billing_details: BillingDetails,
     pub card: Card,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_authenticate: bool,
     /// What the gateway calls the card.
     pub token: String,
 }

@@ -67,6 +67,7 @@ impl Open {
                 evidence: attempt.evidence.clone(),
                 off_session: attempt.off_session,
                 set_up: attempt.set_up,
+                three_d_secure: attempt.three_d_secure,
                 token: attempt.token.clone(),
             },
             attempt,
@@ -188,6 +189,7 @@ mod tests {
             evidence: None,
             off_session: true,
             set_up: false,
+            three_d_secure: false,
             token: "visa".to_owned(),
         };
         assert!(matches!(answer(&Mute, &question, Duration::ZERO).await, Err(Unanswered)));

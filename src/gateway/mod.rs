@@ -45,6 +45,8 @@ pub struct Tokenized {
     /// Its issuer wants the customer to authenticate before it is kept for later.
     pub authenticates: bool,
     pub card: Card,
+    /// Its issuer lets the customer authenticate where a seller wants that.
+    pub may_authenticate: bool,
     pub token: String,
 }
 
@@ -57,6 +59,7 @@ impl Tokenized {
             billing_details: BillingDetails::default(),
             card: self.card,
             livemode,
+            may_authenticate: self.may_authenticate,
             metadata: Metadata::new(),
             token: self.token,
             spends: None,
@@ -80,6 +83,8 @@ pub struct Question {
     pub off_session: bool,
     /// The card was set up for payments without the customer.
     pub set_up: bool,
+    /// The seller wants the customer to authenticate wherever the issuer can let them.
+    pub three_d_secure: bool,
     /// The card's token; for what follows a payment the payment's reference, for a dispute the dispute's.
     pub token: String,
 }

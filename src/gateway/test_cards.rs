@@ -24,8 +24,8 @@ use crate::billing::{
     shape::Null,
 };
 use Behaviour::{
-    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, Disputed, RefundFails,
-    RefundPends, Refused, Risky, Suspected, Works,
+    Authenticates, AuthenticatesIfAsked, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed,
+    Disputed, IncrementFails, RefundFails, RefundPends, Refused, Risky, Suspected, Works,
 };
 use cards::{Behaviour, TestCard};
 
@@ -67,6 +67,10 @@ impl TestCards {
                 Some(Disputed(_) | Suspected) => troubled(question.token.clone()),
                 _ => approved(question.token.clone(), RiskLevel::Normal),
             },
+            Action::Increment => match behaviour_of(&question.token) {
+                Some(IncrementFails(code)) => Answer::Declined(decline(code)),
+                _ => approved(question.token.clone(), RiskLevel::Normal),
+            },
             Action::Concede | Action::Release => approved(question.token.clone(), RiskLevel::Normal),
             Action::Watch => disputes::news(question),
             Action::Contest => disputes::contested(question),
@@ -83,6 +87,9 @@ impl TestCards {
         let present = question.authenticated;
         match card.behaviour {
             Authenticates(_) if !present => Answer::NeedsAction,
+            AuthenticatesUntilSetUp | AuthenticatesIfAsked if !present && question.three_d_secure => {
+                Answer::NeedsAction
+            }
             AuthenticatesUntilSetUp if !present && !question.set_up => Answer::NeedsAction,
             AuthenticatesOnSession if !present && !question.off_session => Answer::NeedsAction,
             Refused(code) | ChargesFail(code) | Authenticates(Some(code)) => Answer::Declined(decline(code)),
@@ -95,6 +102,8 @@ impl TestCards {
             | Authenticates(None)
             | AuthenticatesUntilSetUp
             | AuthenticatesOnSession
+            | AuthenticatesIfAsked
+            | IncrementFails(_)
             | RefundPends
             | RefundFails => approved(reference, RiskLevel::Normal),
         }
@@ -167,6 +176,11 @@ const fn authenticates(card: &TestCard) -> bool {
     matches!(card.behaviour, Authenticates(_) | AuthenticatesUntilSetUp | AuthenticatesOnSession)
 }
 
+/// Whether a card can be authenticated where a seller wants that.
+const fn may_authenticate(card: &TestCard) -> bool {
+    authenticates(card) || matches!(card.behaviour, AuthenticatesIfAsked)
+}
+
 impl Gateway for TestCards {
     fn tokenize<'a>(&'a self, source: &'a CardSource, now: Timestamp) -> BoxFuture<'a, Result<Tokenized, Decline>> {
         Box::pin(async move {
@@ -177,6 +191,7 @@ impl Gateway for TestCards {
                     Ok(Tokenized {
                         authenticates: authenticates(card),
                         card: shown(card, 12, year, card.checks[2].is_some()),
+                        may_authenticate: may_authenticate(card),
                         token: card.name.to_owned(),
                     })
                 }
@@ -191,6 +206,7 @@ impl Gateway for TestCards {
                     Ok(Tokenized {
                         authenticates: authenticates(card),
                         card: shown(card, *exp_month, year, cvc.is_some()),
+                        may_authenticate: may_authenticate(card),
                         token: card.name.to_owned(),
                     })
                 }
@@ -352,7 +368,7 @@ mod tests {
         assert_eq!(check_number("４２４２"), Err(decline("incorrect_number")));
     }
 
-    fn ask(card: &str, off_session: bool, set_up: bool, authenticated: bool) -> String {
+    fn ask(card: &str, off_session: bool, set_up: bool, authenticated: bool, three_d_secure: bool) -> String {
         let answer = TestCards::answer(&Question {
             key: "pi_1-1".to_owned(),
             action: Action::Sale,
@@ -362,6 +378,7 @@ mod tests {
             evidence: None,
             off_session,
             set_up,
+            three_d_secure,
             token: card.to_owned(),
         });
         match answer {
@@ -386,10 +403,19 @@ mod tests {
             ("threeDSecureOptional", "works", "works", "works", "works"),
             ("chargeCustomerFail", "generic_decline", "generic_decline", "generic_decline", "generic_decline"),
         ] {
-            assert_eq!(ask(card, false, false, false), on, "{card} on session");
-            assert_eq!(ask(card, true, false, false), off, "{card} off session");
-            assert_eq!(ask(card, true, true, false), set_up, "{card} set up");
-            assert_eq!(ask(card, false, false, true), authenticated, "{card} authenticated");
+            assert_eq!(ask(card, false, false, false, false), on, "{card} on session");
+            assert_eq!(ask(card, true, false, false, false), off, "{card} off session");
+            assert_eq!(ask(card, true, true, false, false), set_up, "{card} set up");
+            assert_eq!(ask(card, false, false, true, true), authenticated, "{card} authenticated");
+        }
+        for (card, asked) in [
+            ("visa", "works"),
+            ("amex", "works"),
+            ("threeDSecureFrictionless", "works"),
+            ("threeDSecureOptional", "asks"),
+            ("authenticationRequiredOnSetup", "asks"),
+        ] {
+            assert_eq!(ask(card, false, true, false, true), asked, "{card} asked");
         }
     }
 

@@ -57,6 +57,7 @@ fn publishable_keys_may_do_little() {
             "GET /v1/payment_intents/{id}",
             "GET /v1/setup_intents/{id}",
             "POST /v1/payment_intents/{id}/confirm",
+            "POST /v1/payment_intents/{id}/verify_microdeposits",
             "POST /v1/payment_methods",
             "POST /v1/setup_intents/{id}/confirm",
             "POST /v1/setup_intents/{id}/verify_microdeposits",

@@ -7,7 +7,7 @@ use super::{
     line_items::{self, LineParams},
 };
 use crate::{
-    api::{call::Call, intents::check_types, reply::Reply},
+    api::{call::Call, method_types::Controls, reply::Reply},
     billing::{
         Currency, Id, MetadataPatch, Refusal, Timestamp,
         checkout::{
@@ -23,6 +23,7 @@ use crate::{
             },
         },
         customer::{Customer, check_email},
+        method_types::{MethodType, SERVED},
         next_action::check_return_url,
         shape::{Nothing, Null, Patch, Text, Unsupported, Untaxed},
     },
@@ -33,6 +34,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Create {
+    allowed_payment_method_types: Option<Vec<MethodType>>,
     billing_address_collection: Option<AddressCollection>,
     cancel_url: Option<String>,
     client_reference_id: Option<Text<200>>,
@@ -44,6 +46,7 @@ pub struct Create {
     customer_creation: Option<CustomerCreation>,
     customer_email: Option<Text<800>>,
     customer_update: Option<CustomerUpdate>,
+    excluded_payment_method_types: Option<Vec<MethodType>>,
     expires_at: Option<Timestamp>,
     integration_identifier: Option<String>,
     invoice_creation: Option<InvoiceCreationParams>,
@@ -65,12 +68,10 @@ pub struct Create {
     adaptive_pricing: Option<Unsupported>,
     after_expiration: Option<Unsupported>,
     allow_promotion_codes: Option<Unsupported>,
-    allowed_payment_method_types: Option<Unsupported>,
     automatic_tax: Option<Untaxed>,
     branding_settings: Option<Unsupported>,
     customer_account: Option<Unsupported>,
     discounts: Option<Unsupported>,
-    excluded_payment_method_types: Option<Unsupported>,
     managed_payments: Option<Unsupported>,
     name_collection: Option<Unsupported>,
     optional_items: Option<Unsupported>,
@@ -227,7 +228,9 @@ impl Create {
         if let Some(url) = &self.cancel_url {
             check_return_url(url).map_err(|refusal| refusal.param("cancel_url"))?;
         }
-        check_types(self.payment_method_types.as_ref())
+        let (allowed, excluded) =
+            (self.allowed_payment_method_types.clone(), self.excluded_payment_method_types.clone());
+        Controls::new(self.payment_method_types.as_ref(), allowed, excluded).map(drop)
     }
 
     /// The session with all that was said of it, but for its lines.
@@ -249,7 +252,7 @@ impl Create {
             adaptive_pricing: Null,
             after_expiration: Null,
             allow_promotion_codes: Null,
-            allowed_payment_method_types: Null,
+            allowed_payment_method_types: self.allowed_payment_method_types,
             amount_subtotal: None,
             amount_total: None,
             automatic_tax: AutomaticTax::default(),
@@ -280,6 +283,7 @@ impl Create {
             customer_details: None,
             customer_email: self.customer_email.map(String::from),
             discounts: Null,
+            excluded_payment_method_types: self.excluded_payment_method_types,
             expires_at: self.expires_at.unwrap_or(now.plus_seconds(USUAL_LIFE_SECONDS)),
             integration_identifier: self.integration_identifier,
             invoice: None,
@@ -299,7 +303,7 @@ impl Create {
             },
             payment_method_configuration_details: Null,
             payment_method_options: Options {},
-            payment_method_types: vec!["card".to_owned()],
+            payment_method_types: vec![SERVED.to_owned()],
             payment_status: if mode == Mode::Setup { PaymentStatus::NoPaymentRequired } else { PaymentStatus::Unpaid },
             permissions: Null,
             phone_number_collection: Collecting {

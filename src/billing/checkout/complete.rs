@@ -14,6 +14,8 @@ use crate::billing::{
     confirm::{self, Confirmation},
     customer::Customer,
     intend::{self, NewIntent},
+    method_options::{PaymentOptions, SetupOptions},
+    method_types::Choice,
     payment_intent::{ConfirmationMethod, OfSession, PaymentIntent, SetupFutureUsage},
     payment_method::PaymentMethod,
     setup::{self, NewSetup},
@@ -217,14 +219,15 @@ fn new_intent(session: &Session) -> Result<NewIntent, Refusal> {
     let wish = session.internal.payment.clone().ok_or_else(absent)?;
     Ok(NewIntent {
         amount: session.amount_total.ok_or_else(absent)?,
-        automatic_payment_methods: None,
         capture_method: wish.capture_method,
+        choice: Choice::default(),
         confirmation_method: ConfirmationMethod::Automatic,
         currency: session.currency.ok_or_else(absent)?,
         customer: session.customer.clone(),
         description: wish.description,
         livemode: session.livemode,
         metadata: wish.metadata,
+        options: PaymentOptions::default(),
         receipt_email: wish.receipt_email,
         setup_future_usage: wish.setup_future_usage,
         shipping: wish.shipping,
@@ -271,13 +274,14 @@ fn begin(books: &mut Books, session: &Session, means: Means, at: &mut Moment) ->
     }
     // Its holder is here now, and will not be when it is charged.
     let new = NewSetup {
-        automatic_payment_methods: None,
         bucket: None,
         checkout: Some(session.id.clone()),
+        choice: Choice::default(),
         customer: session.customer.clone(),
         description: None,
         livemode: session.livemode,
         metadata: crate::billing::Metadata::new(),
+        options: SetupOptions::default(),
         usage: Usage::OffSession,
     };
     let setup = setup::create(books, new, None, at)?;

@@ -17,6 +17,8 @@ use crate::billing::{
     intend,
     invoice::Invoice,
     items,
+    method_options::SetupOptions,
+    method_types::Choice,
     price::{Kind, Price},
     setup::{self, NewSetup},
     setup_intent::{SetupIntent, Usage},
@@ -129,13 +131,14 @@ fn details(session: &Session, customer: Option<&Customer>) -> Option<CustomerDet
 /// The setup that a session in setup mode completes.
 fn prepare(books: &mut Books, session: &Session, wish: SetupWish, at: &mut Moment) -> Result<Id<SetupIntent>, Refusal> {
     let new = NewSetup {
-        automatic_payment_methods: None,
         bucket: Some(session.id.bucket()),
         checkout: Some(session.id.clone()),
+        choice: Choice::default(),
         customer: session.customer.clone(),
         description: wish.description,
         livemode: session.livemode,
         metadata: wish.metadata,
+        options: SetupOptions::default(),
         usage: Usage::OffSession,
     };
     setup::create(books, new, None, at)

@@ -11,7 +11,7 @@ use crate::billing::{
     invoice::Invoice,
     itemize::{CostParams, Edit},
     lines::{self, NewLine},
-    payment_intent::{self, CaptureMethod, PaymentIntent},
+    payment_intent::{self, PaymentIntent},
     receive,
     setup_intent::{self, SetupIntent},
     shape::Patch,
@@ -135,7 +135,7 @@ fn later_answer(books: &mut Books, session: Session, intent: &PaymentIntent, at:
     session.internal.paying = false;
     let kept = books.put(session);
     // What was reserved is captured by whoever sells, who need not be told of it.
-    if intent.capture_method != CaptureMethod::Manual {
+    if !intent.captures_by_hand() {
         kept.tell(event, at);
     }
 }

@@ -16,6 +16,7 @@ use crate::billing::{
     id::{Bucket, Ids},
     invoice::{self, CustomField as InvoiceField, Invoice, Issuer},
     invoice_item::InvoiceItem,
+    method_types::MethodType,
     noun::{By, Cell, Keyed, Link, Target, Word, filter, null, one, text, word},
     payment_intent::{self, CaptureMethod, PaymentIntent, SetupFutureUsage},
     pending_interval::PendingInterval,
@@ -85,7 +86,7 @@ pub struct Session {
     pub adaptive_pricing: Null,
     pub after_expiration: Null,
     pub allow_promotion_codes: Null,
-    pub allowed_payment_method_types: Null,
+    pub allowed_payment_method_types: Option<Vec<MethodType>>,
     /// Null in setup mode.
     pub amount_subtotal: Option<Amount>,
     pub amount_total: Option<Amount>,
@@ -108,6 +109,8 @@ pub struct Session {
     pub customer_details: Option<CustomerDetails>,
     pub customer_email: Option<String>,
     pub discounts: Null,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded_payment_method_types: Option<Vec<MethodType>>,
     pub expires_at: Timestamp,
     pub integration_identifier: Option<String>,
     pub invoice: Option<Id<Invoice>>,

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     billing::{
-        Amount, Id, Timestamp, dispute::Dispute, evidence::Evidence, payment_method::PaymentMethod, refund::Refund,
+        Amount, Id, Timestamp, dispute::Dispute, evidence::Evidence, increment::Words, payment_method::PaymentMethod,
+        refund::Refund,
     },
     words,
 };
@@ -50,8 +51,14 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub set_up: bool,
     pub started_at: Timestamp,
+    /// The seller wants the customer to authenticate wherever the issuer can let them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub three_d_secure: bool,
     /// The card's name at the gateway; of what follows a payment, the payment's.
     pub token: String,
+    /// What is said of the payment once more is reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Box<Words>>,
 }
 
 /// Who asks for a payment.
@@ -73,6 +80,8 @@ words!(
         Concede = "concede",
         /// Answer a dispute with evidence.
         Contest = "contest",
+        /// Reserve more: so much in all.
+        Increment = "increment",
         /// Say what became of a payment.
         Inquire = "inquire",
         /// Say what became of a dispute.
@@ -94,7 +103,12 @@ impl Action {
     /// What is asked next where the answer was not final.
     pub const fn again(self) -> Action {
         match self {
-            Action::Authorize | Action::Capture | Action::Inquire | Action::Release | Action::Sale => Action::Inquire,
+            Action::Authorize
+            | Action::Capture
+            | Action::Increment
+            | Action::Inquire
+            | Action::Release
+            | Action::Sale => Action::Inquire,
             Action::Concede | Action::Contest | Action::InquireDispute => Action::InquireDispute,
             Action::InquireRefund | Action::Refund => Action::InquireRefund,
             Action::Watch => Action::Watch,

@@ -9,6 +9,7 @@ mod snapshots;
 mod tools;
 mod v2022_08_01_checkout;
 mod v2022_08_01_pending_invoice_items;
+mod v2022_08_01_three_d_secure;
 mod v2022_11_15_charge_refunds;
 mod v2022_11_15_latest_charge;
 mod v2023_08_16_automatic_payment_methods;
@@ -92,7 +93,7 @@ impl Change {
 }
 
 /// All changes, newest first.
-pub static CHANGES: [&Change; 30] = [
+pub static CHANGES: [&Change; 31] = [
     &v2026_09_30_billing_cycle_anchor::CHANGE,
     &v2026_09_30_payment_method_types::CHANGE,
     &v2026_03_25_checkout_ui_mode::CHANGE,
@@ -122,6 +123,7 @@ pub static CHANGES: [&Change; 30] = [
     &v2022_11_15_latest_charge::CHANGE,
     &v2022_08_01_checkout::CHANGE,
     &v2022_08_01_pending_invoice_items::CHANGE,
+    &v2022_08_01_three_d_secure::CHANGE,
     &added::SINCE_2022_08_01,
 ];
 
@@ -308,6 +310,18 @@ mod tests {
             ),
             ("2023-10-16", "/v1/products", "features[0][name]=a", "marketing_features[0][name]=a"),
             ("2023-08-16", "/v1/payment_intents", "amount=1", "amount=1&capture_method=automatic"),
+            (
+                "2022-11-15",
+                "/v1/setup_intents",
+                "allowed_payment_method_types[0]=card",
+                "allowed_payment_method_types[0]=card",
+            ),
+            (
+                "2020-08-27",
+                "/v1/payment_intents/{id}",
+                "payment_method_options[card][request_three_d_secure]=challenge_only",
+                "payment_method_options[card][request_three_d_secure]=challenge",
+            ),
             ("2022-11-15", "/v1/setup_intents", "customer=c", "customer=c&payment_method_types[0]=card"),
             (
                 "2020-08-27",

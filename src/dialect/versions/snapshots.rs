@@ -239,6 +239,12 @@ fn snapshots() -> Vec<Snapshot> {
             json!({"charges": {"object": "list", "data": [{"id": "ch_1"}], "has_more": false, "url": "/"}}),
         ),
         of(
+            "request_three_d_secure says challenge",
+            json!({"object": "payment_intent", "payment_method_options": {"card": {"request_three_d_secure": "challenge"}}}),
+            &[],
+            json!({"payment_method_options": {"card": {"request_three_d_secure": "challenge_only"}}}),
+        ),
+        of(
             "Members were added to many objects, among them trial_settings",
             json!({"object": "subscription", "trial_settings": null, "payment_settings": {"save_default_payment_method": "off"}}),
             &["trial_settings"],

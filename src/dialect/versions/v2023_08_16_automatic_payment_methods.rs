@@ -9,7 +9,14 @@ pub static CHANGE: Change = Change {
 };
 
 fn accept(route: &Route<'_>, form: &mut Form) {
-    let chosen = ["automatic_payment_methods", "payment_method_types"].iter().any(|name| form.get(name).is_some());
+    let chosen = [
+        "allowed_payment_method_types",
+        "automatic_payment_methods",
+        "excluded_payment_method_types",
+        "payment_method_types",
+    ]
+    .iter()
+    .any(|name| form.get(name).is_some());
     if route.posts_to(&["/v1/payment_intents", "/v1/setup_intents"]) && !chosen {
         form.put("payment_method_types", Form::List(vec![Form::text("card")]));
     }

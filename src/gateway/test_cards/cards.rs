@@ -30,8 +30,12 @@ pub enum Behaviour {
     AuthenticatesUntilSetUp,
     /// Authenticates on session; off session it works.
     AuthenticatesOnSession,
+    /// Authenticates where the seller asks for it.
+    AuthenticatesIfAsked,
     /// The outcome of a payment is known later.
     Delayed(Option<&'static str>),
+    /// What is reserved cannot become more.
+    IncrementFails(&'static str),
     /// Works; a refund takes its time.
     RefundPends,
     /// Works; a refund seems to, and comes back.
@@ -52,8 +56,8 @@ pub enum Complaint {
 }
 
 use Behaviour::{
-    Authenticates, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed, Disputed, RefundFails,
-    RefundPends, Refused, Risky, Suspected, Works,
+    Authenticates, AuthenticatesIfAsked, AuthenticatesOnSession, AuthenticatesUntilSetUp, ChargesFail, Delayed,
+    Disputed, IncrementFails, RefundFails, RefundPends, Refused, Risky, Suspected, Works,
 };
 
 const fn card(name: &'static str, number: &'static str, brand: &'static str, behaviour: Behaviour) -> TestCard {
@@ -175,7 +179,7 @@ pub const CARDS: &[TestCard] = &[
     card("threeDSecure2Required_us", "4000008400000027", "visa", Authenticates(None)),
     card("threeDSecureRequiredChargeDeclined", "4000008400001629", "visa", Authenticates(Some("generic_decline"))),
     card("threeDSecureRequiredProcessingError", "4000008400001280", "visa", ChargesFail("generic_decline")),
-    card("threeDSecureOptional", "4000000000003055", "visa", Works),
+    card("threeDSecureOptional", "4000000000003055", "visa", AuthenticatesIfAsked),
     card("threeDSecureOptionalProcessingError", "4000000000003097", "visa", Works),
     card("threeDSecureFrictionless", "4000000032200000", "visa", Works),
     card("radarBlock", "4100000000000019", "visa", ChargesFail("highest_risk_level")),
@@ -193,7 +197,8 @@ pub const CARDS: &[TestCard] = &[
     card("createIssuerFraudRecord", "4000000000005423", "visa", Suspected),
     card("pendingRefund", "4000000000007726", "visa", RefundPends),
     card("refundFail", "4000000000005126", "visa", RefundFails),
-    // Of this server only: nothing else of a card is ever `processing`.
+    // Of this server only: what no card of Stripe's does.
+    card("incrementFails", "4000000000001307", "visa", IncrementFails("insufficient_funds")),
     card("processing", "4000000000001109", "visa", Delayed(None)),
     card("processingFails", "4000000000001208", "visa", Delayed(Some("insufficient_funds"))),
 ];

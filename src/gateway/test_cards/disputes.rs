@@ -125,6 +125,7 @@ mod tests {
             evidence: Some(Box::new(evidence)),
             off_session: true,
             set_up: false,
+            three_d_secure: false,
             token: token.to_owned(),
         }
     }
