@@ -163,7 +163,7 @@ pub fn for_servers(params: &[(&str, bool)]) -> Result<(), Refusal> {
 /// A browser may add to what the card is kept for, and take nothing away from it.
 pub fn check_browser_usage(said: &Patch<SetupFutureUsage>, current: Option<SetupFutureUsage>) -> Result<(), Refusal> {
     match (said, current) {
-        (Patch::Keep, _) | (_, None) | (Patch::Set(SetupFutureUsage::OffSession), _) => Ok(()),
+        (Patch::Keep | Patch::Set(SetupFutureUsage::OffSession), _) | (_, None) => Ok(()),
         (Patch::Set(usage), Some(now)) if *usage == now => Ok(()),
         _ => Err(usage_is_set("setup_future_usage")),
     }

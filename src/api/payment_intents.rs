@@ -214,7 +214,8 @@ impl Changes {
         if self.amount.is_some() || self.currency.is_some() {
             intend::check_price(&intent, amount, currency)?;
         }
-        let intent = chosen(intent, self.controls, self.options);
+        let mut intent = chosen(intent, self.controls, self.options);
+        intent.internal.shipping_by_browser &= self.shipping == Patch::Keep;
         Ok(PaymentIntent {
             amount,
             capture_method: self.capture_method.unwrap_or(intent.capture_method),

@@ -57,7 +57,7 @@ pub fn increment(
             "The amount must be greater than what is authorized already. Please try again with an amount greater than {}.",
             intent.amount_capturable
         );
-        return Err(Refusal::invalid(message).code("amount_too_small").param("amount"));
+        return Err(Refusal::invalid(message).param("amount"));
     }
     if intent.internal.increments >= MOST {
         let message = format!("A PaymentIntent's authorization can be incremented at most {MOST} times.");
@@ -89,7 +89,10 @@ pub fn settle(
     at: &mut Moment,
 ) -> Result<(), Refusal> {
     match answer {
-        Answer::Approved { .. } | Answer::Provisional { .. } => raise(books, intent, attempt, at),
+        Answer::Approved { .. } | Answer::Provisional { .. } => {
+            raise(books, intent, attempt, at);
+            Ok(())
+        }
         Answer::Declined(decline) => {
             refuse(books, intent, decline.clone());
             Ok(())
@@ -110,7 +113,7 @@ fn refuse(books: &mut Books, intent: PaymentIntent, decline: Decline) {
     books.put(PaymentIntent { internal, ..intent });
 }
 
-fn raise(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) -> Result<(), Refusal> {
+fn raise(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut Moment) {
     let words = attempt.words.as_deref().cloned().unwrap_or_default();
     let charge = intent.latest_charge.as_ref().and_then(|id| books.get(id)).cloned();
     if let Some(mut charge) = charge {
@@ -137,5 +140,4 @@ fn raise(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, at: &mut M
     };
     receive::request(books, &raised);
     books.put(raised).tell("payment_intent.amount_capturable_updated", at);
-    Ok(())
 }

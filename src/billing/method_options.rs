@@ -64,22 +64,18 @@ words!(
 );
 words!(
     /// When the customer is to authenticate.
+    #[derive(Default)]
     ThreeDSecure {
         /// Wherever the issuer can, and preferably so that the customer has to do something.
         Challenge = "challenge",
         /// Wherever the issuer can.
         Any = "any",
         /// Where the issuer wants it.
+        #[default]
         Automatic = "automatic",
     }
 );
 words!(CardUsage { None = "none", OffSession = "off_session", OnSession = "on_session" });
-
-impl Default for ThreeDSecure {
-    fn default() -> Self {
-        ThreeDSecure::Automatic
-    }
-}
 
 impl ThreeDSecure {
     pub const fn is_asked_for(self) -> bool {

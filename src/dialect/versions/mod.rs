@@ -316,12 +316,6 @@ mod tests {
                 "allowed_payment_method_types[0]=card",
                 "allowed_payment_method_types[0]=card",
             ),
-            (
-                "2020-08-27",
-                "/v1/payment_intents/{id}",
-                "payment_method_options[card][request_three_d_secure]=challenge_only",
-                "payment_method_options[card][request_three_d_secure]=challenge",
-            ),
             ("2022-11-15", "/v1/setup_intents", "customer=c", "customer=c&payment_method_types[0]=card"),
             (
                 "2020-08-27",
