@@ -436,7 +436,9 @@ async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Repl
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         let intent = books.at_path(&id)?.clone();
         intent.check_own("confirm").map_err(|refusal| confirm::showing(books, &id, refusal))?;
-        books.put(said.over(intent, at)?);
+        if intent.status.is_open() {
+            books.put(said.over(intent, at)?);
+        }
         let payment_method = source.map(|source| source.place(books, id.bucket(), at)).transpose()?;
         confirm::confirm(books, &id, Confirmation { payment_method, off_session, refuses_action, return_url }, at)
             .map_err(|refusal| confirm::showing(books, &id, refusal))?;

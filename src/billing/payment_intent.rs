@@ -298,6 +298,11 @@ impl Status {
     pub const fn is_terminal(self) -> bool {
         matches!(self, Status::Succeeded | Status::Canceled)
     }
+
+    /// Whether it waits to be confirmed, and may be changed until then.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresAction)
+    }
 }
 
 impl PaymentIntent {

@@ -413,6 +413,10 @@ async fn a_browser_says_less_than_a_server() {
     let held = confirm(&house, &made, &form).await.ok();
     has(&held, &json!({"status": "requires_capture", "capture_method": "manual", "receipt_email": null}));
     assert_eq!(held["shipping"]["name"], "Eve");
+    // What was refused has changed nothing, and the error does not say that it has.
+    let refused =
+        confirm(&house, &held, &[("shipping[name]", "Bob"), ("shipping[address][line1]", "4")]).await.error(400);
+    assert_eq!(refused["payment_intent"]["shipping"]["name"], "Eve");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 'use strict';
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { stripe, publishable, customerWith, refused, authenticate, since, charged, chargeOf, chargeIdOf } = require('./support.js');
+const { stripe, publishable, customerWith, refused, authenticate, only, since, charged, chargeOf, chargeIdOf } = require('./support.js');
 
 const cards = { automatic_payment_methods: { enabled: true, allow_redirects: 'never' } };
 const intend = (more = {}) => stripe.paymentIntents.create({ amount: 2000, currency: 'usd', ...cards, ...more });
@@ -54,6 +54,21 @@ test('declined cards cannot be attached', async () => {
     await refused(stripe.paymentMethods.attach(token, { customer: customer.id }), 'StripeCardError', wanted);
   }
   assert.equal((await stripe.paymentMethods.list({ customer: customer.id })).data.length, 0);
+});
+
+test('what is reserved becomes more, and its customer authenticates where that is asked for', only(stripe.paymentIntents.incrementAuthorization), async () => {
+  const options = { request_incremental_authorization: 'if_available', request_three_d_secure: 'any', capture_method: 'manual' };
+  const intent = await intend({
+    payment_method: 'pm_card_threeDSecureOptional', confirm: true, payment_method_options: { card: options },
+    mandate_data: { customer_acceptance: { type: 'online', online: { ip_address: '203.0.113.7', user_agent: 'Browser' } } },
+  });
+  assert.equal(intent.status, 'requires_action');
+  assert.deepEqual(intent.payment_method_options.card, { installments: null, mandate_options: null, network: null, ...options });
+  await authenticate(intent, 'succeed');
+  const more = await stripe.paymentIntents.incrementAuthorization(intent.id, { amount: 2500, metadata: { night: '2' } });
+  assert.equal(more.amount_capturable, 2500);
+  assert.equal((await stripe.paymentIntents.capture(intent.id)).amount_received, 2500);
+  await refused(stripe.paymentIntents.incrementAuthorization(intent.id, { amount: 3000 }), 'StripeInvalidRequestError', { statusCode: 400 });
 });
 
 test('create, update, confirm', async () => {
