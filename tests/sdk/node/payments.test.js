@@ -63,7 +63,8 @@ test('what is reserved becomes more, and its customer authenticates where that i
     mandate_data: { customer_acceptance: { type: 'online', online: { ip_address: '203.0.113.7', user_agent: 'Browser' } } },
   });
   assert.equal(intent.status, 'requires_action');
-  assert.deepEqual(intent.payment_method_options.card, { installments: null, mandate_options: null, network: null, ...options });
+  assert.equal(intent.payment_method_options.card.request_three_d_secure, 'any');
+  assert.equal(intent.payment_method_options.card.capture_method, 'manual');
   await authenticate(intent, 'succeed');
   const more = await stripe.paymentIntents.incrementAuthorization(intent.id, { amount: 2500, metadata: { night: '2' } });
   assert.equal(more.amount_capturable, 2500);
