@@ -174,6 +174,20 @@ fn every_list_is_what_is_there() {
     assert!(written.is_empty(), "written anew, run this once more: {}", written.join(", "));
 }
 
+/// What no list has is said by hand; a file that nobody declares would be compiled by nobody.
+#[test]
+fn every_file_is_declared() {
+    for folder in ["src/api", "src/billing"] {
+        let text = read(&root().join(folder).join("mod.rs"));
+        let files = names(entries(folder).into_iter().filter(|path| !path.ends_with("mod.rs")));
+        let forgotten: Vec<String> = files
+            .into_iter()
+            .filter(|name| !text.lines().any(|line| line.ends_with(&format!("mod {name};"))))
+            .collect();
+        assert_eq!(forgotten, [""; 0], "{folder}/mod.rs declares all that lies in its folder");
+    }
+}
+
 #[test]
 fn a_list_is_written_between_its_ends() {
     let text = "a\n    // list: x, of all\n    old,\n    // end of list\nb\n";
