@@ -11,7 +11,8 @@ use serde::{
 use crate::billing::{
     Refusal,
     method_options::{
-        Ability, ByHand, CardOptions, CardSetupOptions, CardUsage, PaymentOptions, SetupOptions, ThreeDSecure,
+        Ability, ByHand, CardOptions, CardSetupOptions, CardUsage, OptionsOf, PaymentOptions, SetupOptions,
+        SubscriptionCard, ThreeDSecure,
     },
     method_types::{KINDS, SERVED},
     payment_intent::SetupFutureUsage,
@@ -147,6 +148,39 @@ impl MethodOptions<CardSetupParams> {
     pub fn check_browser(&self) -> Result<(), Refusal> {
         let asks = self.card.as_ref().is_some_and(|said| said.request_three_d_secure.is_some());
         for_servers(&[(THREE_D_SECURE, asks)])
+    }
+}
+
+/// Of the payments of a subscription by card.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SubscriptionCardParams {
+    request_three_d_secure: Option<ThreeDSecure>,
+    mandate_options: Option<Unsupported>,
+    network: Option<Unsupported>,
+}
+
+/// Of the payment of an invoice by card.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct InvoiceCardParams {
+    request_three_d_secure: Option<ThreeDSecure>,
+    installments: Option<Unsupported>,
+}
+
+impl MethodOptions<SubscriptionCardParams> {
+    /// The options after the call.
+    pub fn over(self, current: Option<&OptionsOf<SubscriptionCard>>) -> OptionsOf<SubscriptionCard> {
+        let asked = self.card.and_then(|said| said.request_three_d_secure);
+        let known = current.and_then(|known| known.card.request_three_d_secure);
+        let card = SubscriptionCard { request_three_d_secure: asked.or(known), ..SubscriptionCard::default() };
+        OptionsOf { card, ..OptionsOf::default() }
+    }
+}
+
+impl MethodOptions<InvoiceCardParams> {
+    pub fn request_three_d_secure(&self) -> Option<ThreeDSecure> {
+        self.card.as_ref()?.request_three_d_secure
     }
 }
 

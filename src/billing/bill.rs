@@ -13,6 +13,7 @@ use super::{
     },
     invoice_item::InvoiceItem,
     invoice_line::Line,
+    method_options::OptionsOf,
     period::Period,
     prorate, revise,
     settings::Invoicing,
@@ -252,11 +253,7 @@ pub fn blank(
         number: None,
         on_behalf_of: Null,
         parent,
-        payment_settings: PaymentSettings {
-            payment_method_types: terms
-                .and_then(|subscription| subscription.payment_settings.payment_method_types.clone()),
-            ..PaymentSettings::default()
-        },
+        payment_settings: payment_settings(terms),
         period_end: bill.period.end,
         period_start: bill.period.start,
         post_payment_credit_notes_amount: Amount::ZERO,
@@ -360,6 +357,18 @@ pub fn due_after_balance(total: Amount, balance: Amount) -> Result<AfterBalance,
     } else {
         AfterBalance { due: owed, ending_balance: Amount::ZERO }
     })
+}
+
+/// What the payment is held to: what a subscription says of all of them.
+fn payment_settings(terms: Option<&Subscription>) -> PaymentSettings {
+    let Some(said) = terms.map(|subscription| &subscription.payment_settings) else {
+        return PaymentSettings::default();
+    };
+    PaymentSettings {
+        payment_method_options: said.payment_method_options.as_ref().map(OptionsOf::of),
+        payment_method_types: said.payment_method_types.clone(),
+        ..PaymentSettings::default()
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{
     hold,
     invoice::{BillingReason, CustomField, Internal, Invoice, PaymentSettings, Status},
     invoice_item::InvoiceItem,
+    method_options::{OptionsOf, ThreeDSecure},
     payment_method::{self, PaymentMethod},
     period::Period,
     remind,
@@ -54,6 +55,8 @@ pub struct Details {
     pub metadata: MetadataPatch,
     pub number: Patch<String>,
     pub payment_method_types: Patch<Vec<payment_method::Kind>>,
+    /// `None` within: the options are sent and say nothing of it.
+    pub request_three_d_secure: Patch<Option<ThreeDSecure>>,
     pub statement_descriptor: Patch<String>,
 }
 
@@ -189,6 +192,7 @@ impl Details {
             Patch::Set(number) => Some(check_number(number, books.customer()?)?),
         };
         let number = if self.number == Patch::Keep { invoice.number } else { given_number.clone() };
+        let settings = invoice.payment_settings;
         let changed = Invoice {
             auto_advance,
             automatically_finalizes_at,
@@ -204,8 +208,16 @@ impl Details {
             next_payment_attempt,
             number,
             payment_settings: PaymentSettings {
-                payment_method_types: self.payment_method_types.over(invoice.payment_settings.payment_method_types),
-                ..invoice.payment_settings
+                payment_method_options: match self.request_three_d_secure {
+                    Patch::Set(asked) => {
+                        let known = settings.payment_method_options.and_then(|known| known.card.request_three_d_secure);
+                        Some(OptionsOf::asking(asked.or(known)))
+                    }
+                    Patch::Clear => None,
+                    Patch::Keep => settings.payment_method_options,
+                },
+                payment_method_types: self.payment_method_types.over(settings.payment_method_types),
+                ..settings
             },
             statement_descriptor: self.statement_descriptor.over(invoice.statement_descriptor),
             internal: Internal { given_number, ..invoice.internal },
@@ -238,6 +250,8 @@ impl Details {
             ("footer", self.footer != Patch::Keep, draft),
             ("number", self.number != Patch::Keep, draft),
             ("payment_settings", self.payment_method_types != Patch::Keep, payable),
+            // Its intent has them from then on.
+            ("payment_settings", self.request_three_d_secure != Patch::Keep, draft),
             ("statement_descriptor", self.statement_descriptor != Patch::Keep, draft),
         ];
         match frozen.into_iter().find(|(_, said, allowed)| *said && !allowed) {

@@ -13,7 +13,7 @@ use super::{
         Status, StatusTransitions, SubscriptionDetails,
     },
     invoice_payment::InvoicePayment,
-    method_options::PaymentOptions,
+    method_options::OptionsOf,
     method_types::Choice,
     payment_intent::{self, CaptureMethod, ConfirmationMethod, PaymentIntent, SetupFutureUsage},
     revise,
@@ -243,7 +243,9 @@ fn blank_intent(books: &Books, invoice: &Invoice, description: &str, at: &mut Mo
         description: Some(description.to_owned()),
         livemode: invoice.livemode,
         metadata: Metadata::new(),
-        options: PaymentOptions::default(),
+        options: (invoice.payment_settings.payment_method_options.as_ref())
+            .map(OptionsOf::of_payment)
+            .unwrap_or_default(),
         receipt_email: None,
         setup_future_usage: (first || saves).then_some(SetupFutureUsage::OffSession),
         shipping: None,

@@ -13,6 +13,7 @@ use super::{
     dunning::FinalAction,
     invoice_line::{Line, NOUN as LINE_NOUN},
     invoice_payment,
+    method_options::{InvoiceCard, OptionsOf},
     noun::{By, Cell, Keyed, Link, Meaning, Target, Word, boolean, filter, integer, json, null, one, text, word},
     payment_intent,
     payment_method::{self, PaymentMethod},
@@ -358,7 +359,7 @@ pub struct SubscriptionDetails {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PaymentSettings {
     pub default_mandate: Null,
-    pub payment_method_options: Null,
+    pub payment_method_options: Option<OptionsOf<InvoiceCard>>,
     pub payment_method_types: Option<Vec<payment_method::Kind>>,
 }
 

@@ -44,6 +44,52 @@ pub struct SetupOptions {
     pub card: CardSetupOptions,
 }
 
+/// What a subscription or an invoice asks for of its payments, by the kind of payment method. Of kinds that are
+/// not served there is nothing to ask.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct OptionsOf<C> {
+    pub acss_debit: Null,
+    pub bancontact: Null,
+    pub card: C,
+    pub customer_balance: Null,
+    pub konbini: Null,
+    pub payto: Null,
+    pub pix: Null,
+    pub sepa_debit: Null,
+    pub upi: Null,
+    pub us_bank_account: Null,
+}
+
+/// Of a subscription.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SubscriptionCard {
+    pub network: Null,
+    pub request_three_d_secure: Option<ThreeDSecure>,
+}
+
+/// Of an invoice.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct InvoiceCard {
+    pub request_three_d_secure: Option<ThreeDSecure>,
+}
+
+impl OptionsOf<InvoiceCard> {
+    /// What an invoice takes over from its subscription.
+    pub fn of(subscription: &OptionsOf<SubscriptionCard>) -> OptionsOf<InvoiceCard> {
+        OptionsOf::asking(subscription.card.request_three_d_secure)
+    }
+
+    pub fn asking(request_three_d_secure: Option<ThreeDSecure>) -> OptionsOf<InvoiceCard> {
+        OptionsOf { card: InvoiceCard { request_three_d_secure }, ..OptionsOf::default() }
+    }
+
+    /// What its payment is asked for with.
+    pub fn of_payment(&self) -> PaymentOptions {
+        let request_three_d_secure = self.card.request_three_d_secure.unwrap_or_default();
+        PaymentOptions { card: CardOptions { request_three_d_secure, ..CardOptions::default() } }
+    }
+}
+
 impl SetupOptions {
     pub const fn asks_for_authentication(&self) -> bool {
         self.card.request_three_d_secure.is_asked_for()

@@ -15,6 +15,7 @@ use super::{
     customer::{self, Customer},
     describe,
     invoice::{self, Invoice},
+    method_options::{OptionsOf, SubscriptionCard},
     noun::{
         By, Cell, Inline, Keyed, Link, Meaning, Part, Target, Word, boolean, filter, integer, json, null, one, text,
         word,
@@ -306,7 +307,7 @@ pub struct InvoiceSettings {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PaymentSettings {
-    pub payment_method_options: Null,
+    pub payment_method_options: Option<OptionsOf<SubscriptionCard>>,
     /// Only these may pay; all that there are if it is left open.
     pub payment_method_types: Option<Vec<payment_method::Kind>>,
     pub save_default_payment_method: SaveDefault,
@@ -315,7 +316,7 @@ pub struct PaymentSettings {
 impl Default for PaymentSettings {
     fn default() -> Self {
         PaymentSettings {
-            payment_method_options: Null,
+            payment_method_options: None,
             payment_method_types: None,
             save_default_payment_method: SaveDefault::Off,
         }

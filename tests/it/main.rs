@@ -6,6 +6,7 @@ mod anchors;
 mod attached_payments;
 mod authentication;
 mod balance;
+mod billing_options;
 mod bounds;
 mod browsers;
 mod cancelling;

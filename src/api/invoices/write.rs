@@ -3,7 +3,12 @@
 use serde::Deserialize;
 
 use super::{
-    super::{call::Call, reply::Reply, route::At},
+    super::{
+        call::Call,
+        method_options::{InvoiceCardParams, MethodOptions},
+        reply::Reply,
+        route::At,
+    },
     items_of,
 };
 use crate::{
@@ -84,10 +89,10 @@ struct CustomFieldParams {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct PaymentSettingsParams {
+    payment_method_options: Patch<MethodOptions<InvoiceCardParams>>,
     payment_method_types: Patch<Vec<payment_method::Kind>>,
     // Known, and refused rather than ignored.
     default_mandate: Option<Unsupported>,
-    payment_method_options: Option<Unsupported>,
 }
 
 impl TryFrom<Vec<CustomFieldParams>> for CustomFieldsParams {
@@ -110,6 +115,7 @@ impl From<CustomFieldsParams> for Vec<CustomField> {
 
 impl Params {
     fn details(self) -> Details {
+        let payment = self.payment_settings.unwrap_or_default();
         Details {
             auto_advance: self.auto_advance,
             automatically_finalizes_at: self.automatically_finalizes_at,
@@ -124,7 +130,8 @@ impl Params {
             footer: self.footer.map(String::from),
             metadata: self.metadata,
             number: self.number.map(String::from),
-            payment_method_types: self.payment_settings.unwrap_or_default().payment_method_types,
+            payment_method_types: payment.payment_method_types,
+            request_three_d_secure: payment.payment_method_options.map(|options| options.request_three_d_secure()),
             statement_descriptor: self.statement_descriptor.map(String::from),
         }
     }

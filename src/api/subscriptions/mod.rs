@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::{
     call::Call,
     invoices::write::CustomFieldsParams,
+    method_options::{MethodOptions, SubscriptionCardParams},
     reply::Reply,
     route::{At, Route},
 };
@@ -67,16 +68,20 @@ async fn no_discount(At(id): At<String>, call: Call) -> Reply {
 struct PaymentSettingsParams {
     save_default_payment_method: Option<SaveDefault>,
     payment_method_types: Patch<Vec<payment_method::Kind>>,
-    payment_method_options: Option<Unsupported>,
+    payment_method_options: Patch<MethodOptions<SubscriptionCardParams>>,
 }
 
 impl PaymentSettingsParams {
     fn over(self, current: PaymentSettings) -> PaymentSettings {
         let save = self.save_default_payment_method.unwrap_or(current.save_default_payment_method);
         PaymentSettings {
+            payment_method_options: match self.payment_method_options {
+                Patch::Set(options) => Some(options.over(current.payment_method_options.as_ref())),
+                Patch::Clear => None,
+                Patch::Keep => current.payment_method_options,
+            },
             payment_method_types: self.payment_method_types.over(current.payment_method_types),
             save_default_payment_method: save,
-            ..current
         }
     }
 }

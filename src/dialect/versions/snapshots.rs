@@ -245,6 +245,12 @@ fn snapshots() -> Vec<Snapshot> {
             json!({"payment_method_options": {"card": {"request_three_d_secure": "challenge_only"}}}),
         ),
         of(
+            "request_three_d_secure says challenge",
+            json!({"object": "invoice", "payment_settings": {"payment_method_options": {"card": {"request_three_d_secure": "challenge"}}}}),
+            &[],
+            json!({"payment_settings": {"payment_method_options": {"card": {"request_three_d_secure": "any"}}}}),
+        ),
+        of(
             "Members were added to many objects, among them trial_settings",
             json!({"object": "subscription", "trial_settings": null, "payment_settings": {"save_default_payment_method": "off"}}),
             &["trial_settings"],

@@ -5,6 +5,16 @@ use serde_json::Value;
 use super::Members;
 use crate::billing::Refusal;
 
+/// Where intents of both kinds are written.
+pub const INTENTS: [&str; 6] = [
+    "/v1/payment_intents",
+    "/v1/payment_intents/{id}",
+    "/v1/payment_intents/{id}/confirm",
+    "/v1/setup_intents",
+    "/v1/setup_intents/{id}",
+    "/v1/setup_intents/{id}/confirm",
+];
+
 /// `id`, `object`, then by name: the order of members on the wire.
 pub fn sort(members: &mut Members) {
     let rank = |key: &str| match key {

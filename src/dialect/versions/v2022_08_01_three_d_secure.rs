@@ -1,10 +1,12 @@
-use super::{Change, Facts, Members, Route};
+use serde_json::Value;
+
+use super::{Change, Facts, Members, Route, tools::INTENTS};
 use crate::dialect::{form::Form, version::Version};
 
 pub static CHANGE: Change = Change {
     since: Version::of("2022-08-01"),
     summary: "request_three_d_secure says challenge; before, challenge_only.",
-    objects: &["payment_intent", "setup_intent"],
+    objects: &["invoice", "payment_intent", "setup_intent", "subscription"],
     undo,
     accept,
     ..Change::NONE
@@ -12,26 +14,25 @@ pub static CHANGE: Change = Change {
 
 const NOW: &str = "challenge";
 const BEFORE: &str = "challenge_only";
-
-const WRITES: [&str; 6] = [
-    "/v1/payment_intents",
-    "/v1/payment_intents/{id}",
-    "/v1/payment_intents/{id}/confirm",
-    "/v1/setup_intents",
-    "/v1/setup_intents/{id}",
-    "/v1/setup_intents/{id}/confirm",
-];
+/// Subscriptions and invoices could not say it.
+const BEFORE_OF_BILLING: &str = "any";
 
 fn undo(members: &mut Members, _: &Facts) {
-    let options = members.get_mut("payment_method_options").and_then(|options| options.get_mut("card"));
-    match options.and_then(|card| card.get_mut("request_three_d_secure")) {
-        Some(asked) if *asked == NOW => *asked = BEFORE.into(),
+    let settings = members.get_mut("payment_settings");
+    say(settings.and_then(|settings| settings.get_mut("payment_method_options")), BEFORE_OF_BILLING);
+    say(members.get_mut("payment_method_options"), BEFORE);
+}
+
+fn say(options: Option<&mut Value>, before: &str) {
+    let card = options.and_then(|options| options.get_mut("card"));
+    match card.and_then(|card| card.get_mut("request_three_d_secure")) {
+        Some(asked) if *asked == NOW => *asked = before.into(),
         _ => {}
     }
 }
 
 fn accept(route: &Route<'_>, form: &mut Form) {
-    if !route.posts_to(&WRITES) {
+    if !route.posts_to(&INTENTS) {
         return;
     }
     let options = form.get_mut("payment_method_options").and_then(|options| options.get_mut("card"));

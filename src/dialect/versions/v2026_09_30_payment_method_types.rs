@@ -1,4 +1,4 @@
-use super::{Change, Route};
+use super::{Change, Route, tools::INTENTS};
 use crate::{
     billing::Refusal,
     dialect::{form::Form, version::Version},
@@ -11,18 +11,9 @@ pub static CHANGE: Change = Change {
     ..Change::NONE
 };
 
-const WRITES: [&str; 7] = [
-    "/v1/checkout/sessions",
-    "/v1/payment_intents",
-    "/v1/payment_intents/{id}",
-    "/v1/payment_intents/{id}/confirm",
-    "/v1/setup_intents",
-    "/v1/setup_intents/{id}",
-    "/v1/setup_intents/{id}/confirm",
-];
-
 fn refuse(route: &Route<'_>, form: &Form) -> Result<(), Refusal> {
-    if !route.posts_to(&WRITES) || form.get("payment_method_types").is_none() {
+    let is_written = route.posts_to(&INTENTS) || route.posts_to(&["/v1/checkout/sessions"]);
+    if !is_written || form.get("payment_method_types").is_none() {
         return Ok(());
     }
     let message = "The parameter payment_method_types is no longer supported. Use allowed_payment_method_types or \
