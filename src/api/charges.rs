@@ -127,7 +127,12 @@ async fn update(At(id): At<String>, call: Call, params: Update) -> Reply {
             shipping: params.shipping.or(charge.shipping),
             ..charge
         };
-        books.put(changed).tell("charge.updated", at);
+        // One that the processor has not spoken of yet was told to nobody.
+        let is_told = changed.outcome.is_some();
+        let kept = books.put(changed);
+        if is_told {
+            kept.tell("charge.updated", at);
+        }
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await

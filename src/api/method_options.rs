@@ -15,7 +15,7 @@ use crate::billing::{
         SubscriptionCard, ThreeDSecure,
     },
     method_types::{KINDS, SERVED},
-    payment_intent::SetupFutureUsage,
+    payment_intent::{PaymentIntent, SetupFutureUsage},
     shape::{Patch, Unsupported},
 };
 
@@ -108,11 +108,22 @@ impl MethodOptions<CardParams> {
         }
     }
 
+    /// Whether something is said that setups do not know.
+    pub fn are_of_payments(&self) -> bool {
+        let said = self.clone().over(PaymentOptions::default()).card;
+        said.capture_method.is_some()
+            || said.request_extended_authorization.is_some()
+            || said.request_incremental_authorization.is_some()
+            || said.request_multicapture.is_some()
+            || said.request_overcapture.is_some()
+            || said.setup_future_usage.is_some()
+    }
+
     /// A browser may say what its customer wants kept; how money is taken is for servers to say.
-    pub fn check_browser(&self, current: &PaymentOptions) -> Result<(), Refusal> {
+    pub fn check_browser(&self, intent: &PaymentIntent) -> Result<(), Refusal> {
         let Some(said) = &self.card else { return Ok(()) };
         for_servers(&[
-            ("payment_method_options[card][capture_method]", said.capture_method != Patch::Keep),
+            (BY_HAND, said.capture_method != Patch::Keep),
             (
                 "payment_method_options[card][request_extended_authorization]",
                 said.request_extended_authorization.is_some(),
@@ -125,13 +136,22 @@ impl MethodOptions<CardParams> {
             ("payment_method_options[card][request_overcapture]", said.request_overcapture.is_some()),
             (THREE_D_SECURE, said.request_three_d_secure.is_some()),
         ])?;
-        let keeps = |usage: &CardUsage| *usage == CardUsage::OffSession;
-        match (&said.setup_future_usage, current.card.setup_future_usage) {
-            (Patch::Keep, _) | (_, None) => Ok(()),
-            (Patch::Set(usage), _) if keeps(usage) => Ok(()),
-            (Patch::Set(usage), Some(now)) if *usage == now => Ok(()),
-            _ => Err(usage_is_set("payment_method_options[card][setup_future_usage]")),
+        let keeps = |usage: &CardUsage| match (usage, intent.future_usage()) {
+            (CardUsage::OffSession, _) | (_, None) => true,
+            (CardUsage::OnSession, Some(now)) => now == SetupFutureUsage::OnSession,
+            (CardUsage::None, Some(_)) => false,
+        };
+        match &said.setup_future_usage {
+            Patch::Keep => Ok(()),
+            Patch::Set(usage) if keeps(usage) => Ok(()),
+            Patch::Clear if intent.payment_method_options.card.setup_future_usage.is_none() => Ok(()),
+            Patch::Set(_) | Patch::Clear => Err(usage_is_set("payment_method_options[card][setup_future_usage]")),
         }
+    }
+
+    /// Whether the money is only to be reserved.
+    pub fn capture_by_hand(&self) -> bool {
+        self.card.as_ref().is_some_and(|said| matches!(said.capture_method, Patch::Set(_)))
     }
 }
 
@@ -184,6 +204,7 @@ impl MethodOptions<InvoiceCardParams> {
     }
 }
 
+pub const BY_HAND: &str = "payment_method_options[card][capture_method]";
 const THREE_D_SECURE: &str = "payment_method_options[card][request_three_d_secure]";
 
 /// Refuses the first of these parameters that a browser has sent nevertheless.

@@ -8,7 +8,7 @@ use super::{
     call::Call,
     intents::{check_secret, given, redirect_to, retrieve, verify_microdeposits},
     mandates::{self, MandateData},
-    method_options::{CardParams, MethodOptions, check_browser_usage, for_servers},
+    method_options::{BY_HAND, CardParams, MethodOptions, check_browser_usage, for_servers},
     method_types::{AutomaticMethods, Controls},
     reply::Reply,
     route::{At, Route},
@@ -381,10 +381,25 @@ impl Said {
         })
     }
 
+    /// An invoice is paid, not reserved for.
+    fn check_billed(&self, intent: &PaymentIntent) -> Result<(), Refusal> {
+        let by_hand = [
+            ("capture_method", self.capture_method == Some(CaptureMethod::Manual)),
+            (BY_HAND, self.options.as_ref().is_some_and(MethodOptions::capture_by_hand)),
+        ];
+        match by_hand.into_iter().find(|(_, said)| *said) {
+            Some((param, _)) if intent.internal.invoice.is_some() => {
+                let message = "The payment of an invoice is captured automatically.";
+                Err(Refusal::invalid(message).param(param))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What a server has said is not for a browser to take back.
     fn check_browser(&self, intent: &PaymentIntent) -> Result<(), Refusal> {
         if let Some(options) = &self.options {
-            options.check_browser(&intent.payment_method_options)?;
+            options.check_browser(intent)?;
         }
         check_browser_usage(&self.setup_future_usage, intent.setup_future_usage)?;
         let by_server = intent.shipping.is_some() && !intent.internal.shipping_by_browser;
@@ -398,6 +413,7 @@ impl Said {
 }
 
 async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Reply {
+    let allows = params.allowed_payment_method_types.is_some();
     let controls = Controls::new(
         params.payment_method_types.as_ref(),
         params.allowed_payment_method_types,
@@ -410,7 +426,8 @@ async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Repl
             ("off_session", params.off_session.is_some()),
             ("error_on_requires_action", params.error_on_requires_action.is_some()),
             ("capture_method", params.capture_method.is_some()),
-            ("allowed_payment_method_types", !controls.say_nothing()),
+            ("allowed_payment_method_types", allows),
+            ("excluded_payment_method_types", !allows && !controls.say_nothing()),
         ])?;
     }
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
@@ -436,12 +453,14 @@ async fn confirm_intent(At(id): At<String>, call: Call, params: Confirm) -> Repl
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         let intent = books.at_path(&id)?.clone();
         intent.check_own("confirm").map_err(|refusal| confirm::showing(books, &id, refusal))?;
+        let kept = intent.clone();
         if intent.status.is_open() {
+            said.check_billed(&intent)?;
             books.put(said.over(intent, at)?);
         }
         let payment_method = source.map(|source| source.place(books, id.bucket(), at)).transpose()?;
         confirm::confirm(books, &id, Confirmation { payment_method, off_session, refuses_action, return_url }, at)
-            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
+            .map_err(|refusal| confirm::showing_kept(books, kept, refusal))?;
         Ok(Subject::document(&id).unless_declined(Some(id)))
     });
     call.run(&NOUN, verb).await

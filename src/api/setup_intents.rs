@@ -274,12 +274,12 @@ async fn confirm(At(id): At<String>, call: Call, params: Confirm) -> Reply {
     let verb = Decision::new(Owner::of(&id), needs, move |books: &mut Books, at: &mut Moment| {
         books.at_path(&id)?.check_own("confirm").map_err(|refusal| setup::showing(books, &id, refusal))?;
         let mandate = mandates::accepted(mandate, is_browser, at.now)?;
+        let Some(source) = source else { return Err(setup::showing(books, &id, missing_method())) };
         let intent = books.at_path(&id)?.clone();
         if intent.is_open() {
             books.put(choose(intent, controls, options));
             agree(books, &id, mandate)?;
         }
-        let Some(source) = source else { return Err(setup::showing(books, &id, missing_method())) };
         let payment_method = source.place(books, id.bucket(), at)?;
         decide(books, &id, &Confirmation { payment_method, return_url, refused }, at)
     });

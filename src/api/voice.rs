@@ -5,9 +5,9 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::{
-    billing::{Noun, Refusal, answer::Decline, payment_intent, setup_intent},
+    billing::{Noun, Refusal, increment::DeclinedIncrement, payment_intent, setup_intent},
     dialect::{error, expand, speak, version::Pin, versions},
-    engine::{Answered, Closed, Failure, Render, Subject},
+    engine::{Answered, Asked, Closed, Failure, Render, Subject},
     store::{Connection, Fault},
 };
 
@@ -67,7 +67,7 @@ impl Voice {
         subject: &Subject,
         closed: &Closed,
     ) -> Result<Option<Answered>, Failure> {
-        let Some(intent) = &subject.unless_declined else { return Ok(None) };
+        let Some(Asked { intent, .. }) = &subject.unless_declined else { return Ok(None) };
         let noun = &payment_intent::NOUN;
         let Some(body) = closed.find(connection, noun, intent.as_str(), self.pin.livemode).await? else {
             return Ok(None);
@@ -83,6 +83,11 @@ impl Voice {
 
 /// What an intent that was to be paid, as it is kept, has come to, if that is an error.
 fn refusal_of(subject: &Subject, intent: &Value) -> Option<Refusal> {
+    if let Some(number) = subject.unless_declined.as_ref().and_then(|asked| asked.increment) {
+        let declined = intent.pointer("/internal/declined_increment")?;
+        let declined: DeclinedIncrement = serde_json::from_value(declined.clone()).ok()?;
+        return (declined.attempt == number).then(|| declined.decline.refusal());
+    }
     let status = intent.get("status").and_then(Value::as_str).unwrap_or_default();
     let of = |key: &str| {
         intent.pointer(&format!("/last_payment_error/{key}")).and_then(Value::as_str).map(ToOwned::to_owned)
@@ -92,8 +97,6 @@ fn refusal_of(subject: &Subject, intent: &Value) -> Option<Refusal> {
         let mut refusal = Refusal::card(of("code").unwrap_or_default(), message);
         (refusal.decline_code, refusal.charge) = (of("decline_code"), of("charge"));
         Some(refusal)
-    } else if let ("requires_capture", Some(decline)) = (status, intent.pointer("/internal/declined_increment")) {
-        serde_json::from_value::<Decline>(decline.clone()).ok().map(|decline| decline.refusal())
     } else if status == "requires_action" && subject.noun.object == "invoice" {
         let message = "This payment requires additional user action before it can be completed successfully. Payment can be \
                        completed using the PaymentIntent associated with the invoice.";
@@ -115,7 +118,7 @@ impl Render for Voice {
         if !self.paths.is_empty() || self.redact {
             return Ok(None);
         }
-        if let Some(intent) = &subject.unless_declined {
+        if let Some(Asked { intent, .. }) = &subject.unless_declined {
             let intent = closed.written(&payment_intent::NOUN, intent.as_str()).map(serde_json::from_str::<Value>);
             let Some(intent) = intent.transpose().map_err(Fault::from)? else { return Ok(None) };
             if refusal_of(subject, &intent).is_some() {

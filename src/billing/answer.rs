@@ -110,6 +110,15 @@ impl Decline {
         }
     }
 
+    /// The processor cannot say how it ended.
+    pub fn processing_error() -> Decline {
+        Decline {
+            code: "processing_error".to_owned(),
+            decline_code: None,
+            message: "An error occurred while processing your card. Try again in a little bit.".to_owned(),
+        }
+    }
+
     /// The decline as the error of a request.
     pub fn refusal(&self) -> Refusal {
         let mut refusal = Refusal::card(self.code.clone(), self.message.clone());

@@ -17,6 +17,13 @@ pub fn showing(books: &Books, id: &Id<PaymentIntent>, mut refusal: Refusal) -> R
     refusal
 }
 
+/// The same where something has been put since: it is shown as it was, which is as it stays.
+pub fn showing_kept(books: &mut Books, kept: PaymentIntent, refusal: Refusal) -> Refusal {
+    let id = kept.id.clone();
+    books.put(kept);
+    showing(books, &id, refusal)
+}
+
 /// How an intent is confirmed.
 #[derive(Clone, Debug, Default)]
 pub struct Confirmation {

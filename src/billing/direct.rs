@@ -122,7 +122,7 @@ pub struct Capture {
 pub fn capture(books: &mut Books, id: &Id<Charge>, wanted: Capture, at: &mut Moment) -> Result<(), Refusal> {
     let charge = books.at_path(id)?.clone();
     let intent = books.find(&charge.intent(), "payment_intent")?.clone();
-    if intent.status != Status::RequiresCapture {
+    if intent.status != Status::RequiresCapture || intent.latest_charge.as_ref() != Some(id) {
         return Err(not_capturable(&charge, &intent));
     }
     let amount = wanted.amount.unwrap_or(intent.amount_capturable);

@@ -28,14 +28,22 @@ pub struct Words {
     pub statement_descriptor: Option<String>,
 }
 
-/// Opens an attempt to reserve so much in all.
+/// Why no more could be reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclinedIncrement {
+    /// The number of the attempt.
+    pub attempt: i64,
+    pub decline: Decline,
+}
+
+/// Opens an attempt to reserve so much in all, and answers with its number.
 pub fn increment(
     books: &mut Books,
     id: &Id<PaymentIntent>,
     amount: Amount,
     words: Words,
     at: &mut Moment,
-) -> Result<(), Refusal> {
+) -> Result<i64, Refusal> {
     let intent = books.find(id, "intent")?.clone();
     if intent.status != Status::RequiresCapture {
         return Err(PaymentIntent::unexpected_state(format!(
@@ -66,11 +74,11 @@ pub fn increment(
     MetadataPatch::Merge(words.metadata.clone()).apply(intent.metadata.clone())?;
     let question = follow_up(&intent, Action::Increment, amount, at)?;
     let question = Attempt { words: Some(Box::new(words)), ..question };
+    let number = question.number;
     let mut asked = intent.ask(question)?;
     asked.internal.increments += 1;
-    asked.internal.declined_increment = None;
     books.put(asked);
-    Ok(())
+    Ok(number)
 }
 
 /// Whether the charge says that more can be reserved.
@@ -94,22 +102,28 @@ pub fn settle(
             Ok(())
         }
         Answer::Declined(decline) => {
-            refuse(books, intent, decline.clone());
+            refuse(books, intent, attempt, decline.clone());
             Ok(())
         }
         Answer::NeedsAction => {
-            refuse(books, intent, Decline::authentication_required());
+            refuse(books, intent, attempt, Decline::authentication_required());
+            Ok(())
+        }
+        // What is not sure is not counted on; asking for the same in all once more does no harm.
+        Answer::Processing { .. } => {
+            refuse(books, intent, attempt, Decline::processing_error());
             Ok(())
         }
         // It says nothing of the money: the question stays open, and is asked again.
-        Answer::Processing { .. } | Answer::News(_) | Answer::Ruled(_) => {
+        Answer::News(_) | Answer::Ruled(_) => {
             Err(Refusal::internal("The processor has answered another question than it was asked."))
         }
     }
 }
 
-fn refuse(books: &mut Books, intent: PaymentIntent, decline: Decline) {
-    let internal = Internal { declined_increment: Some(Box::new(decline)), ..intent.internal };
+fn refuse(books: &mut Books, intent: PaymentIntent, attempt: &Attempt, decline: Decline) {
+    let declined = DeclinedIncrement { attempt: attempt.number, decline };
+    let internal = Internal { declined_increment: Some(Box::new(declined)), ..intent.internal };
     books.put(PaymentIntent { internal, ..intent });
 }
 

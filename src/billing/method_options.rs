@@ -90,6 +90,75 @@ impl OptionsOf<InvoiceCard> {
     }
 }
 
+/// Of a Checkout session: what its payment, setup or subscription is to be asked with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SessionOptions {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<SessionCard>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SessionCard {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_method: Option<ByHand>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_extended_authorization: Option<Ability>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_incremental_authorization: Option<Ability>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_multicapture: Option<Ability>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_overcapture: Option<Ability>,
+    pub request_three_d_secure: ThreeDSecure,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_future_usage: Option<CardUsage>,
+}
+
+impl SessionOptions {
+    pub fn of(asked: &CardOptions) -> SessionOptions {
+        let card = SessionCard {
+            capture_method: asked.capture_method,
+            request_extended_authorization: asked.request_extended_authorization,
+            request_incremental_authorization: asked.request_incremental_authorization,
+            request_multicapture: asked.request_multicapture,
+            request_overcapture: asked.request_overcapture,
+            request_three_d_secure: asked.request_three_d_secure,
+            setup_future_usage: asked.setup_future_usage,
+        };
+        SessionOptions { card: Some(card) }
+    }
+
+    pub fn of_payment(&self) -> PaymentOptions {
+        let Some(asked) = self.card.clone() else { return PaymentOptions::default() };
+        let card = CardOptions {
+            capture_method: asked.capture_method,
+            request_extended_authorization: asked.request_extended_authorization,
+            request_incremental_authorization: asked.request_incremental_authorization,
+            request_multicapture: asked.request_multicapture,
+            request_overcapture: asked.request_overcapture,
+            request_three_d_secure: asked.request_three_d_secure,
+            setup_future_usage: asked.setup_future_usage,
+            ..CardOptions::default()
+        };
+        PaymentOptions { card }
+    }
+
+    pub fn of_setup(&self) -> SetupOptions {
+        let request_three_d_secure = self.three_d_secure().unwrap_or_default();
+        SetupOptions { card: CardSetupOptions { request_three_d_secure, ..CardSetupOptions::default() } }
+    }
+
+    pub fn of_subscription(&self) -> Option<OptionsOf<SubscriptionCard>> {
+        let request_three_d_secure = Some(self.three_d_secure()?);
+        let card = SubscriptionCard { request_three_d_secure, ..SubscriptionCard::default() };
+        Some(OptionsOf { card, ..OptionsOf::default() })
+    }
+
+    fn three_d_secure(&self) -> Option<ThreeDSecure> {
+        self.card.as_ref().map(|asked| asked.request_three_d_secure)
+    }
+}
+
 impl SetupOptions {
     pub const fn asks_for_authentication(&self) -> bool {
         self.card.request_three_d_secure.is_asked_for()

@@ -16,6 +16,7 @@ use super::{
     describe,
     dispute::Dispute,
     early_fraud_warning::EarlyFraudWarning,
+    increment::DeclinedIncrement,
     invoice::Invoice,
     invoice_item::InvoiceItem,
     mandate::Acceptance,
@@ -169,7 +170,7 @@ pub struct Internal {
     pub fraud_warnings: Vec<Id<EarlyFraudWarning>>,
     /// Why no more could be reserved when that was last asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub declined_increment: Option<Box<Decline>>,
+    pub declined_increment: Option<Box<DeclinedIncrement>>,
     /// How often more was to be reserved.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub increments: i64,

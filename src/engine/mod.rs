@@ -47,7 +47,7 @@ use crate::{
 
 pub use close::{Cause, Closed};
 pub use request::{Answered, Render, Request};
-pub use verb::{Owner, Subject, Verb};
+pub use verb::{Asked, Owner, Subject, Verb};
 
 /// All that driving needs.
 #[derive(Clone)]

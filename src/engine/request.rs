@@ -12,7 +12,7 @@ use super::{
     Engine, Failure,
     close::{Cause, Closed, Closing, prepare},
     payment::{Open, Settled},
-    verb::{Owner, Subject, Verb},
+    verb::{Asked, Owner, Subject, Verb},
     work::settle_all,
 };
 use crate::{
@@ -473,7 +473,7 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
 /// answer, and whether it is a stub or only a part.
 fn subject_text(subject: &Subject, open: &[Open]) -> String {
     let intents: Vec<&str> = open.iter().map(|open| open.intent.as_str()).collect();
-    let declined = subject.unless_declined.as_ref().map_or("", |intent| intent.as_str());
+    let declined = subject.unless_declined.as_ref().map(ToString::to_string).unwrap_or_default();
     let shown = match &subject.part {
         _ if subject.deleted => DELETED.to_owned(),
         Some((noun, id)) => format!("{} {id}", noun.object),
@@ -490,7 +490,7 @@ fn subject_of(text: &str) -> Option<(Subject, Vec<String>)> {
     let noun = crate::billing::noun_of(words.next()?)?;
     let id = words.next()?.to_owned();
     let intents = words.next()?.split(',').map(ToOwned::to_owned).collect();
-    let declined = words.next().filter(|id| !id.is_empty()).map(crate::billing::Id::given);
+    let declined = words.next().and_then(Asked::parse);
     let shown = words.next().unwrap_or_default();
     let part = crate::billing::noun_of(shown).zip(words.next().map(ToOwned::to_owned));
     let deleted = shown == DELETED;

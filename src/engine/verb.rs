@@ -1,5 +1,7 @@
 //! What can be asked of the books.
 
+use std::fmt;
+
 use crate::{
     billing::{Books, Id, Moment, Noun, Refusal, Resource, customer::Customer, payment_intent::PaymentIntent},
     store::books::Needs,
@@ -39,8 +41,8 @@ pub struct Subject {
     pub id: String,
     /// It was deleted: the answer is the stub.
     pub deleted: bool,
-    /// If this intent's payment failed meanwhile, the answer is that error.
-    pub unless_declined: Option<Id<PaymentIntent>>,
+    /// If this failed meanwhile, the answer is that error.
+    pub unless_declined: Option<Asked>,
     /// The answer is not the whole document but this part of it: its noun and its id.
     pub part: Option<(&'static Noun, String)>,
     /// What was decided stands, and the answer is this error.
@@ -76,9 +78,40 @@ impl Subject {
     }
 
     #[must_use]
-    pub fn unless_declined(mut self, intent: Option<Id<PaymentIntent>>) -> Subject {
-        self.unless_declined = intent;
-        self
+    pub fn unless_declined(self, intent: Option<Id<PaymentIntent>>) -> Subject {
+        Subject { unless_declined: intent.map(|intent| Asked { intent, increment: None }), ..self }
+    }
+
+    /// The same of the attempt of this number to reserve more.
+    #[must_use]
+    pub fn unless_increment_declined(self, intent: Id<PaymentIntent>, number: i64) -> Subject {
+        Subject { unless_declined: Some(Asked { intent, increment: Some(number) }), ..self }
+    }
+}
+
+/// What the processor is asked for an answer: an intent's payment, or that more is reserved for it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub intent: Id<PaymentIntent>,
+    /// The number of the attempt that is to reserve more.
+    pub increment: Option<i64>,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.increment {
+            None => write!(f, "{}", self.intent),
+            Some(number) => write!(f, "{}:{number}", self.intent),
+        }
+    }
+}
+
+impl Asked {
+    /// What [`fmt::Display`] has written.
+    pub fn parse(text: &str) -> Option<Asked> {
+        let (intent, number) = text.split_once(':').map_or((text, None), |(intent, number)| (intent, Some(number)));
+        let increment = number.and_then(|number| number.parse().ok());
+        (!intent.is_empty()).then(|| Asked { intent: Id::given(intent), increment })
     }
 }
 
@@ -107,5 +140,21 @@ impl<F: FnOnce(&mut Books, &mut Moment) -> Result<Subject, Refusal> + Clone + Se
 
     fn decide(self, books: &mut Books, at: &mut Moment) -> Result<Subject, Refusal> {
         (self.decide)(books, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A receipt remembers it as a word.
+    #[test]
+    fn what_was_asked_is_a_word() {
+        for (text, increment) in [("pi_1", None), ("pi_1:3", Some(3))] {
+            let asked = Asked::parse(text).unwrap();
+            assert_eq!((asked.intent.as_str(), asked.increment), ("pi_1", increment));
+            assert_eq!(asked.to_string(), text);
+        }
+        assert!(Asked::parse("").is_none());
     }
 }

@@ -93,3 +93,62 @@ async fn an_invoice_of_its_own_asks_until_it_is_finalised() {
     assert_eq!(refused["code"], "invoice_payment_intent_requires_action");
     assert_eq!(house.post(&format!("{path}/pay"), &[]).await.ok()["status"], "paid");
 }
+
+/// On a session they are for what it makes: a payment, a subscription and its invoices, a setup.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkout_session_hands_them_on() {
+    let house = House::open().await;
+    let once = house.one_time_price(1500).await;
+    let monthly = house.monthly_price(2000).await;
+    let authentication = ("payment_method_options[card][request_three_d_secure]", "any");
+    let by_hand = ("payment_method_options[card][capture_method]", "manual");
+    for (mode, price) in [("payment", &once), ("subscription", &monthly)] {
+        let session = house.session(mode, price, &[authentication]).await;
+        let shown = json!({"card": {"request_three_d_secure": "any"}});
+        assert_eq!(session["payment_method_options"], shown, "{mode}");
+        house.complete(&session, CARD).await.ok();
+        assert_eq!(house.session_now(&session).await["status"], "open", "{mode} waits");
+        let path = format!("/v1/test_helpers/checkout/sessions/{}/authenticate", id(&session));
+        let done = house.post(&path, &[("outcome", "succeed")]).await.ok();
+        assert_eq!((&done["status"], &done["payment_status"]), (&json!("complete"), &json!("paid")), "{mode}");
+        if let Some(subscription) = done["subscription"].as_str() {
+            assert_eq!(asked(&house.get(&format!("/v1/subscriptions/{subscription}")).await.ok()), "any");
+        }
+        let old = [("stripe-version", "2020-08-27")];
+        let old = house.call(Method::GET, &format!("/v1/checkout/sessions/{}", id(&session)), &[], &old).await.ok();
+        assert_eq!(old["payment_method_options"], json!({}), "{mode}");
+    }
+    let reserved = house.session("payment", &once, &[by_hand]).await;
+    let done = house.complete(&reserved, "pm_card_visa").await.ok();
+    let intent = format!("/v1/payment_intents/{}", done["payment_intent"].as_str().expect("an intent"));
+    let intent = house.get(&intent).await.ok();
+    assert_eq!((&intent["status"], &intent["amount_capturable"]), (&json!("requires_capture"), &json!(1500)));
+    assert_eq!(intent["payment_method_options"]["card"]["capture_method"], "manual");
+    let error = house.session_with("subscription", &monthly, &[by_hand]).await.error(400);
+    assert_eq!(error["param"], "payment_method_options[card]");
+
+    let form = [&crate::checkout::URLS[..], &[("mode", "setup"), ("currency", "usd"), authentication]].concat();
+    let setup = house.post("/v1/checkout/sessions", &form).await.ok();
+    let intent = format!("/v1/setup_intents/{}", setup["setup_intent"].as_str().expect("a setup"));
+    assert_eq!(house.get(&intent).await.ok()["payment_method_options"]["card"]["request_three_d_secure"], "any");
+}
+
+/// An invoice is paid, not reserved for: its intent cannot be told otherwise by whoever confirms it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_payment_of_an_invoice_is_never_reserved() {
+    let house = House::open().await;
+    let price = house.monthly_price(1500).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let form = [("payment_behavior", "default_incomplete")];
+    let made = house.subscribe_with(&customer, &price, &form).await.ok();
+    let invoice = house.latest_invoice(&made).await;
+    let intent = &invoice["payments"]["data"][0]["payment"]["payment_intent"];
+    let path = format!("/v1/payment_intents/{}/confirm", id(intent));
+    for param in ["capture_method", "payment_method_options[card][capture_method]"] {
+        let refused = house.post(&path, &[("payment_method", "pm_card_visa"), (param, "manual")]).await.error(400);
+        assert_eq!(refused["param"], param);
+    }
+    let paid = house.post(&path, &[("payment_method", "pm_card_visa")]).await.ok();
+    assert_eq!((&paid["status"], &paid["amount_received"]), (&json!("succeeded"), &json!(1500)));
+    assert_eq!(house.fresh(&made).await["status"], "active");
+}

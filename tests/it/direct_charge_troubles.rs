@@ -82,6 +82,18 @@ async fn no_intent_is_seen() {
     for path in ["/v1/payment_intents?starting_after=", "/v1/payment_intents?ending_before="] {
         house.get(&format!("{path}{hidden}")).await.error(400);
     }
+    let refunded = charge(&house, &[("source", "tok_visa")]).await;
+    house.post("/v1/refunds", &[("charge", &*id(&refunded))]).await.ok();
+    let disputed = charge(&house, &[("source", "tok_createDispute")]).await;
+    let suspected = charge(&house, &[("source", "tok_createIssuerFraudRecord")]).await;
+    later(&house, 3600).await;
+    for (list, charge) in [("refunds", &refunded), ("disputes", &disputed), ("radar/early_fraud_warnings", &suspected)]
+    {
+        let all = house.list(&format!("/v1/{list}?charge={}", id(charge))).await;
+        assert_eq!((all.len(), &all[0]["payment_intent"]), (1, &Value::Null), "{list}");
+        let hidden = id(charge).replace("ch_", "direct_");
+        assert!(house.list(&format!("/v1/{list}?payment_intent={hidden}")).await.is_empty(), "{list}");
+    }
     for list in ["charges", "refunds", "disputes"] {
         assert!(house.list(&format!("/v1/{list}?payment_intent={hidden}")).await.is_empty(), "{list}");
     }
@@ -102,7 +114,7 @@ async fn no_intent_is_seen() {
     let all = house.list("/v1/charges").await;
     let everything = house.get("/v1/charges?expand[]=data.payment_intent").await.text
         + &house.list("/v1/events").await.iter().map(Value::to_string).collect::<String>();
-    assert!(all.len() == 5 && !everything.contains("direct_"), "{everything}");
+    assert!(all.len() == 8 && !everything.contains("direct_"), "{everything}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,7 +132,7 @@ async fn an_invoice_says_what_it_may_be_paid_with() {
     for (name, value) in [
         ("payment_settings[payment_method_types][0]", "barter"),
         ("payment_settings[default_mandate]", "mandate_1"),
-        ("payment_settings[payment_method_options][card][request_three_d_secure]", "any"),
+        ("payment_settings[payment_method_options][card][installments][enabled]", "true"),
     ] {
         let error = house.post(&path, &[(name, value)]).await.error(400);
         assert!(error["param"].as_str().unwrap().starts_with("payment_settings["), "{error:#}");

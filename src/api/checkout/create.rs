@@ -7,7 +7,12 @@ use super::{
     line_items::{self, LineParams},
 };
 use crate::{
-    api::{call::Call, method_types::Controls, reply::Reply},
+    api::{
+        call::Call,
+        method_options::{CardParams, MethodOptions},
+        method_types::Controls,
+        reply::Reply,
+    },
     billing::{
         Currency, Id, MetadataPatch, Refusal, Timestamp,
         checkout::{
@@ -19,10 +24,11 @@ use crate::{
             create::{self, USUAL_LIFE_SECONDS},
             session::{
                 AddressCollection, AutomaticTax, Collecting, CustomerCreation, Internal, MethodCollection, Mode,
-                Options, OriginContext, PaymentStatus, Status, SubmitType, Tag, UiMode,
+                OriginContext, PaymentStatus, Status, SubmitType, Tag, UiMode,
             },
         },
         customer::{Customer, check_email},
+        method_options::{PaymentOptions, SessionOptions},
         method_types::{MethodType, SERVED},
         next_action::check_return_url,
         shape::{Nothing, Null, Patch, Text, Unsupported, Untaxed},
@@ -57,6 +63,7 @@ pub struct Create {
     origin_context: Option<OriginContext>,
     payment_intent_data: Option<PaymentIntentData>,
     payment_method_collection: Option<MethodCollection>,
+    payment_method_options: Option<MethodOptions<CardParams>>,
     payment_method_types: Option<Vec<String>>,
     phone_number_collection: Option<PhoneParams>,
     setup_intent_data: Option<SetupIntentData>,
@@ -77,7 +84,6 @@ pub struct Create {
     optional_items: Option<Unsupported>,
     payment_method_configuration: Option<Unsupported>,
     payment_method_data: Option<Unsupported>,
-    payment_method_options: Option<Unsupported>,
     permissions: Option<Unsupported>,
     redirect_on_completion: Option<Unsupported>,
     return_url: Option<Unsupported>,
@@ -194,6 +200,9 @@ impl Create {
         if self.payment_intent_data.is_some() && mode != Mode::Payment {
             return only("payment_intent_data", "`payment`");
         }
+        if self.payment_method_options.as_ref().is_some_and(MethodOptions::are_of_payments) && mode != Mode::Payment {
+            return only("payment_method_options[card]", "`payment`");
+        }
         if self.invoice_creation.is_some() && mode != Mode::Payment {
             return only("invoice_creation", "`payment`");
         }
@@ -302,7 +311,10 @@ impl Create {
                 Mode::Setup => Some(MethodCollection::Always),
             },
             payment_method_configuration_details: Null,
-            payment_method_options: Options {},
+            payment_method_options: self
+                .payment_method_options
+                .map(|said| SessionOptions::of(&said.over(PaymentOptions::default()).card))
+                .unwrap_or_default(),
             payment_method_types: vec![SERVED.to_owned()],
             payment_status: if mode == Mode::Setup { PaymentStatus::NoPaymentRequired } else { PaymentStatus::Unpaid },
             permissions: Null,

@@ -36,6 +36,7 @@ pub async fn capture(At(id): At<String>, call: Call, params: Capture) -> Reply {
     let id: Id<PaymentIntent> = Id::given(id);
     let verb = Decision::new(Owner::of(&id), Needs::default(), move |books, at| {
         let intent = books.at_path(&id)?.clone();
+        let kept = intent.clone();
         let suffix = params.statement_descriptor_suffix.map(String::from);
         books.put(PaymentIntent {
             metadata: params.metadata.apply(intent.metadata)?,
@@ -44,7 +45,7 @@ pub async fn capture(At(id): At<String>, call: Call, params: Capture) -> Reply {
             ..intent
         });
         confirm::capture(books, &id, params.amount_to_capture, at)
-            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
+            .map_err(|refusal| confirm::showing_kept(books, kept, refusal))?;
         Ok(Subject::document(&id))
     });
     call.run(&NOUN, verb).await
@@ -81,8 +82,9 @@ pub async fn increment(At(id): At<String>, call: Call, params: Increment) -> Rep
             MetadataPatch::Merge(pairs) => pairs,
         };
         let words = Words { description, metadata, statement_descriptor };
-        increment::increment(books, &id, amount, words, at).map_err(|refusal| confirm::showing(books, &id, refusal))?;
-        Ok(Subject::document(&id).unless_declined(Some(id)))
+        let number = increment::increment(books, &id, amount, words, at)
+            .map_err(|refusal| confirm::showing(books, &id, refusal))?;
+        Ok(Subject::document(&id).unless_increment_declined(id, number))
     });
     call.run(&NOUN, verb).await
 }

@@ -2,7 +2,7 @@
 //! is complete when that has succeeded, and as open as before when it has not.
 
 use super::{
-    create::{self, Outlook, outlook, wanted},
+    create::{self, Outlook, SetupWish, outlook, prepare, wanted},
     expire, follow,
     item::LineItem,
     session::{CustomerDetails, Mode, Payment, PaymentStatus, Pursuit, Session},
@@ -14,12 +14,11 @@ use crate::billing::{
     confirm::{self, Confirmation},
     customer::Customer,
     intend::{self, NewIntent},
-    method_options::{PaymentOptions, SetupOptions},
     method_types::Choice,
     payment_intent::{ConfirmationMethod, OfSession, PaymentIntent, SetupFutureUsage},
     payment_method::PaymentMethod,
-    setup::{self, NewSetup},
-    setup_intent::{SetupIntent, Usage},
+    setup,
+    setup_intent::SetupIntent,
     subscribe::{self, NewSubscription, PaymentBehavior},
     subscription::Subscription,
 };
@@ -227,7 +226,7 @@ fn new_intent(session: &Session) -> Result<NewIntent, Refusal> {
         description: wish.description,
         livemode: session.livemode,
         metadata: wish.metadata,
-        options: PaymentOptions::default(),
+        options: session.payment_method_options.of_payment(),
         receipt_email: wish.receipt_email,
         setup_future_usage: wish.setup_future_usage,
         shipping: wish.shipping,
@@ -273,18 +272,7 @@ fn begin(books: &mut Books, session: &Session, means: Means, at: &mut Moment) ->
         return Ok(Completion::default());
     }
     // Its holder is here now, and will not be when it is charged.
-    let new = NewSetup {
-        bucket: None,
-        checkout: Some(session.id.clone()),
-        choice: Choice::default(),
-        customer: session.customer.clone(),
-        description: None,
-        livemode: session.livemode,
-        metadata: crate::billing::Metadata::new(),
-        options: SetupOptions::default(),
-        usage: Usage::OffSession,
-    };
-    let setup = setup::create(books, new, None, at)?;
+    let setup = prepare(books, &session, SetupWish::default(), at)?;
     let mut session = session;
     session.internal.pursuit = Some(Pursuit::Setup(setup.clone()));
     books.put(session);

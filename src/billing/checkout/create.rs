@@ -17,13 +17,13 @@ use crate::billing::{
     intend,
     invoice::Invoice,
     items,
-    method_options::SetupOptions,
     method_types::Choice,
     price::{Kind, Price},
     setup::{self, NewSetup},
     setup_intent::{SetupIntent, Usage},
     shape::Patch,
     subscribe::{self, NewItem, NewSubscription, PaymentBehavior},
+    subscription::PaymentSettings,
     trial::{TrialEnd, TrialWanted},
 };
 
@@ -128,8 +128,13 @@ fn details(session: &Session, customer: Option<&Customer>) -> Option<CustomerDet
     email.map(|email| CustomerDetails::by_email(Some(email)))
 }
 
-/// The setup that a session in setup mode completes.
-fn prepare(books: &mut Books, session: &Session, wish: SetupWish, at: &mut Moment) -> Result<Id<SetupIntent>, Refusal> {
+/// The setup that a session in setup mode completes, or that keeps the card of a subscription which owes nothing yet.
+pub fn prepare(
+    books: &mut Books,
+    session: &Session,
+    wish: SetupWish,
+    at: &mut Moment,
+) -> Result<Id<SetupIntent>, Refusal> {
     let new = NewSetup {
         bucket: Some(session.id.bucket()),
         checkout: Some(session.id.clone()),
@@ -138,7 +143,7 @@ fn prepare(books: &mut Books, session: &Session, wish: SetupWish, at: &mut Momen
         description: wish.description,
         livemode: session.livemode,
         metadata: wish.metadata,
-        options: SetupOptions::default(),
+        options: session.payment_method_options.of_setup(),
         usage: Usage::OffSession,
     };
     setup::create(books, new, None, at)
@@ -339,6 +344,10 @@ pub fn wanted(books: &Books, session: &Session, customer: Id<Customer>) -> Resul
         invoice_settings: wish.invoice_settings,
         metadata: wish.metadata,
         pending_interval: wish.pending_interval.map_or(Patch::Keep, Patch::Set),
+        payment_settings: PaymentSettings {
+            payment_method_options: session.payment_method_options.of_subscription(),
+            ..PaymentSettings::default()
+        },
         trial: TrialWanted { end: wish.trial_end.map(TrialEnd::At), days: wish.trial_days, from_plan: false },
         trial_settings: wish.trial_settings,
         when: When {

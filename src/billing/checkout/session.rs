@@ -16,6 +16,7 @@ use crate::billing::{
     id::{Bucket, Ids},
     invoice::{self, CustomField as InvoiceField, Invoice, Issuer},
     invoice_item::InvoiceItem,
+    method_options::SessionOptions,
     method_types::MethodType,
     noun::{By, Cell, Keyed, Link, Target, Word, filter, null, one, text, word},
     payment_intent::{self, CaptureMethod, PaymentIntent, SetupFutureUsage},
@@ -126,7 +127,7 @@ pub struct Session {
     pub payment_link: Null,
     pub payment_method_collection: Option<MethodCollection>,
     pub payment_method_configuration_details: Null,
-    pub payment_method_options: Options,
+    pub payment_method_options: SessionOptions,
     pub payment_method_types: Vec<String>,
     pub payment_status: PaymentStatus,
     pub permissions: Null,
@@ -256,10 +257,6 @@ pub struct AutomaticTax {
     pub provider: Null,
     pub status: Null,
 }
-
-/// `payment_method_options`: none are kept yet.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Options {}
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Collecting {
