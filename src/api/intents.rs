@@ -108,6 +108,18 @@ pub async fn seen<I: Intent>(call: &Call, id: &str, given: Option<&str>) -> Resu
     Ok(intent)
 }
 
+/// Refuses what only a confirmation can be told, where a new intent is not confirmed.
+pub fn check_confirms<I: Intent>(confirmed: bool, params: &[(&str, bool)]) -> Result<(), Refusal> {
+    match params.iter().find(|(_, sent)| *sent && !confirmed) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let title = I::TITLE;
+            let message = format!("You cannot set `{name}` without `confirm=true` when creating a {title}.");
+            Err(Refusal::invalid(message).param(*name))
+        }
+    }
+}
+
 /// Where to send a customer who has to authenticate; a client with Stripe's own library opens the page
 /// itself.
 pub fn redirect_to(return_url: Option<String>, use_stripe_sdk: Option<bool>) -> Result<Option<String>, Refusal> {

@@ -85,6 +85,24 @@ pub struct CardSetupParams {
     three_d_secure: Option<Unsupported>,
 }
 
+impl CardParams {
+    /// What not every card, or processor, can do, and whether it is asked for or ruled out.
+    fn abilities(&self) -> [(&'static str, bool); 4] {
+        [
+            (
+                "payment_method_options[card][request_extended_authorization]",
+                self.request_extended_authorization.is_some(),
+            ),
+            (
+                "payment_method_options[card][request_incremental_authorization]",
+                self.request_incremental_authorization.is_some(),
+            ),
+            ("payment_method_options[card][request_multicapture]", self.request_multicapture.is_some()),
+            ("payment_method_options[card][request_overcapture]", self.request_overcapture.is_some()),
+        ]
+    }
+}
+
 impl MethodOptions<CardParams> {
     /// The options after the call: what it does not name stays.
     pub fn over(self, current: PaymentOptions) -> PaymentOptions {
@@ -110,32 +128,19 @@ impl MethodOptions<CardParams> {
 
     /// Whether something is said that setups do not know.
     pub fn are_of_payments(&self) -> bool {
-        let said = self.clone().over(PaymentOptions::default()).card;
-        said.capture_method.is_some()
-            || said.request_extended_authorization.is_some()
-            || said.request_incremental_authorization.is_some()
-            || said.request_multicapture.is_some()
-            || said.request_overcapture.is_some()
-            || said.setup_future_usage.is_some()
+        self.card.as_ref().is_some_and(|said| {
+            matches!(said.capture_method, Patch::Set(_))
+                || matches!(said.setup_future_usage, Patch::Set(_))
+                || said.abilities().iter().any(|(_, asked)| *asked)
+        })
     }
 
     /// A browser may say what its customer wants kept; how money is taken is for servers to say.
     pub fn check_browser(&self, intent: &PaymentIntent) -> Result<(), Refusal> {
         let Some(said) = &self.card else { return Ok(()) };
-        for_servers(&[
-            (BY_HAND, said.capture_method != Patch::Keep),
-            (
-                "payment_method_options[card][request_extended_authorization]",
-                said.request_extended_authorization.is_some(),
-            ),
-            (
-                "payment_method_options[card][request_incremental_authorization]",
-                said.request_incremental_authorization.is_some(),
-            ),
-            ("payment_method_options[card][request_multicapture]", said.request_multicapture.is_some()),
-            ("payment_method_options[card][request_overcapture]", said.request_overcapture.is_some()),
-            (THREE_D_SECURE, said.request_three_d_secure.is_some()),
-        ])?;
+        for_servers(&[(BY_HAND, said.capture_method != Patch::Keep)])?;
+        for_servers(&said.abilities())?;
+        for_servers(&[(THREE_D_SECURE, said.request_three_d_secure.is_some())])?;
         let keeps = |usage: &CardUsage| match (usage, intent.future_usage()) {
             (CardUsage::OffSession, _) | (_, None) => true,
             (CardUsage::OnSession, Some(now)) => now == SetupFutureUsage::OnSession,

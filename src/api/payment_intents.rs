@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    intents::{check_secret, given, redirect_to, retrieve, verify_microdeposits},
+    intents::{check_confirms, check_secret, given, redirect_to, retrieve, verify_microdeposits},
     mandates::{self, MandateData},
     method_options::{BY_HAND, CardParams, MethodOptions, check_browser_usage, for_servers},
     method_types::{AutomaticMethods, Controls},
@@ -107,10 +107,7 @@ async fn create(call: Call, params: Create) -> Reply {
         ("return_url", params.return_url.is_some()),
         ("mandate_data", matches!(params.mandate_data, Patch::Set(_))),
     ];
-    if let Some((name, _)) = only_confirmed.into_iter().find(|(_, given)| *given && !confirmed) {
-        let message = format!("You cannot set `{name}` without `confirm=true` when creating a PaymentIntent.");
-        return Err(Refusal::invalid(message).param(name).into());
-    }
+    check_confirms::<PaymentIntent>(confirmed, &only_confirmed)?;
     let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();
@@ -144,9 +141,11 @@ async fn create(call: Call, params: Create) -> Reply {
             intend::choose_method(books, &id, &method)?;
         }
         if confirmed {
-            let intent = books.find(&id, "intent")?.clone();
             let mandate = mandates::accepted(mandate, false, at.now)?;
-            books.put(agreed(intent, mandate));
+            if mandate != Patch::Keep {
+                let intent = books.find(&id, "intent")?.clone();
+                books.put(agreed(intent, mandate));
+            }
             confirm::confirm(
                 books,
                 &id,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     call::Call,
-    intents::{given, redirect_to, retrieve, seen, verify_microdeposits},
+    intents::{check_confirms, given, redirect_to, retrieve, seen, verify_microdeposits},
     mandates::{self, MandateData},
     method_options::{CardSetupParams, MethodOptions, for_servers},
     method_types::{AutomaticMethods, Controls},
@@ -80,10 +80,7 @@ async fn create(call: Call, params: Create) -> Reply {
     let confirmed = params.confirm.unwrap_or(false);
     let only_confirmed =
         [("return_url", params.return_url.is_some()), ("mandate_data", matches!(params.mandate_data, Patch::Set(_)))];
-    if let Some((name, _)) = only_confirmed.into_iter().find(|(_, given)| *given && !confirmed) {
-        let message = format!("You cannot set `{name}` without `confirm=true` when creating a SetupIntent.");
-        return Err(Refusal::invalid(message).param(name).into());
-    }
+    check_confirms::<SetupIntent>(confirmed, &only_confirmed)?;
     let return_url = redirect_to(params.return_url, params.use_stripe_sdk)?;
     let source = given(&call, params.payment_method.as_ref(), params.payment_method_data).await?;
     let mut needs = Needs::default();

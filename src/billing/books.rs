@@ -137,6 +137,11 @@ impl Books {
         R::shelf(self).0.get(id).filter(|page| !page.gone).map(|page| &page.document)
     }
 
+    /// A document that callers may see.
+    fn shown<R: Shelved>(&self, id: &Id<R>) -> Option<&R> {
+        self.get(id).filter(|_| R::NOUN.shows(id.as_str()))
+    }
+
     /// All of a noun, oldest first.
     pub fn all<R: Shelved>(&self) -> impl Iterator<Item = &R> {
         R::shelf(self).0.values().filter(|page| !page.gone).map(|page| &page.document)
@@ -154,8 +159,7 @@ impl Books {
 
     /// The same, where the parameter is a caller's: what callers never see they cannot name.
     pub fn find_shown<R: Shelved>(&self, id: &Id<R>, param: &str) -> Result<&R, Refusal> {
-        let shown = self.get(id).filter(|_| R::NOUN.shows(id.as_str()));
-        shown.ok_or_else(|| Refusal::no_such(R::NOUN.name, id.as_str()).param(param))
+        self.shown(id).ok_or_else(|| Refusal::no_such(R::NOUN.name, id.as_str()).param(param))
     }
 
     /// The one customer whose books these are.
@@ -180,8 +184,7 @@ impl Books {
     pub fn at_path<R: Shelved>(&self, id: &Id<R>) -> Result<&R, Refusal> {
         let name = R::NOUN.name;
         let livemode = self.livemode.unwrap_or(false);
-        let shown = self.get(id).filter(|_| R::NOUN.shows(id.as_str()));
-        shown.ok_or_else(|| Refusal::not_found(R::NOUN, id.as_str()).in_mode(name, livemode))
+        self.shown(id).ok_or_else(|| Refusal::not_found(R::NOUN, id.as_str()).in_mode(name, livemode))
     }
 
     /// Keeps a new or changed document. What breaks the noun's own rules spoils the whole decision.

@@ -125,12 +125,7 @@ pub fn choose_method(books: &mut Books, id: &Id<PaymentIntent>, method: &Id<Paym
     let intent = books.find(id, "intent")?.clone();
     let method = books.find(method, "payment_method")?;
     check_owner(method, intent.customer.as_ref(), "PaymentIntent")?;
-    let status = match intent.status {
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresAction => {
-            Status::RequiresConfirmation
-        }
-        other => other,
-    };
+    let status = if intent.status.is_open() { Status::RequiresConfirmation } else { intent.status };
     let payment_method = Some(method.id.clone());
     // What was to be done was about another card.
     books.put(PaymentIntent { next_action: None, payment_method, status, ..intent });
@@ -157,16 +152,13 @@ pub fn check_editable(intent: &PaymentIntent) -> Result<(), Refusal> {
     if intent.internal.attempt.is_some() {
         return Err(super::cancel::busy());
     }
-    match intent.status {
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresAction => Ok(()),
-        Status::Canceled | Status::Processing | Status::RequiresCapture | Status::Succeeded => {
-            let message = format!(
-                "This PaymentIntent's parameters could not be updated because it has a status of {}. You may only update these \
-                 parameters of a PaymentIntent with one of the following statuses: requires_payment_method, \
-                 requires_confirmation, requires_action.",
-                intent.status
-            );
-            Err(PaymentIntent::unexpected_state(message))
-        }
+    if intent.status.is_open() {
+        return Ok(());
     }
+    Err(PaymentIntent::unexpected_state(format!(
+        "This PaymentIntent's parameters could not be updated because it has a status of {}. You may only update these \
+         parameters of a PaymentIntent with one of the following statuses: requires_payment_method, requires_confirmation, \
+         requires_action.",
+        intent.status
+    )))
 }

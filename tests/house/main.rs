@@ -3,6 +3,8 @@
 //! The sources are read as text, once: comments are dropped, and code and string literals are looked at
 //! apart from each other. Tests at the foot of a file are free of all rules but size.
 
+mod lists;
+
 use std::{
     collections::HashSet,
     fs,

@@ -2,13 +2,15 @@
 //! written from what lies in the folders, so that whoever adds a resource adds its four files and runs this.
 //!
 //! A list stands between `// list: <name>` and `// end of list`. Where it differs from what is there, it is
-//! written anew and the test fails once: `cargo test --test lists`, then go on.
+//! written anew and the test fails once: `cargo test --test house lists`, then go on.
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
+
+use crate::{files, root};
 
 const BEGIN: &str = "// list: ";
 const END: &str = "// end of list";
@@ -66,9 +68,7 @@ fn shelves() -> Vec<String> {
 
 /// Which table is made first, second, and so on.
 fn tables() -> BTreeMap<String, usize> {
-    let mut migrations: Vec<PathBuf> = entries("migrations").into_iter().filter(|path| ends(path, "sql")).collect();
-    migrations.sort();
-    let texts: Vec<String> = migrations.iter().map(|path| read(path)).collect();
+    let texts: Vec<String> = files(&root().join("migrations"), ".sql").iter().map(|path| read(path)).collect();
     let names = texts.iter().flat_map(|text| text.lines()).filter_map(|line| between(line, "create table ", " "));
     names.enumerate().map(|(place, name)| (name.to_owned(), place)).collect()
 }
@@ -115,14 +115,6 @@ fn names(paths: impl Iterator<Item = PathBuf>) -> Vec<String> {
     names
 }
 
-fn ends(path: &Path, ending: &str) -> bool {
-    path.extension().is_some_and(|found| found == ending)
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -134,18 +126,12 @@ fn entries(folder: &str) -> Vec<PathBuf> {
 
 /// Every source below a folder: its path there without the ending, and its text.
 fn below(folder: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for path in entries(folder) {
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_dir() {
-            let inside = below(&format!("{folder}/{name}"));
-            found.extend(inside.into_iter().map(|(path, text)| (format!("{name}/{path}"), text)));
-        } else if ends(&path, "rs") {
-            found.push((name, read(&path)));
-        }
-    }
-    found.sort();
-    found
+    let folder = root().join(folder);
+    let source = |path: PathBuf| {
+        let below = path.strip_prefix(&folder).expect("a path below its folder").with_extension("");
+        (below.to_string_lossy().into_owned(), read(&path))
+    };
+    files(&folder, ".rs").into_iter().map(source).collect()
 }
 
 /// The file with its list written anew.
