@@ -73,6 +73,13 @@ pub struct InvoiceCard {
     pub request_three_d_secure: Option<ThreeDSecure>,
 }
 
+impl OptionsOf<SubscriptionCard> {
+    /// What a setup for later payments is asked for with.
+    pub fn of_setup(&self) -> SetupOptions {
+        SetupOptions::asking(self.card.request_three_d_secure.unwrap_or_default())
+    }
+}
+
 impl OptionsOf<InvoiceCard> {
     /// What an invoice takes over from its subscription.
     pub fn of(subscription: &OptionsOf<SubscriptionCard>) -> OptionsOf<InvoiceCard> {
@@ -144,8 +151,7 @@ impl SessionOptions {
     }
 
     pub fn of_setup(&self) -> SetupOptions {
-        let request_three_d_secure = self.three_d_secure().unwrap_or_default();
-        SetupOptions { card: CardSetupOptions { request_three_d_secure, ..CardSetupOptions::default() } }
+        SetupOptions::asking(self.three_d_secure().unwrap_or_default())
     }
 
     pub fn of_subscription(&self) -> Option<OptionsOf<SubscriptionCard>> {
@@ -160,6 +166,10 @@ impl SessionOptions {
 }
 
 impl SetupOptions {
+    fn asking(request_three_d_secure: ThreeDSecure) -> SetupOptions {
+        SetupOptions { card: CardSetupOptions { request_three_d_secure, ..CardSetupOptions::default() } }
+    }
+
     pub const fn asks_for_authentication(&self) -> bool {
         self.card.request_three_d_secure.is_asked_for()
     }

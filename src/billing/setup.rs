@@ -9,7 +9,7 @@ use super::{
     confirm::check_owner,
     customer::Customer,
     id::Bucket,
-    method_options::SetupOptions,
+    method_options::{OptionsOf, SetupOptions},
     method_types::{Choice, SERVED},
     next_action::{Authentication, NextAction},
     payment_intent::PaymentError,
@@ -151,13 +151,17 @@ pub fn confirm(
         fail(books, intent, &method, error, at);
         return Ok(());
     }
-    let asked_for = intent.payment_method_options.as_ref().is_some_and(SetupOptions::asks_for_authentication);
-    if method.internal.authenticates || method.internal.may_authenticate && asked_for {
+    if must_authenticate(&method, intent.payment_method_options.as_ref()) {
         require_action(books, intent, &method, confirmation.return_url.as_deref(), at);
         return Ok(());
     }
     succeed(books, intent, method, at);
     Ok(())
+}
+
+fn must_authenticate(method: &PaymentMethod, options: Option<&SetupOptions>) -> bool {
+    let asked_for = options.is_some_and(SetupOptions::asks_for_authentication);
+    method.internal.authenticates || method.internal.may_authenticate && asked_for
 }
 
 fn require_action(
@@ -275,8 +279,10 @@ pub fn cancel(
 /// there is a card for them that nobody must authenticate any more (`pending_setup_intent`).
 pub fn pending_for(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) -> Result<(), Refusal> {
     let subscription = books.find(id, "subscription")?.clone();
+    let options = subscription.payment_settings.payment_method_options.as_ref().map(OptionsOf::of_setup);
     let method = collect::resolve_for_subscription(books, &subscription).cloned();
-    if method.as_ref().is_some_and(|method| !method.internal.authenticates || method.internal.set_up) {
+    let is_ready = |method: &PaymentMethod| method.internal.set_up || !must_authenticate(method, options.as_ref());
+    if method.as_ref().is_some_and(is_ready) {
         return Ok(());
     }
     let new = NewSetup {
@@ -287,7 +293,7 @@ pub fn pending_for(books: &mut Books, id: &Id<Subscription>, at: &mut Moment) ->
         description: None,
         livemode: subscription.livemode,
         metadata: Metadata::new(),
-        options: SetupOptions::default(),
+        options: options.unwrap_or_default(),
         usage: Usage::OffSession,
     };
     let setup = create(books, new, None, at)?;

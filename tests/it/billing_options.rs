@@ -38,6 +38,29 @@ async fn a_subscription_asks_for_authentication() {
     assert_ne!(renewed["latest_invoice"], made["latest_invoice"]);
 }
 
+/// Where nothing is paid at first, the setup asks for it (10.3).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_asks_for_authentication() {
+    let house = House::open().await;
+    let price = house.monthly_price(1500).await;
+    let customer = house.customer(CARD, None).await;
+    let trial = [("trial_period_days", "7"), ("expand[]", "pending_setup_intent"), (ASKED, "any")];
+    let made = house.subscribe_with(&customer, &price, &trial[..2]).await.ok();
+    assert_eq!(made["pending_setup_intent"], Value::Null, "nobody asks, and the card can do without");
+    let made = house.subscribe_with(&customer, &price, &trial).await.ok();
+    let setup = &made["pending_setup_intent"];
+    assert_eq!((&made["status"], &setup["status"]), (&json!("trialing"), &json!("requires_action")));
+    assert_eq!(setup["payment_method_options"]["card"]["request_three_d_secure"], "any");
+    let path = format!("/v1/test_helpers/setup_intents/{}/authenticate", id(setup));
+    house.post(&path, &[("outcome", "succeed")]).await.ok();
+    assert_eq!(house.fresh(&made).await["pending_setup_intent"], Value::Null);
+
+    let nobody = id(&house.post("/v1/customers", &[]).await.ok());
+    let setup = house.subscribe_with(&nobody, &price, &trial).await.ok()["pending_setup_intent"].take();
+    assert_eq!(setup["status"], "requires_payment_method");
+    assert_eq!(setup["payment_method_options"]["card"]["request_three_d_secure"], "any");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_changed_and_unset_and_nothing_else_is_taken() {
     let house = House::open().await;
