@@ -72,7 +72,7 @@ impl Closing {
     }
 
     /// Nothing is to be written if who listens, or the settings, are not what was remembered.
-    pub fn sealed(mut self, seal: Option<Arc<str>>) -> Closing {
+    pub const fn sealed(mut self, seal: Option<i64>) -> Closing {
         self.beside.seal = seal;
         self
     }

@@ -55,7 +55,7 @@ pub struct Opened {
     /// Who listens, and the settings, to be remembered: read where the decision is about nothing that exists.
     pub listening: Option<Listening>,
     /// The seal of what was remembered, where nothing was read.
-    pub seal: Option<Arc<str>>,
+    pub seal: Option<i64>,
 }
 
 /// Who listens, and the settings: all that a decision about nothing that exists needs to know. Whoever decides
@@ -64,20 +64,14 @@ pub struct Opened {
 pub struct Listening {
     catalogue: Arc<Catalogue>,
     endpoints: Arc<[WebhookEndpoint]>,
-    seal: Arc<str>,
+    seal: i64,
 }
 
 impl Listening {
     /// Books about nothing that exists.
     pub fn opened(&self) -> Opened {
         let books = vec![Books::new(Arc::clone(&self.catalogue))];
-        Opened {
-            books,
-            endpoints: Arc::clone(&self.endpoints),
-            receipt: None,
-            listening: None,
-            seal: Some(Arc::clone(&self.seal)),
-        }
+        Opened { books, endpoints: Arc::clone(&self.endpoints), receipt: None, listening: None, seal: Some(self.seal) }
     }
 }
 
@@ -193,7 +187,7 @@ struct Loaded {
     catalogue: Catalogue,
     endpoints: Vec<WebhookEndpoint>,
     receipt: Option<Receipt>,
-    seal: Option<String>,
+    seal: Option<i64>,
 }
 
 /// All that is needed where the decision is about nothing that exists: who listens, and the settings.
@@ -230,12 +224,12 @@ const ALIVE: &str = "
 static STANDING: LazyLock<String> = LazyLock::new(|| format!("{ALIVE} union all {LISTENING}"));
 static STANDING_AND_RECEIPT: LazyLock<String> =
     LazyLock::new(|| format!("{} union all {}", *STANDING, idempotency::found(4)));
-/// What tells one state of [`LISTENING`] from any other.
-pub(super) static SEAL: LazyLock<String> = LazyLock::new(|| {
-    format!("(select coalesce(sum(hashtextextended(object || id || body, 0)), 0)::text from ({LISTENING}) listening)")
-});
+/// What tells one state of [`LISTENING`] from any other, whoever changed it: no two of its bodies are the same.
+pub(super) const SEAL: &str = "
+    (select coalesce(bit_xor(hashtextextended(body, 0)), 0) from webhook_endpoints where enabled) #
+    (select coalesce(bit_xor(hashtextextended(body, 0)), 0) from settings where version > 0)";
 static SEALED: LazyLock<String> =
-    LazyLock::new(|| format!("{LISTENING} union all select 'seal', '', '', {}, 0", *SEAL));
+    LazyLock::new(|| format!("{LISTENING} union all select 'seal', '', '', ({SEAL})::text, 0"));
 static SEALED_AND_RECEIPT: LazyLock<String> =
     LazyLock::new(|| format!("{} union all {}", *SEALED, idempotency::found(1)));
 
@@ -300,7 +294,7 @@ impl Loaded {
                 let product: Product = serde_json::from_str(&stored.body)?;
                 self.catalogue.products.insert(product.id.clone(), product);
             } else if stored.object == "seal" {
-                self.seal = Some(stored.body);
+                self.seal = stored.body.parse().ok();
             } else if stored.object == idempotency::OBJECT {
                 self.receipt = Some(serde_json::from_str(&stored.body)?);
             } else if stored.object == webhook_endpoint::NOUN.object {
@@ -379,7 +373,7 @@ impl Loaded {
         }
         let listening = self.seal.map(|seal| {
             let (catalogue, endpoints) = (Arc::clone(&catalogue), Arc::clone(&endpoints));
-            Listening { catalogue, endpoints, seal: seal.into() }
+            Listening { catalogue, endpoints, seal }
         });
         Ok(Opened { books, endpoints, receipt: self.receipt, listening, seal: None })
     }

@@ -1,7 +1,7 @@
 //! Closing books: all that changed in one statement, whatever the size. Every statement costs a round
 //! trip and the time to start it, which for one customer is most of what writing costs.
 
-use std::sync::Arc;
+use std::fmt::Write as _;
 
 use sqlx::{
     Arguments as _, AssertSqlSafe, Encode, Postgres, Type,
@@ -48,7 +48,7 @@ pub struct Beside {
     pub deliveries: Vec<DeliveryRow>,
     pub learned: Vec<Learned>,
     /// Nothing is written if this is no longer the seal of who listens, and of the settings.
-    pub seal: Option<Arc<str>>,
+    pub seal: Option<i64>,
 }
 
 /// Writes all that changed, and the receipt of whoever asked for it. What takes more than one statement
@@ -64,6 +64,9 @@ pub async fn close(
     }
     remove_parts(tx, changes).await?;
     let mut statement = Statement::default();
+    if let Some(seal) = beside.seal {
+        statement.check_seal(seal)?;
+    }
     for change in changes {
         insert(&mut statement, change.noun, &change.inserted)?;
         update(&mut statement, change.noun, &change.updated)?;
@@ -74,11 +77,6 @@ pub async fn close(
     insert_outcomes(&mut statement, &beside.learned)?;
     if let Some(receipt) = receipt {
         put_receipt(&mut statement, receipt)?;
-    }
-    if let Some(seal) = &beside.seal {
-        let known = statement.column("text", [&**seal])?;
-        // There is no other way to fail than by an error.
-        statement.changes.push(format!("select 1 / (case when {} = {known} then 1 else 0 end)", *SEAL));
     }
     statement.execute(tx).await?;
     for change in changes {
@@ -94,10 +92,50 @@ pub async fn close_receipt(tx: &mut Tx, receipt: &Entry<'_>) -> Result<(), Fault
     statement.execute(tx).await
 }
 
-/// Bound columns as a relation, whose columns are named so.
-fn relation(names: &str, words: &[String], rows: usize) -> String {
-    let words = words.join(", ");
-    if rows == 1 { format!("(values ({words})) x ({names})") } else { format!("unnest({words}) x ({names})") }
+/// A column that was bound: its name, and what stands for its values.
+type Column = (&'static str, Bound);
+
+/// What stands for bound values: of several rows an array, of one row the value itself. To unnest an array takes
+/// Postgres fifty times as long as to take a value.
+#[derive(Clone, Copy)]
+struct Bound {
+    place: usize,
+    kind: &'static str,
+    is_array: bool,
+}
+
+impl Bound {
+    fn say(self, into: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = write!(into, "${}", self.place);
+        into.push_str("::");
+        into.push_str(self.kind);
+        into.push_str(if self.is_array { "[]" } else { "" });
+    }
+}
+
+fn names(columns: &[Column]) -> String {
+    let mut names = String::with_capacity(16 * columns.len());
+    for (name, _) in columns {
+        names.push_str(if names.is_empty() { "" } else { ", " });
+        names.push_str(name);
+    }
+    names
+}
+
+/// Bound columns as a relation `x`.
+fn relation(columns: &[Column]) -> String {
+    let mut text = String::with_capacity(32 * columns.len());
+    let is_array = columns.iter().any(|(_, bound)| bound.is_array);
+    text.push_str(if is_array { "unnest(" } else { "(values (" });
+    for (place, (_, bound)) in columns.iter().enumerate() {
+        text.push_str(if place == 0 { "" } else { ", " });
+        bound.say(&mut text);
+    }
+    text.push_str(if is_array { ") x (" } else { ")) x (" });
+    text.push_str(&names(columns));
+    text.push(')');
+    text
 }
 
 /// Changes of several tables that are made by one statement.
@@ -106,32 +144,49 @@ struct Statement {
     changes: Vec<String>,
     arguments: PgArguments,
     bound: usize,
+    /// What the first insertion is to check. There is no other way to fail than by an error.
+    condition: Option<String>,
 }
 
 impl Statement {
-    /// Binds a column of values, and answers the words for it: of several rows an array, of one row the
-    /// value itself. To unnest an array takes Postgres fifty times as long as to take a value.
-    fn column<'q, T>(&mut self, kind: &str, values: impl IntoIterator<Item = T>) -> Result<String, Fault>
+    /// The statement fails, and changes nothing, if this is no longer the seal.
+    fn check_seal(&mut self, seal: i64) -> Result<(), Fault> {
+        let mut condition = format!(" where 1 / (case when {SEAL} = ");
+        self.column("bigint", [seal])?.say(&mut condition);
+        condition.push_str(" then 1 else 0 end) = 1");
+        self.condition = Some(condition);
+        Ok(())
+    }
+
+    /// Binds a column of values.
+    fn column<'q, T>(&mut self, kind: &'static str, values: impl IntoIterator<Item = T>) -> Result<Bound, Fault>
     where
         Vec<T>: Encode<'q, Postgres> + Type<Postgres>,
         T: Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType + 'q,
     {
         let mut values: Vec<T> = values.into_iter().collect();
         self.bound += 1;
-        let (bound, words) = if values.len() == 1 {
-            (self.arguments.add(values.remove(0)), format!("${}::{kind}", self.bound))
-        } else {
-            (self.arguments.add(values), format!("${}::{kind}[]", self.bound))
-        };
-        bound.map_err(sqlx::Error::Encode)?;
-        Ok(words)
+        let is_array = values.len() != 1;
+        let added = if is_array { self.arguments.add(values) } else { self.arguments.add(values.remove(0)) };
+        added.map_err(sqlx::Error::Encode)?;
+        Ok(Bound { place: self.bound, kind, is_array })
     }
 
-    async fn execute(mut self, tx: &mut Tx) -> Result<(), Fault> {
-        let Some(last) = self.changes.pop() else { return Ok(()) };
-        let others: Vec<String> =
-            self.changes.iter().enumerate().map(|(place, change)| format!("change_{place} as ({change})")).collect();
-        let sql = if others.is_empty() { last } else { format!("with {} {last}", others.join(", ")) };
+    /// New rows of a table.
+    fn insert(&mut self, table: &str, columns: &[Column]) {
+        let condition = self.condition.take().unwrap_or_default();
+        let (names, relation) = (names(columns), relation(columns));
+        self.changes.push(format!("insert into {table} ({names}) select * from {relation}{condition}"));
+    }
+
+    async fn execute(self, tx: &mut Tx) -> Result<(), Fault> {
+        let Some((last, others)) = self.changes.split_last() else { return Ok(()) };
+        let mut sql = String::with_capacity(self.changes.iter().map(|change| change.len() + 16).sum());
+        for (place, change) in others.iter().enumerate() {
+            let _ = write!(sql, "{} change_{place} as ({change})", if place == 0 { "with" } else { "," });
+        }
+        sql.push(' ');
+        sql.push_str(last);
         let written = sqlx::query_with(AssertSqlSafe(sql), self.arguments).execute(&mut **tx).await;
         match written {
             Ok(_) => Ok(()),
@@ -145,10 +200,8 @@ fn insert(statement: &mut Statement, noun: &Noun, rows: &[Row]) -> Result<(), Fa
     if rows.is_empty() {
         return Ok(());
     }
-    let (names, words) = columns(statement, noun, rows, true)?;
-    let names = names.join(", ");
-    let rows = relation(&names, &words, rows.len());
-    statement.changes.push(format!("insert into {} ({names}) select * from {rows}", noun.table));
+    let columns = columns(statement, noun, rows, true)?;
+    statement.insert(noun.table, &columns);
     Ok(())
 }
 
@@ -156,29 +209,24 @@ fn update(statement: &mut Statement, noun: &Noun, rows: &[Row]) -> Result<(), Fa
     if rows.is_empty() {
         return Ok(());
     }
-    let (names, words) = columns(statement, noun, rows, false)?;
+    let columns = columns(statement, noun, rows, false)?;
     let key = if noun.is_owned() { "t.id = x.id and t.bucket = x.bucket" } else { "t.id = x.id" };
-    let assignments: Vec<String> = names
-        .iter()
-        .filter(|name| !matches!(**name, "id" | "bucket"))
-        .map(|name| format!("{name} = x.{name}"))
-        .collect();
-    statement.changes.push(format!(
-        "update {} t set {} from {} where {key}",
-        noun.table,
-        assignments.join(", "),
-        relation(&names.join(", "), &words, rows.len())
-    ));
+    let mut change = format!("update {} t set ", noun.table);
+    let assigned = columns.iter().map(|(name, _)| *name).filter(|name| !matches!(*name, "id" | "bucket"));
+    for (place, name) in assigned.enumerate() {
+        for word in [if place == 0 { "" } else { ", " }, name, " = x.", name] {
+            change.push_str(word);
+        }
+    }
+    for word in [" from ", &relation(&columns), " where ", key] {
+        change.push_str(word);
+    }
+    statement.changes.push(change);
     Ok(())
 }
 
-/// The columns of a noun's rows: their names, and the words for what they hold.
-fn columns(
-    statement: &mut Statement,
-    noun: &Noun,
-    rows: &[Row],
-    is_new: bool,
-) -> Result<(Vec<&'static str>, Vec<String>), Fault> {
+/// The columns of a noun's rows.
+fn columns(statement: &mut Statement, noun: &Noun, rows: &[Row], is_new: bool) -> Result<Vec<Column>, Fault> {
     let mut columns = vec![("id", statement.column("text", rows.iter().map(|row| row.id.as_str()))?)];
     if noun.is_owned() {
         columns.push(("bucket", statement.column("smallint", rows.iter().map(|row| row.bucket.number()))?));
@@ -192,16 +240,16 @@ fn columns(
     columns.push(("told", statement.column("integer", rows.iter().map(|row| row.told))?));
     for (place, column) in noun.columns.iter().enumerate() {
         let cells = rows.iter().map(|row| row.cells.get(place));
-        let words = match column.kind {
+        let bound = match column.kind {
             Kind::Text => statement.column("text", cells.map(|cell| cell.and_then(Cell::as_text)))?,
             Kind::Integer => statement.column("bigint", cells.map(|cell| cell.and_then(Cell::as_integer)))?,
             Kind::Boolean => statement.column("boolean", cells.map(|cell| cell.and_then(Cell::as_boolean)))?,
             Kind::Json => statement.column("jsonb", cells.map(|cell| cell.and_then(Cell::as_json)))?,
         };
-        columns.push((column.name, words));
+        columns.push((column.name, bound));
     }
     columns.push(("body", statement.column("text", rows.iter().map(|row| row.body.as_str()))?));
-    Ok(columns.into_iter().unzip())
+    Ok(columns)
 }
 
 fn insert_events(statement: &mut Statement, events: &[EventRow]) -> Result<(), Fault> {
@@ -209,18 +257,16 @@ fn insert_events(statement: &mut Statement, events: &[EventRow]) -> Result<(), F
         return Ok(());
     }
     let columns = [
-        statement.column("text", events.iter().map(|event| event.id.as_str()))?,
-        statement.column("smallint", events.iter().map(|event| Bucket::of(&event.id).number()))?,
-        statement.column("boolean", events.iter().map(|event| event.livemode))?,
-        statement.column("bigint", events.iter().map(|event| event.created))?,
-        statement.column("text", events.iter().map(|event| event.kind))?,
-        statement.column("text", events.iter().map(|event| event.object.as_str()))?,
-        statement.column("integer", events.iter().map(|event| event.sequence))?,
-        statement.column("text", events.iter().map(|event| event.body.as_str()))?,
+        ("id", statement.column("text", events.iter().map(|event| event.id.as_str()))?),
+        ("bucket", statement.column("smallint", events.iter().map(|event| Bucket::of(&event.id).number()))?),
+        ("livemode", statement.column("boolean", events.iter().map(|event| event.livemode))?),
+        ("created", statement.column("bigint", events.iter().map(|event| event.created))?),
+        ("type", statement.column("text", events.iter().map(|event| event.kind))?),
+        ("object", statement.column("text", events.iter().map(|event| event.object.as_str()))?),
+        ("sequence", statement.column("integer", events.iter().map(|event| event.sequence))?),
+        ("body", statement.column("text", events.iter().map(|event| event.body.as_str()))?),
     ];
-    let names = "id, bucket, livemode, created, type, object, sequence, body";
-    let rows = relation(names, &columns, events.len());
-    statement.changes.push(format!("insert into events ({names}) select * from {rows}"));
+    statement.insert("events", &columns);
     Ok(())
 }
 
@@ -228,19 +274,20 @@ fn insert_deliveries(statement: &mut Statement, deliveries: &[DeliveryRow]) -> R
     if deliveries.is_empty() {
         return Ok(());
     }
+    let due = || deliveries.iter().map(|delivery| delivery.due_at);
     let columns = [
-        statement.column("text", deliveries.iter().map(|delivery| delivery.event.as_str()))?,
-        statement.column("text", deliveries.iter().map(|delivery| delivery.endpoint.as_str()))?,
-        statement.column("smallint", deliveries.iter().map(|delivery| Bucket::of(&delivery.event).number()))?,
-        statement.column("text", deliveries.iter().map(|delivery| delivery.object.as_str()))?,
-        statement.column("integer", deliveries.iter().map(|delivery| delivery.sequence))?,
-        statement.column("bigint", deliveries.iter().map(|delivery| delivery.due_at))?,
+        ("event", statement.column("text", deliveries.iter().map(|delivery| delivery.event.as_str()))?),
+        ("endpoint", statement.column("text", deliveries.iter().map(|delivery| delivery.endpoint.as_str()))?),
+        (
+            "bucket",
+            statement.column("smallint", deliveries.iter().map(|delivery| Bucket::of(&delivery.event).number()))?,
+        ),
+        ("object", statement.column("text", deliveries.iter().map(|delivery| delivery.object.as_str()))?),
+        ("sequence", statement.column("integer", deliveries.iter().map(|delivery| delivery.sequence))?),
+        ("created", statement.column("bigint", due())?),
+        ("due_at", statement.column("bigint", due())?),
     ];
-    statement.changes.push(format!(
-        "insert into deliveries (event, endpoint, bucket, object, sequence, created, due_at)
-         select event, endpoint, bucket, object, sequence, due_at, due_at from {}",
-        relation("event, endpoint, bucket, object, sequence, due_at", &columns, deliveries.len())
-    ));
+    statement.insert("deliveries", &columns);
     Ok(())
 }
 
@@ -268,11 +315,11 @@ fn insert_outcomes(statement: &mut Statement, learned: &[Learned]) -> Result<(),
         ("retry", statement.column("smallint", seen().map(|seen| i16::from(seen.retry)))?),
         ("recovered", statement.column("boolean", learned.iter().map(|one| one.outcome.recovered))?),
     ];
-    let (names, words): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
-    let names = names.join(", ");
-    let rows = relation(&names, &words, learned.len());
-    let change = format!("insert into retry_outcomes ({names}) select * from {rows} on conflict do nothing");
-    statement.changes.push(change);
+    statement.changes.push(format!(
+        "insert into retry_outcomes ({}) select * from {} on conflict do nothing",
+        names(&columns),
+        relation(&columns)
+    ));
     Ok(())
 }
 
@@ -296,19 +343,17 @@ fn put_receipt(statement: &mut Statement, receipt: &Entry<'_>) -> Result<(), Fau
     if !is_known {
         columns.push(("created", statement.column("bigint", [receipt.now])?));
     }
-    let (names, words): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
-    let names = names.join(", ");
-    let row = relation(&names, &words, 1);
-    statement.changes.push(if is_known {
-        format!(
+    if is_known {
+        statement.changes.push(format!(
             "update idempotency_keys k set status = x.status, body = x.body, leased_until = null
-             from {row}
+             from {}
              where k.livemode = x.livemode and k.key = x.key and k.fingerprint = x.fingerprint
-                 and k.request = x.request and k.status is null"
-        )
+                 and k.request = x.request and k.status is null",
+            relation(&columns)
+        ));
     } else {
-        format!("insert into idempotency_keys ({names}) select * from {row}")
-    });
+        statement.insert("idempotency_keys", &columns);
+    }
     Ok(())
 }
 
@@ -356,15 +401,13 @@ fn insert_parts(statement: &mut Statement, changes: &[Changes]) -> Result<(), Fa
         return Ok(());
     }
     let columns = [
-        statement.column("text", parts.iter().map(|(_, part)| part.id.as_str()))?,
-        statement.column("smallint", parts.iter().map(|(row, _)| row.bucket.number()))?,
-        statement.column("text", parts.iter().map(|(row, _)| row.id.as_str()))?,
-        statement.column("text", parts.iter().map(|(_, part)| part.customer.as_str()))?,
-        statement.column("text", parts.iter().map(|(_, part)| part.price.as_str()))?,
-        statement.column("boolean", parts.iter().map(|(_, part)| part.pending))?,
+        ("id", statement.column("text", parts.iter().map(|(_, part)| part.id.as_str()))?),
+        ("bucket", statement.column("smallint", parts.iter().map(|(row, _)| row.bucket.number()))?),
+        ("subscription", statement.column("text", parts.iter().map(|(row, _)| row.id.as_str()))?),
+        ("customer", statement.column("text", parts.iter().map(|(_, part)| part.customer.as_str()))?),
+        ("price", statement.column("text", parts.iter().map(|(_, part)| part.price.as_str()))?),
+        ("pending", statement.column("boolean", parts.iter().map(|(_, part)| part.pending))?),
     ];
-    let names = "id, bucket, subscription, customer, price, pending";
-    let rows = relation(names, &columns, parts.len());
-    statement.changes.push(format!("insert into subscription_items ({names}) select * from {rows}"));
+    statement.insert("subscription_items", &columns);
     Ok(())
 }
