@@ -8,7 +8,7 @@ use crate::{
     api::{
         self, House,
         account::Account,
-        auth::{self, KeyKind},
+        auth::{self, KeyKind, Keys},
     },
     clock::Clock,
     engine::{Engine, Webhooks},
@@ -81,7 +81,7 @@ impl App {
             tasks.spawn(engine.clone().run_maintenance(stop.clone()));
             tasks.spawn(dispatcher.clone().run(stop.clone()));
         }
-        let house = House { engine: Arc::new(engine.clone()), keys: Arc::default(), account: Arc::new(account) };
+        let house = Arc::new(House { engine: engine.clone(), keys: Keys::default(), account });
         let pages = pages::routes(engine.clone());
         let mut stopped = stop;
         tasks.spawn(async move {

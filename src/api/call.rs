@@ -1,5 +1,7 @@
 //! One API call: who calls, with which parameters, and the few things that calls do.
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, request::Parts},
@@ -37,7 +39,7 @@ const MAXIMUM_BODY: usize = 1024 * 1024;
 
 /// An authenticated call with its parameters.
 pub struct Call {
-    pub house: House,
+    pub house: Arc<House>,
     pub caller: Caller,
     version: Version,
     request: request::Request,
@@ -92,7 +94,7 @@ fn paths(expand: Option<Form>) -> Result<Vec<String>, Refusal> {
 
 impl Call {
     /// Who calls, and what they ask for.
-    pub async fn hear(house: &House, parts: &Parts, body: Body) -> Result<Call, Problem> {
+    pub async fn hear(house: &Arc<House>, parts: &Parts, body: Body) -> Result<Call, Problem> {
         let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let query = parts.uri.query().unwrap_or_default();
         let body = body_of(&parts.headers, body).await;
@@ -122,7 +124,7 @@ impl Call {
         let idempotency = idempotency(&parts.headers, &parts.method, &path, &form)?;
         let expand = paths(form.take("expand"))?;
         let request = request::Request { id, livemode: caller.livemode, idempotency };
-        Ok(Call { house: house.clone(), caller, version, request, path, form, expand })
+        Ok(Call { house: Arc::clone(house), caller, version, request, path, form, expand })
     }
 
     /// Takes the parameters for what they mean in the newest version.

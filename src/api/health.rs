@@ -1,5 +1,7 @@
 //! `/healthz`, `/readyz`, `/metrics`: for whoever runs the server. No key needed.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::State,
@@ -11,7 +13,7 @@ use axum::{
 use super::House;
 use crate::store::{Fault, delivery, due};
 
-pub fn routes() -> Router<House> {
+pub fn routes() -> Router<Arc<House>> {
     Router::new().route("/healthz", get(healthy)).route("/readyz", get(ready)).route("/metrics", get(metrics))
 }
 
@@ -21,14 +23,14 @@ async fn healthy() -> &'static str {
 }
 
 /// It can do its work: the database answers.
-async fn ready(State(house): State<House>) -> Response {
+async fn ready(State(house): State<Arc<House>>) -> Response {
     if house.engine.store.is_ready().await {
         return "ready".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer").into_response()
 }
 
-async fn metrics(State(house): State<House>) -> Response {
+async fn metrics(State(house): State<Arc<House>>) -> Response {
     if let Err(fault) = gauges(&house).await {
         tracing::warn!(error = &fault as &dyn std::error::Error, "the gauges could not be read");
     }

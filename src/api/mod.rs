@@ -82,13 +82,12 @@ use permissions::Permissions;
 use reply::Problem;
 use route::Route;
 
-/// What every handler can reach. Copied several times for each request.
-#[derive(Clone)]
+/// What every handler can reach.
 pub struct House {
-    pub engine: Arc<Engine>,
-    pub keys: Arc<Keys>,
+    pub engine: Engine,
+    pub keys: Keys,
     /// The account that this server is.
-    pub account: Arc<account::Account>,
+    pub account: account::Account,
 }
 
 /// The id of a request, for answers, logs and events.
@@ -110,6 +109,25 @@ impl EffectiveVersion {
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A request's path and query may be so long together, in bytes.
 const LONGEST_URL: usize = 16 * 1024;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
+/// What every answer tells caches and browsers.
+const EVERY_ANSWER: [(HeaderName, HeaderValue); 7] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store")),
+    (header::VARY, HeaderValue::from_static("Origin")),
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, PUT, PATCH, POST, DELETE")),
+    (
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, content-type, idempotency-key, stripe-version, stripe-account"),
+    ),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Request-Id, Stripe-Manage-Version, Stripe-Should-Retry"),
+    ),
+    (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("300")),
+];
 
 /// The API: every call there is, declared once.
 pub fn routes() -> Vec<Route> {
@@ -168,7 +186,7 @@ pub fn known_permissions(text: &str) -> Result<Permissions, String> {
 }
 
 /// Everything that is served: the API, and the pages beside it.
-pub fn router(house: House, pages: Router) -> Router {
+pub fn router(house: Arc<House>, pages: Router) -> Router {
     Router::new()
         .merge(health::routes())
         .merge(route::serve(routes()))
@@ -185,7 +203,7 @@ pub fn router(house: House, pages: Router) -> Router {
 }
 
 /// The one layer around every request: its id, its log line, its headers, its time limit.
-async fn around(State(house): State<House>, mut request: Request, next: Next) -> Response {
+async fn around(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&house);
     let method = request.method().clone();
@@ -211,20 +229,12 @@ async fn around(State(house): State<House>, mut request: Request, next: Next) ->
         }
     };
     let headers = response.headers_mut();
-    let mut set = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    set("request-id", &id);
-    set("stripe-version", version.0.get().copied().unwrap_or(Version::NEWEST).as_str());
-    set("cache-control", "no-cache, no-store");
-    set("vary", "Origin");
-    set("access-control-allow-origin", "*");
-    set("access-control-allow-methods", "GET, HEAD, PUT, PATCH, POST, DELETE");
-    set("access-control-allow-headers", "authorization, content-type, idempotency-key, stripe-version, stripe-account");
-    set("access-control-expose-headers", "Request-Id, Stripe-Manage-Version, Stripe-Should-Retry");
-    set("access-control-max-age", "300");
+    headers.extend(EVERY_ANSWER);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let version = version.0.get().copied().unwrap_or(Version::NEWEST);
+    headers.insert(STRIPE_VERSION, HeaderValue::from_static(version.as_str()));
     for (name, value) in said_again {
         if let Some(value) = value {
             headers.insert(HeaderName::from_static(name), value);

@@ -76,7 +76,7 @@ pub struct Operation {
 /// A call as it is declared: its description, and who hears it.
 pub struct Route {
     pub operation: Operation,
-    hear: Box<dyn FnOnce(Arc<Operation>) -> MethodRouter<House> + Send>,
+    hear: Box<dyn FnOnce(Arc<Operation>) -> MethodRouter<Arc<House>> + Send>,
 }
 
 impl fmt::Debug for Route {
@@ -143,7 +143,7 @@ impl Route {
         };
         let hear = |operation: Arc<Operation>| {
             let methods = MethodFilter::try_from(operation.method.clone()).unwrap_or(MethodFilter::GET);
-            on(methods, move |State(house): State<House>, request: Request| {
+            on(methods, move |State(house): State<Arc<House>>, request: Request| {
                 hear(operation.clone(), handler.clone(), house, request)
             })
         };
@@ -182,13 +182,13 @@ impl Route {
 }
 
 /// Serves what is declared, and nothing else.
-pub fn serve(routes: Vec<Route>) -> Router<House> {
+pub fn serve(routes: Vec<Route>) -> Router<Arc<House>> {
     routes.into_iter().fold(Router::new(), |router, Route { operation, hear }| {
         router.route(operation.path, hear(Arc::new(operation)))
     })
 }
 
-async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: House, request: Request) -> Reply {
+async fn hear<A>(operation: Arc<Operation>, handler: impl Handler<A>, house: Arc<House>, request: Request) -> Reply {
     let (mut parts, body) = request.into_parts();
     let place = RawPathParams::from_request_parts(&mut parts, &house).await;
     let mut call = Call::hear(&house, &parts, body).await?;
