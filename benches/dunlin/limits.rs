@@ -49,12 +49,12 @@ impl Limits {
         Ok(Some(limits))
     }
 
-    /// Renewals a second, in transactions of `batch`.
+    /// Renewals a second, in transactions of `batch`, into the tables as they are.
     pub fn renewals(&self, batch: usize, workers: usize, seconds: u64) -> Outcome<f64> {
         let dsn = format!("host={} port=5432 user={} dbname={DATABASE}", self.host, self.user);
         let said = output(
             Command::new(&self.program)
-                .args(["renew", "--store", "textlz4", "--method", "unnest", "--dsn", &dsn, "--dir"])
+                .args(["renew", "--reset", "0", "--store", "textlz4", "--method", "unnest", "--dsn", &dsn, "--dir"])
                 .arg(&self.folder)
                 .args([
                     "--batch",
@@ -69,7 +69,7 @@ impl Limits {
         Ok(said["per_s"].as_f64().ok_or("the limits program said no rate")?)
     }
 
-    /// Fresh tables for scripts to write to.
+    /// Fresh tables to write to, and a checkpoint: from then on each page is written whole once.
     pub fn reset(&self) -> Outcome<()> {
         let dsn = format!("host={} port=5432 user={} dbname={DATABASE}", self.host, self.user);
         output(

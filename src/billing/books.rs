@@ -64,7 +64,7 @@ macro_rules! shelves {
 
             /// The number of the next event about any document.
             fn next_sequence_of(&mut self, about: &str) -> i32 {
-                $(if let Some(page) = self.$field.0.get_mut(&Id::given(about)) {
+                $(if let Some(page) = self.$field.0.get_mut(about) {
                     return page.next_sequence();
                 })+
                 0

@@ -1,6 +1,6 @@
 //! Ids: a prefix, 22 characters of time and chance, two characters that say where it lives.
 
-use std::{fmt, hash, marker::PhantomData};
+use std::{borrow::Borrow, fmt, hash, marker::PhantomData};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -184,6 +184,13 @@ impl<R> PartialOrd for Id<R> {
 impl<R> Ord for Id<R> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.cmp(&other.0)
+    }
+}
+
+/// It is found among its like by its text.
+impl<R> Borrow<str> for Id<R> {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

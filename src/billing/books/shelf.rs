@@ -33,9 +33,9 @@ pub(super) enum Base<R> {
     Told(Arc<RawValue>),
 }
 
-/// The documents of one noun.
+/// The documents of one noun. Boxed, for a node of the tree has room for eleven of them, and most shelves hold one.
 #[derive(Clone, Debug)]
-pub struct Shelf<R>(pub(super) BTreeMap<Id<R>, Page<R>>);
+pub struct Shelf<R>(pub(super) BTreeMap<Id<R>, Box<Page<R>>>);
 
 impl<R> Default for Shelf<R> {
     fn default() -> Self {
@@ -93,12 +93,12 @@ impl<R> Page<R> {
 
 impl<R: Resource> Shelf<R> {
     pub(super) fn load(&mut self, document: R, told: i32) {
-        self.0.entry(document.id().clone()).or_insert_with(|| Page::new(document, true, told));
+        self.0.entry(document.id().clone()).or_insert_with(|| Box::new(Page::new(document, true, told)));
     }
 
     pub(super) fn put(&mut self, document: R) {
         let Some(page) = self.0.get_mut(document.id()) else {
-            self.0.insert(document.id().clone(), Page::new(document, false, 0));
+            self.0.insert(document.id().clone(), Box::new(Page::new(document, false, 0)));
             return;
         };
         page.parts_changed |= page.document.parts() != document.parts();
