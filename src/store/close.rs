@@ -144,7 +144,8 @@ struct Statement {
     changes: Vec<String>,
     arguments: PgArguments,
     bound: usize,
-    /// What the first insertion is to check. There is no other way to fail than by an error.
+    /// What the first insertion is to check: a decision about nothing that exists can only insert. There is no
+    /// other way to fail than by an error.
     condition: Option<String>,
 }
 
