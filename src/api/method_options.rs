@@ -128,11 +128,10 @@ impl MethodOptions<CardParams> {
 
     /// Whether something is said that setups do not know.
     pub fn are_of_payments(&self) -> bool {
-        self.card.as_ref().is_some_and(|said| {
-            matches!(said.capture_method, Patch::Set(_))
-                || matches!(said.setup_future_usage, Patch::Set(_))
-                || said.abilities().iter().any(|(_, asked)| *asked)
-        })
+        self.capture_by_hand()
+            || self.card.as_ref().is_some_and(|said| {
+                matches!(said.setup_future_usage, Patch::Set(_)) || said.abilities().iter().any(|(_, asked)| *asked)
+            })
     }
 
     /// A browser may say what its customer wants kept; how money is taken is for servers to say.

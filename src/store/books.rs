@@ -190,11 +190,16 @@ struct Loaded {
     seal: Option<i64>,
 }
 
-/// All that is needed where the decision is about nothing that exists: who listens, and the settings.
-const LISTENING: &str = "
-    select 'webhook_endpoint' as object, id, '' as owner, body, told from webhook_endpoints where enabled
-    union all
-    select 'dunlin.settings', id, '', body, told from settings where version > 0";
+/// Who listens, and the settings: what each is, and its rows.
+const LISTENED: [(&str, &str); 2] =
+    [("webhook_endpoint", "webhook_endpoints where enabled"), ("dunlin.settings", "settings where version > 0")];
+
+/// All that is needed where the decision is about nothing that exists.
+static LISTENING: LazyLock<String> = LazyLock::new(|| {
+    LISTENED
+        .map(|(object, rows)| format!("select '{object}' as object, id, '' as owner, body, told from {rows}"))
+        .join(" union all ")
+});
 
 /// The standing set: what is alive about the customers, and the prices it refers to. What may be large
 /// (events, old invoices) is never in it.
@@ -221,15 +226,17 @@ const ALIVE: &str = "
     select 'product', id, '', body, told from products
     where id in (select product from prices where id in (select price from wanted))";
 
-static STANDING: LazyLock<String> = LazyLock::new(|| format!("{ALIVE} union all {LISTENING}"));
+static STANDING: LazyLock<String> = LazyLock::new(|| format!("{ALIVE} union all {}", *LISTENING));
 static STANDING_AND_RECEIPT: LazyLock<String> =
     LazyLock::new(|| format!("{} union all {}", *STANDING, idempotency::found(4)));
 /// What tells one state of [`LISTENING`] from any other, whoever changed it: no two of its bodies are the same.
-pub(super) const SEAL: &str = "
-    (select coalesce(bit_xor(hashtextextended(body, 0)), 0) from webhook_endpoints where enabled) #
-    (select coalesce(bit_xor(hashtextextended(body, 0)), 0) from settings where version > 0)";
+pub(super) static SEAL: LazyLock<String> = LazyLock::new(|| {
+    LISTENED
+        .map(|(_, rows)| format!("(select coalesce(bit_xor(hashtextextended(body, 0)), 0) from {rows})"))
+        .join(" # ")
+});
 static SEALED: LazyLock<String> =
-    LazyLock::new(|| format!("{LISTENING} union all select 'seal', '', '', ({SEAL})::text, 0"));
+    LazyLock::new(|| format!("{} union all select 'seal', '', '', ({})::text, 0", *LISTENING, *SEAL));
 static SEALED_AND_RECEIPT: LazyLock<String> =
     LazyLock::new(|| format!("{} union all {}", *SEALED, idempotency::found(1)));
 

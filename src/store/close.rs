@@ -114,12 +114,17 @@ impl Bound {
     }
 }
 
+/// Says one after the other, with commas in between.
+fn list<T>(items: impl IntoIterator<Item = T>, into: &mut String, say: impl Fn(T, &mut String)) {
+    for (place, item) in items.into_iter().enumerate() {
+        into.push_str(if place == 0 { "" } else { ", " });
+        say(item, into);
+    }
+}
+
 fn names(columns: &[Column]) -> String {
     let mut names = String::with_capacity(16 * columns.len());
-    for (name, _) in columns {
-        names.push_str(if names.is_empty() { "" } else { ", " });
-        names.push_str(name);
-    }
+    list(columns, &mut names, |(name, _), names| names.push_str(name));
     names
 }
 
@@ -128,10 +133,7 @@ fn relation(columns: &[Column]) -> String {
     let mut text = String::with_capacity(32 * columns.len());
     let is_array = columns.iter().any(|(_, bound)| bound.is_array);
     text.push_str(if is_array { "unnest(" } else { "(values (" });
-    for (place, (_, bound)) in columns.iter().enumerate() {
-        text.push_str(if place == 0 { "" } else { ", " });
-        bound.say(&mut text);
-    }
+    list(columns, &mut text, |(_, bound), text| bound.say(text));
     text.push_str(if is_array { ") x (" } else { ")) x (" });
     text.push_str(&names(columns));
     text.push(')');
@@ -152,7 +154,7 @@ struct Statement {
 impl Statement {
     /// The statement fails, and changes nothing, if this is no longer the seal.
     fn check_seal(&mut self, seal: i64) -> Result<(), Fault> {
-        let mut condition = format!(" where 1 / (case when {SEAL} = ");
+        let mut condition = format!(" where 1 / (case when {} = ", *SEAL);
         self.column("bigint", [seal])?.say(&mut condition);
         condition.push_str(" then 1 else 0 end) = 1");
         self.condition = Some(condition);
@@ -175,18 +177,26 @@ impl Statement {
 
     /// New rows of a table.
     fn insert(&mut self, table: &str, columns: &[Column]) {
+        let change = self.insertion(table, columns);
+        self.changes.push(change);
+    }
+
+    fn insertion(&mut self, table: &str, columns: &[Column]) -> String {
         let condition = self.condition.take().unwrap_or_default();
         let (names, relation) = (names(columns), relation(columns));
-        self.changes.push(format!("insert into {table} ({names}) select * from {relation}{condition}"));
+        format!("insert into {table} ({names}) select * from {relation}{condition}")
     }
 
     async fn execute(self, tx: &mut Tx) -> Result<(), Fault> {
         let Some((last, others)) = self.changes.split_last() else { return Ok(()) };
         let mut sql = String::with_capacity(self.changes.iter().map(|change| change.len() + 16).sum());
-        for (place, change) in others.iter().enumerate() {
-            let _ = write!(sql, "{} change_{place} as ({change})", if place == 0 { "with" } else { "," });
+        if !others.is_empty() {
+            sql.push_str("with ");
+            list(others.iter().enumerate(), &mut sql, |(place, change), sql| {
+                let _ = write!(sql, "change_{place} as ({change})");
+            });
+            sql.push(' ');
         }
-        sql.push(' ');
         sql.push_str(last);
         let written = sqlx::query_with(AssertSqlSafe(sql), self.arguments).execute(&mut **tx).await;
         match written {
@@ -214,14 +224,8 @@ fn update(statement: &mut Statement, noun: &Noun, rows: &[Row]) -> Result<(), Fa
     let key = if noun.is_owned() { "t.id = x.id and t.bucket = x.bucket" } else { "t.id = x.id" };
     let mut change = format!("update {} t set ", noun.table);
     let assigned = columns.iter().map(|(name, _)| *name).filter(|name| !matches!(*name, "id" | "bucket"));
-    for (place, name) in assigned.enumerate() {
-        for word in [if place == 0 { "" } else { ", " }, name, " = x.", name] {
-            change.push_str(word);
-        }
-    }
-    for word in [" from ", &relation(&columns), " where ", key] {
-        change.push_str(word);
-    }
+    list(assigned, &mut change, |name, change| change.extend([name, " = x.", name]));
+    change.extend([" from ", &relation(&columns), " where ", key]);
     statement.changes.push(change);
     Ok(())
 }
@@ -275,7 +279,7 @@ fn insert_deliveries(statement: &mut Statement, deliveries: &[DeliveryRow]) -> R
     if deliveries.is_empty() {
         return Ok(());
     }
-    let due = || deliveries.iter().map(|delivery| delivery.due_at);
+    let due = statement.column("bigint", deliveries.iter().map(|delivery| delivery.due_at))?;
     let columns = [
         ("event", statement.column("text", deliveries.iter().map(|delivery| delivery.event.as_str()))?),
         ("endpoint", statement.column("text", deliveries.iter().map(|delivery| delivery.endpoint.as_str()))?),
@@ -285,8 +289,8 @@ fn insert_deliveries(statement: &mut Statement, deliveries: &[DeliveryRow]) -> R
         ),
         ("object", statement.column("text", deliveries.iter().map(|delivery| delivery.object.as_str()))?),
         ("sequence", statement.column("integer", deliveries.iter().map(|delivery| delivery.sequence))?),
-        ("created", statement.column("bigint", due())?),
-        ("due_at", statement.column("bigint", due())?),
+        ("created", due),
+        ("due_at", due),
     ];
     statement.insert("deliveries", &columns);
     Ok(())
@@ -316,11 +320,8 @@ fn insert_outcomes(statement: &mut Statement, learned: &[Learned]) -> Result<(),
         ("retry", statement.column("smallint", seen().map(|seen| i16::from(seen.retry)))?),
         ("recovered", statement.column("boolean", learned.iter().map(|one| one.outcome.recovered))?),
     ];
-    statement.changes.push(format!(
-        "insert into retry_outcomes ({}) select * from {} on conflict do nothing",
-        names(&columns),
-        relation(&columns)
-    ));
+    let change = statement.insertion("retry_outcomes", &columns) + " on conflict do nothing";
+    statement.changes.push(change);
     Ok(())
 }
 
