@@ -11,6 +11,8 @@ pub struct Metrics {
     /// Requests by method, route and status.
     pub requests: IntCounterVec,
     pub request_seconds: Histogram,
+    /// How many requests each transaction that could be shared has written.
+    pub written_together: Histogram,
     /// Customers worked on by ticks, by result: `decided`, `refused`, `parked`.
     pub ticked: IntCounterVec,
     pub tick_seconds: Histogram,
@@ -44,17 +46,24 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let seconds = |name: &str, help: &str| {
-            let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
             let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
             registry.register(Box::new(histogram.clone()))?;
             Ok::<_, prometheus::Error>(histogram)
+        };
+        let seconds = |name: &str, help: &str| {
+            histogram(name, help, vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
         };
         let faults = IntCounter::new("dunlin_faults_total", "Requests and ticks that failed by our own fault.")?;
         registry.register(Box::new(faults.clone()))?;
         Ok(Metrics {
             requests: counters("dunlin_requests_total", "Requests served.", &["method", "route", "status"])?,
             request_seconds: seconds("dunlin_request_seconds", "How long requests took.")?,
+            written_together: histogram(
+                "dunlin_requests_written_together",
+                "How many requests each shared transaction has written.",
+                vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
+            )?,
             ticked: counters("dunlin_ticked_customers_total", "Customers worked on by ticks.", &["result"])?,
             tick_seconds: seconds("dunlin_tick_seconds", "How long ticks that found something took.")?,
             attempts: counters("dunlin_payment_attempts_total", "Questions to the processor.", &["answer"])?,

@@ -143,7 +143,7 @@ async fn people(place: &Place, count: usize) -> Outcome<String> {
         let (changes, _) = books.into_changes()?;
         let changes: Vec<_> = changes.into_iter().map(|(_, changes)| changes).collect();
         let mut tx = app.engine.store.begin().await?;
-        close::close(&mut tx, &changes, &Beside::default(), None).await?;
+        close::close(&mut tx, &changes.iter().collect::<Vec<_>>(), &Beside::default(), &[]).await?;
         tx.commit().await?;
     }
     execute(&mut connection, &format!("delete from customers where id = '{}'", original.id())).await?;

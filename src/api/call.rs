@@ -209,14 +209,14 @@ impl Call {
     pub async fn run<V: Verb>(&self, noun: &'static Noun, verb: V) -> Reply {
         let paths = self.expansions(noun, false)?;
         let voice = Voice { paths, pin: self.pin(), redact: self.caller.publishable };
-        Ok(Said(self.house.engine.perform(&self.request, verb, &voice).await?))
+        Ok(Said(self.house.engine.perform(&self.request, verb, voice).await?))
     }
 
     /// Does a verb that is a step of a larger call: it leaves no receipt and shows nothing.
     pub async fn run_aside<V: Verb>(&self, verb: V) -> Result<(), Problem> {
         let voice = Voice { paths: Vec::new(), pin: self.pin(), redact: false };
         let request = request::Request { idempotency: None, ..self.request.clone() };
-        self.house.engine.perform(&request, verb, &voice).await?;
+        self.house.engine.perform(&request, verb, voice).await?;
         Ok(())
     }
 

@@ -74,7 +74,7 @@ pub async fn set_from_command_line(engine: &Engine, livemode: bool, assignments:
     let author = Author { hint: None, id: None, kind: AuthorType::CommandLine };
     let verb = change(livemode, params::read(&form)?, author)?;
     let request = Request { id: String::new(), livemode, idempotency: None };
-    engine.perform(&request, verb, &Silence).await?;
+    engine.perform(&request, verb, Silence).await?;
     Ok(())
 }
 

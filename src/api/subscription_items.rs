@@ -234,8 +234,8 @@ async fn change_item(
     call: &Call,
     id: Id<Subscription>,
     wanted: Wanted,
-    act: impl FnOnce(Option<Id<Price>>) -> Result<Act, Refusal> + Clone + Send,
-    which: impl FnOnce(Option<Id<Item>>) -> Result<Id<Item>, Refusal> + Clone + Send,
+    act: impl FnOnce(Option<Id<Price>>) -> Result<Act, Refusal> + Clone + Send + 'static,
+    which: impl FnOnce(Option<Id<Item>>) -> Result<Id<Item>, Refusal> + Clone + Send + 'static,
 ) -> Reply {
     let livemode = call.livemode();
     let mut needs = Needs { invoices_of: Some(id.clone()), ..Needs::default() };

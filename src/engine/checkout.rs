@@ -84,7 +84,10 @@ pub fn complete(
     needs: Needs,
     entries: Entries,
     means: Means,
-    place: impl FnOnce(&mut Books, Bucket, &mut Moment) -> Result<Option<Id<PaymentMethod>>, Refusal> + Clone + Send,
+    place: impl FnOnce(&mut Books, Bucket, &mut Moment) -> Result<Option<Id<PaymentMethod>>, Refusal>
+    + Clone
+    + Send
+    + 'static,
 ) -> impl Verb {
     let id = id.clone();
     Decision::new(Owner::of(&id), needs, move |books, at| {

@@ -26,7 +26,8 @@ pub use crate::billing::event::Cause;
 #[derive(Debug, Default)]
 pub struct Closed {
     pub deliveries: usize,
-    changes: Vec<Changes>,
+    /// By the places of their nouns: an order that foreign keys accept.
+    changes: BTreeMap<usize, Changes>,
     catalogue: Arc<Catalogue>,
 }
 
@@ -47,7 +48,7 @@ impl Closed {
 
     /// A document, if this is what writes it.
     pub fn written(&self, noun: &Noun, id: &str) -> Option<&str> {
-        let rows = self.changes.iter().filter(|change| change.noun.object == noun.object);
+        let rows = self.changes.values().filter(|change| change.noun.object == noun.object);
         let row = rows.flat_map(|change| change.inserted.iter().chain(&change.updated)).find(|row| row.id == id)?;
         Some(&row.body)
     }
@@ -60,6 +61,7 @@ impl Closed {
 }
 
 /// What will be written.
+#[derive(Default)]
 pub struct Closing {
     pub closed: Closed,
     beside: Beside,
@@ -77,9 +79,17 @@ impl Closing {
         self
     }
 
-    /// Writes it, with the receipt of whoever asked for it.
-    pub async fn write(&self, tx: &mut Tx, receipt: Option<&Entry<'_>>) -> Result<(), Fault> {
-        close::close(tx, &self.closed.changes, &self.beside, receipt).await
+    /// What others decided is written with it.
+    pub fn append(&mut self, other: Closing) {
+        self.closed.deliveries += other.closed.deliveries;
+        append(&mut self.closed.changes, other.closed.changes);
+        self.beside.append(other.beside);
+    }
+
+    /// Writes it, with the receipts of whoever asked for it.
+    pub async fn write(&self, tx: &mut Tx, receipts: &[Entry<'_>]) -> Result<(), Fault> {
+        let changes: Vec<&Changes> = self.closed.changes.values().collect();
+        close::close(tx, &changes, &self.beside, receipts).await
     }
 }
 
@@ -92,8 +102,18 @@ pub async fn close(
     wall: Timestamp,
 ) -> Result<Closed, Fault> {
     let closing = prepare(decided, endpoints, cause, wall)?;
-    closing.write(tx, None).await?;
+    closing.write(tx, &[]).await?;
     Ok(closing.closed)
+}
+
+/// Changes of others, by the places of their nouns.
+fn append(changes: &mut BTreeMap<usize, Changes>, others: impl IntoIterator<Item = (usize, Changes)>) {
+    for (place, other) in others {
+        match changes.get_mut(&place) {
+            Some(together) => together.append(other),
+            None => drop(changes.insert(place, other)),
+        }
+    }
 }
 
 /// Turns decided books into rows.
@@ -103,19 +123,14 @@ pub fn prepare(
     cause: &Cause,
     wall: Timestamp,
 ) -> Result<Closing, Fault> {
-    let mut merged: BTreeMap<usize, Changes> = BTreeMap::new();
+    let mut merged = BTreeMap::new();
     let mut beside = Beside::default();
     let catalogue = decided.first().map(|books| Arc::clone(books.catalogue())).unwrap_or_default();
     for mut books in decided {
         beside.learned.append(&mut books.take_learned());
         let shown_in = [false, true].map(|livemode| books.settings(livemode).api_version.clone());
         let (changes, told) = books.into_changes()?;
-        for (place, change) in changes {
-            match merged.get_mut(&place) {
-                Some(together) => together.append(change),
-                None => drop(merged.insert(place, change)),
-            }
-        }
+        append(&mut merged, changes);
         for told in &told {
             let shown_in = shown_in[usize::from(told.livemode)].as_deref();
             let listening = endpoints.iter().filter(|endpoint| listens(endpoint, told, shown_in));
@@ -132,8 +147,7 @@ pub fn prepare(
             beside.events.push(event_row(told, cause, pending, shown_in)?);
         }
     }
-    let changes: Vec<Changes> = merged.into_values().collect();
-    Ok(Closing { closed: Closed { deliveries: beside.deliveries.len(), changes, catalogue }, beside })
+    Ok(Closing { closed: Closed { deliveries: beside.deliveries.len(), changes: merged, catalogue }, beside })
 }
 
 /// Whether an endpoint is to hear of an event: it wants to, and its version knows such events.

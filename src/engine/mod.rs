@@ -5,6 +5,7 @@
 //! | `verb` | what can be asked of the books |
 //! | `close` | turns decided books into rows, events and deliveries |
 //! | `request` | one verb for one caller, with its idempotency receipt |
+//! | `group` | callers who write together |
 //! | `learn` | what retries have taught |
 //! | `preview` | a decision that is not kept |
 //! | `payment` | questions to the processor, and the settling of their answers |
@@ -22,6 +23,7 @@ pub mod authenticate;
 pub mod checkout;
 pub mod clocks;
 pub mod close;
+mod group;
 pub mod learn;
 pub mod parked;
 pub mod payment;
@@ -44,6 +46,8 @@ use crate::{
     metrics::Metrics,
     store::{Fault, Store, books::Listening, retries},
 };
+
+use group::Gathering;
 
 pub use close::{Cause, Closed};
 pub use request::{Answered, Render, Request};
@@ -70,6 +74,7 @@ pub struct Engine {
     guests_done_at: Arc<AtomicI64>,
     /// Who listened, and the settings, when this process last looked.
     listening: Arc<RwLock<Option<Listening>>>,
+    gathering: Arc<Gathering>,
 }
 
 /// What whoever runs the server has said about webhooks.
@@ -112,6 +117,7 @@ impl Engine {
             learned_from: Arc::default(),
             guests_done_at: Arc::default(),
             listening: Arc::default(),
+            gathering: Arc::default(),
         }
     }
 

@@ -2,24 +2,29 @@
 //!
 //! The receipt of an idempotency key is written in the transaction of the effect. A verb that moves
 //! money takes two: the first commits the effect with its open attempt (and a receipt that says what
-//! the answer will be about), the second commits the outcome with the answer.
+//! the answer will be about), the second commits the outcome with the answer. Either is shared with whoever
+//! else is about, where that goes smoothly, and else done alone.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
 use super::{
     Engine, Failure,
     close::{Cause, Closed, Closing, prepare},
-    payment::{Open, Settled},
+    group::Left,
+    payment::Open,
     verb::{Asked, Owner, Subject, Verb},
-    work::settle_all,
+    work::{Work, settle_all},
 };
 use crate::{
-    billing::{Books, Refusal, Timestamp, books::NOUNS, invoice_prefix, refusal::ErrorType, test_clock::Status},
+    billing::{
+        Books, Refusal, Timestamp, books::NOUNS, invoice_prefix, refusal::ErrorType, test_clock::Status,
+        webhook_endpoint::WebhookEndpoint,
+    },
     store::{
         Connection, Fault, Tx,
-        books::{self, Listening, Needs, Opened, Opening},
+        books::{self, Listening, Needs, Opening},
         close,
         idempotency::{self, Entry, Key, Receipt, State},
     },
@@ -50,7 +55,7 @@ pub struct Answered {
 }
 
 /// Puts a subject into words, inside the transaction that made it.
-pub trait Render: Sync {
+pub trait Render: Send + Sync {
     /// Before anything is written, where what will be written is all there is to say: the receipt of such an
     /// answer is written with it.
     fn render_ahead(&self, _subject: &Subject, _closed: &Closed) -> Result<Option<Answered>, Failure> {
@@ -72,48 +77,130 @@ const QUESTIONS: u32 = 3;
 /// How long a request may take between its two transactions before a repetition may finish it.
 const LEASE_SECONDS: i64 = 90;
 
-/// What the first transaction came to.
-enum First {
+/// Who asks, and how they are answered.
+#[derive(Clone)]
+struct Asker {
+    request: Request,
+    render: Arc<dyn Render>,
+}
+
+/// What a transaction came to.
+pub enum Step {
     Done(Answered),
     Pay(Subject, Vec<Open>),
-    /// A twin committed first: look again.
-    TwinWon,
 }
 
 /// What a look at the books came to.
 enum Decided {
     /// With how many deliveries.
-    Now(First, usize),
+    Now(Step, usize),
     /// It was decided before: this is the receipt.
     Before(Receipt),
 }
 
+/// What was decided, and is to be written. `S` is what its caller is told: a [`Step`], or a [`Subject`] that can be
+/// put into words only once it is written.
+pub struct Draft<S> {
+    pub closing: Closing,
+    pub said: S,
+    asker: Asker,
+    wall: Timestamp,
+    /// There is a receipt already, of a payment under way.
+    is_known: bool,
+}
+
+enum Drafted {
+    Said(Draft<Step>),
+    Unsaid(Draft<Subject>),
+}
+
+impl<S> Draft<S> {
+    fn entry<'a>(&'a self, state: State<'a>) -> Option<Entry<'a>> {
+        let request = &self.asker.request;
+        Some(Entry { key: key_of(request)?, request: &request.id, now: self.wall.unix_seconds(), state })
+    }
+
+    fn answered<'a>(&self, answered: &'a Answered) -> State<'a> {
+        let (status, body) = (answered.status, answered.body.as_str());
+        if self.is_known { State::Settled { status, body } } else { State::Answered { status, body } }
+    }
+}
+
+impl Draft<Step> {
+    /// What is to be written about the request's key, if it has one.
+    pub fn receipt(&self) -> Option<Entry<'_>> {
+        self.entry(match &self.said {
+            Step::Done(answered) => self.answered(answered),
+            Step::Pay(subject, open) => State::UnderWay {
+                subject: subject_text(subject, open),
+                leased_until: self.wall.plus_seconds(LEASE_SECONDS).unix_seconds(),
+            },
+        })
+    }
+}
+
+impl Drafted {
+    fn said(self) -> Option<Draft<Step>> {
+        match self {
+            Drafted::Said(draft) => Some(draft),
+            Drafted::Unsaid(_) => None,
+        }
+    }
+
+    /// Writes it, and answers with how many deliveries. The receipt is written with it where the answer is
+    /// known before.
+    async fn write(self, tx: &mut Tx) -> Result<(Step, usize), Failure> {
+        match self {
+            Drafted::Said(draft) => {
+                draft.closing.write(tx, draft.receipt().as_slice()).await?;
+                Ok((draft.said, draft.closing.deliveries()))
+            }
+            Drafted::Unsaid(draft) => {
+                tx.begin().await?;
+                draft.closing.write(tx, &[]).await?;
+                let answered = draft.asker.render.render(tx, &draft.said, &draft.closing.closed).await?;
+                if let Some(receipt) = draft.entry(draft.answered(&answered)) {
+                    close::close_receipt(tx, receipt).await?;
+                }
+                Ok((Step::Done(answered), draft.closing.deliveries()))
+            }
+        }
+    }
+}
+
 impl Engine {
     /// Does a verb and answers it.
-    pub async fn perform<V: Verb>(&self, request: &Request, verb: V, render: &dyn Render) -> Result<Answered, Failure> {
-        if let Some(listening) = self.remembered(&verb) {
-            match self.by_memory(request, verb.clone(), &listening, render).await {
-                Ok(First::Done(answered)) => return Ok(answered),
-                Ok(First::Pay(subject, open)) => return self.pay(request, &subject, open, render).await,
-                Err(Failure::Broken(fault)) if fault.is_uncertain() && !may_repeat(&fault, request) => {
-                    return Err(fault.into());
-                }
-                // What was remembered may have changed, and the same may have been asked before: it is read.
-                Ok(First::TwinWon) | Err(_) => {}
-            }
+    pub async fn perform<V: Verb>(
+        &self,
+        request: &Request,
+        verb: V,
+        render: impl Render + 'static,
+    ) -> Result<Answered, Failure> {
+        let asker = Asker { request: request.clone(), render: Arc::new(render) };
+        match self.first(&asker, verb).await? {
+            Step::Done(answered) => Ok(answered),
+            Step::Pay(subject, open) => self.pay(&asker, &subject, open).await,
+        }
+    }
+
+    /// The first transaction: together with others, or else alone.
+    async fn first<V: Verb>(&self, asker: &Asker, verb: V) -> Result<Step, Failure> {
+        match self.first_together(asker, &verb).await {
+            Ok(step) => return Ok(step),
+            Err(Left::Uncertain(fault)) if !may_repeat(&fault, &asker.request) => return Err(fault.into()),
+            Err(_) => {}
         }
         let mut tries = 0;
         loop {
             tries += 1;
-            let failure = match self.first(request, verb.clone(), render).await {
-                Ok(First::Done(answered)) => return Ok(answered),
-                Ok(First::Pay(subject, open)) => return self.pay(request, &subject, open, render).await,
-                Ok(First::TwinWon) if tries < TRIES => continue,
-                Ok(First::TwinWon) => return Err(in_use(request).into()),
+            let failure = match self.first_alone(asker, verb.clone()).await {
+                Ok(Some(step)) => return Ok(step),
+                Ok(None) if tries < TRIES => continue,
+                Ok(None) => return Err(in_use(&asker.request).into()),
                 Err(failure) => failure,
             };
             match &failure {
-                Failure::Broken(fault) if may_repeat(fault, request) && tries < TRIES => {
+                Failure::Broken(fault) if may_repeat(fault, &asker.request) && tries < TRIES => {
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;
                 }
                 Failure::Broken(fault) => return Err(constraint_refusal(fault).map_or(failure, Failure::Refused)),
@@ -122,7 +209,28 @@ impl Engine {
         }
     }
 
-    async fn first<V: Verb>(&self, request: &Request, verb: V, render: &dyn Render) -> Result<First, Failure> {
+    /// What locks nothing but a customer can be done together with what others ask for.
+    async fn first_together<V: Verb>(&self, asker: &Asker, verb: &V) -> Result<Step, Left> {
+        let mut needs = Needs::default();
+        verb.needs(&mut needs);
+        let customer = match verb.owner() {
+            Owner::Nobody => None,
+            Owner::Customer(id) => Some(id),
+            Owner::Of(..) => return Err(Left::Alone),
+        };
+        if !needs.locks_nothing() {
+            return Err(Left::Alone);
+        }
+        let (asker, verb) = (asker.clone(), verb.clone());
+        // A refusal is not final: the same may have been asked before, or what is remembered have changed.
+        let decide = move |engine: &Engine, books: Books, endpoints: &[WebhookEndpoint], wall: Timestamp| {
+            engine.decide(asker, verb, books, endpoints, wall).ok()?.said()
+        };
+        self.together(Opening { customer, needs }, Box::new(decide)).await
+    }
+
+    /// `None`: a twin committed first.
+    async fn first_alone<V: Verb>(&self, asker: &Asker, verb: V) -> Result<Option<Step>, Failure> {
         let (owner, mut needs) = (verb.owner(), Needs::default());
         verb.needs(&mut needs);
         let mut tx = self.store.begin_later().await?;
@@ -130,103 +238,69 @@ impl Engine {
             tx.begin().await?;
         }
         let opening = opening_of(&mut tx, owner, needs).await?;
-        let decided = self.first_in(&mut tx, request, verb, &opening, render).await;
+        let decided = self.first_in(&mut tx, asker, verb, &opening).await;
         match ended(tx, decided).await {
-            Ok(Decided::Now(first, deliveries)) => {
+            Ok(Decided::Now(step, deliveries)) => {
                 self.tell(deliveries);
-                Ok(first)
+                Ok(Some(step))
             }
-            Ok(Decided::Before(known)) => self.repeat(request, known, render).await.map(First::Done),
-            Err(Failure::Broken(fault)) if fault.constraint() == Some(idempotency::TWICE) => Ok(First::TwinWon),
+            Ok(Decided::Before(known)) => self.repeat(asker, known).await.map(|answered| Some(Step::Done(answered))),
+            Err(Failure::Broken(fault)) if fault.constraint() == Some(idempotency::TWICE) => Ok(None),
             Err(failure) => Err(failure),
         }
-    }
-
-    /// What is remembered, if it is all that the verb needs to know.
-    fn remembered<V: Verb>(&self, verb: &V) -> Option<Listening> {
-        if !matches!(verb.owner(), Owner::Nobody) {
-            return None;
-        }
-        let mut opening = Opening::default();
-        verb.needs(&mut opening.needs);
-        if opening.is_about_nothing() { self.listening.read().ok()?.clone() } else { None }
-    }
-
-    /// Decides by what is remembered: nothing is read. The statement that writes has it compared.
-    async fn by_memory<V: Verb>(
-        &self,
-        request: &Request,
-        verb: V,
-        listening: &Listening,
-        render: &dyn Render,
-    ) -> Result<First, Failure> {
-        let wall = self.clock.now();
-        let mut tx = self.store.begin_later().await?;
-        let decided = self.decide_in(&mut tx, request, verb, listening.opened(), wall, render).await;
-        let (first, deliveries) = ended(tx, decided).await?;
-        self.tell(deliveries);
-        Ok(first)
     }
 
     async fn first_in<V: Verb>(
         &self,
         tx: &mut Tx,
-        request: &Request,
+        asker: &Asker,
         verb: V,
         opening: &Opening,
-        render: &dyn Render,
     ) -> Result<Decided, Failure> {
         let wall = self.clock.now();
-        let mut opened = books::open_and_find(tx, std::slice::from_ref(opening), key_of(request)).await?;
-        if let Some(known) = known(tx, request, opened.receipt.take(), wall).await? {
+        let key = key_of(&asker.request);
+        let mut opened = books::open_and_find(tx, std::slice::from_ref(opening), key).await?;
+        if let Some(known) = known(tx, &asker.request, opened.receipt.take(), wall).await? {
             return Ok(Decided::Before(known));
         }
         if let (Some(listening), Ok(mut remembered)) = (&opened.listening, self.listening.write()) {
             *remembered = Some(listening.clone());
         }
-        let (first, deliveries) = self.decide_in(tx, request, verb, opened, wall, render).await?;
-        Ok(Decided::Now(first, deliveries))
+        let books = opened.books.into_iter().next().unwrap_or_default();
+        let drafted = self.decide(asker.clone(), verb, books, &opened.endpoints, wall)?;
+        let (step, deliveries) = drafted.write(tx).await?;
+        Ok(Decided::Now(step, deliveries))
     }
 
-    /// Decides in books that are open, and writes. Answers with how many deliveries.
-    async fn decide_in<V: Verb>(
+    /// Who listens, and the settings, as this process last saw them.
+    pub(super) fn remembered(&self) -> Option<Listening> {
+        self.listening.read().ok()?.clone()
+    }
+
+    /// Decides in books that are open.
+    fn decide<V: Verb>(
         &self,
-        tx: &mut Tx,
-        request: &Request,
+        asker: Asker,
         verb: V,
-        opened: Opened,
+        mut books: Books,
+        endpoints: &[WebhookEndpoint],
         wall: Timestamp,
-        render: &dyn Render,
-    ) -> Result<(First, usize), Failure> {
-        let mut books = opened.books.into_iter().next().unwrap_or_default();
-        books.keep_mode(request.livemode);
+    ) -> Result<Drafted, Failure> {
+        books.keep_mode(asker.request.livemode);
         books.know(self.experience());
-        let now = time_in(&books, wall)?;
-        let mut at = self.moment(now)?;
+        let mut at = self.moment(time_in(&books, wall)?)?;
         let subject = verb.decide(&mut books, &mut at)?;
         books.soundness()?;
         let open = Open::opened_in(&books);
-        let closing = prepare(vec![books], &opened.endpoints, &cause_of(request), wall)?.sealed(opened.seal);
-        let deliveries = closing.deliveries();
+        let closing = prepare(vec![books], endpoints, &cause_of(&asker.request), wall)?;
         if open.is_empty() {
-            let answered = answer(tx, request, &subject, &closing, render, wall, false).await?;
-            return Ok((First::Done(answered), deliveries));
+            return put_into_words(asker, subject, closing, wall, false);
         }
-        let subject_text = subject_text(&subject, &open);
-        let leased_until = wall.plus_seconds(LEASE_SECONDS).unix_seconds();
-        let receipt = entry(request, wall, State::UnderWay { subject: &subject_text, leased_until });
-        closing.write(tx, receipt.as_ref()).await?;
-        Ok((First::Pay(subject, open), deliveries))
+        Ok(Drafted::Said(Draft { closing, said: Step::Pay(subject, open), asker, wall, is_known: false }))
     }
 
     /// Asks the processor, settles what it says, and answers.
-    async fn pay(
-        &self,
-        request: &Request,
-        subject: &Subject,
-        open: Vec<Open>,
-        render: &dyn Render,
-    ) -> Result<Answered, Failure> {
+    async fn pay(&self, asker: &Asker, subject: &Subject, open: Vec<Open>) -> Result<Answered, Failure> {
         let mut settled = Vec::new();
         let mut unanswered = open;
         for _ in 0..QUESTIONS {
@@ -237,10 +311,22 @@ impl Engine {
                 break;
             }
         }
+        let work = Work::from_answers(settled);
+        match self.second(asker, subject, &work).await? {
+            Step::Done(answered) => Ok(answered),
+            Step::Pay(..) => Err(Refusal::internal("settling opens no attempts").into()),
+        }
+    }
+
+    /// The second transaction: together with others, or else alone.
+    async fn second(&self, asker: &Asker, subject: &Subject, work: &[Work]) -> Result<Step, Failure> {
+        if let Ok(step) = self.second_together(asker, subject, work).await {
+            return Ok(step);
+        }
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.second(request, subject, &settled, render).await {
+            match self.second_alone(asker, subject, work).await {
                 // Settling twice is settling once: the second finds the attempt closed.
                 Err(Failure::Broken(fault)) if (fault.is_passing() || fault.is_uncertain()) && tries < TRIES => {
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;
@@ -250,27 +336,50 @@ impl Engine {
         }
     }
 
-    async fn second(
-        &self,
-        request: &Request,
-        subject: &Subject,
-        settled: &[Settled],
-        render: &dyn Render,
-    ) -> Result<Answered, Failure> {
-        let wall = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let answered = async {
-            let closing = settle_all(self, &mut tx, settled, wall, &cause_of(request)).await?;
-            let answered = answer(&mut tx, request, subject, &closing, render, wall, true).await?;
-            Ok((answered, closing.deliveries()))
+    /// What one customer's payments came to is settled together with what others' did.
+    async fn second_together(&self, asker: &Asker, subject: &Subject, work: &[Work]) -> Result<Step, Left> {
+        let [work] = work else { return Err(Left::Alone) };
+        if work.opening.customer.is_none() {
+            return Err(Left::Alone);
+        }
+        let (asker, subject, work) = (asker.clone(), subject.clone(), work.clone());
+        let opening = work.opening.clone();
+        let decide = move |engine: &Engine, books: Books, endpoints: &[WebhookEndpoint], wall: Timestamp| {
+            engine.settle(asker, subject, vec![books], &[work], endpoints, wall).ok()?.said()
         };
-        let answered = answered.await;
-        let (answered, deliveries) = ended(tx, answered).await?;
-        self.tell(deliveries);
-        Ok(answered)
+        self.together(opening, Box::new(decide)).await
     }
 
-    fn tell(&self, deliveries: usize) {
+    async fn second_alone(&self, asker: &Asker, subject: &Subject, work: &[Work]) -> Result<Step, Failure> {
+        let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
+        let wall = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let settled = async {
+            let opened = books::open(&mut tx, &openings).await?;
+            let (asker, subject) = (asker.clone(), subject.clone());
+            self.settle(asker, subject, opened.books, work, &opened.endpoints, wall)?.write(&mut tx).await
+        };
+        let settled = settled.await;
+        let (step, deliveries) = ended(tx, settled).await?;
+        self.tell(deliveries);
+        Ok(step)
+    }
+
+    /// Settles in books that are open.
+    fn settle(
+        &self,
+        asker: Asker,
+        subject: Subject,
+        books: Vec<Books>,
+        work: &[Work],
+        endpoints: &[WebhookEndpoint],
+        wall: Timestamp,
+    ) -> Result<Drafted, Failure> {
+        let closing = settle_all(self, books, work, endpoints, wall, &cause_of(&asker.request))?;
+        put_into_words(asker, subject, closing, wall, true)
+    }
+
+    pub(super) fn tell(&self, deliveries: usize) {
         if deliveries > 0 {
             self.told.notify_one();
         }
@@ -278,7 +387,8 @@ impl Engine {
 
     /// The answer that was given before; or, if its server died between the two transactions, the rest
     /// of the work.
-    async fn repeat(&self, request: &Request, known: Receipt, render: &dyn Render) -> Result<Answered, Failure> {
+    async fn repeat(&self, asker: &Asker, known: Receipt) -> Result<Answered, Failure> {
+        let request = &asker.request;
         if let Some((status, body)) = known.status.zip(known.body) {
             return Ok(Answered { status, body, repeats: Some(known.request) });
         }
@@ -302,8 +412,8 @@ impl Engine {
                 return Err(in_use(request).into());
             }
         }
-        let first = Request { id: known.request, ..request.clone() };
-        self.pay(&first, &subject, open, render).await
+        let first = Asker { request: Request { id: known.request, ..request.clone() }, ..asker.clone() };
+        self.pay(&first, &subject, open).await
     }
 
     async fn still_open(&self, intents: &[String]) -> Result<Vec<Open>, Failure> {
@@ -357,33 +467,18 @@ async fn known(
     Ok(Some(found))
 }
 
-/// Writes what was decided, and answers. The receipt is written with it where the answer can be put into
-/// words before; `is_known` when there is one already, of a payment under way.
-async fn answer(
-    tx: &mut Tx,
-    request: &Request,
-    subject: &Subject,
-    closing: &Closing,
-    render: &dyn Render,
+/// Puts a subject into words, if what will be written is all there is to say.
+fn put_into_words(
+    asker: Asker,
+    subject: Subject,
+    closing: Closing,
     wall: Timestamp,
     is_known: bool,
-) -> Result<Answered, Failure> {
-    if let Some(answered) = render.render_ahead(subject, &closing.closed)? {
-        closing.write(tx, entry(request, wall, state(&answered, is_known)).as_ref()).await?;
-        return Ok(answered);
-    }
-    tx.begin().await?;
-    closing.write(tx, None).await?;
-    let answered = render.render(tx, subject, &closing.closed).await?;
-    if let Some(receipt) = entry(request, wall, state(&answered, is_known)) {
-        close::close_receipt(tx, &receipt).await?;
-    }
-    Ok(answered)
-}
-
-fn state(answered: &Answered, is_known: bool) -> State<'_> {
-    let (status, body) = (answered.status, answered.body.as_str());
-    if is_known { State::Settled { status, body } } else { State::Answered { status, body } }
+) -> Result<Drafted, Failure> {
+    Ok(match asker.render.render_ahead(&subject, &closing.closed)? {
+        Some(answered) => Drafted::Said(Draft { closing, said: Step::Done(answered), asker, wall, is_known }),
+        None => Drafted::Unsaid(Draft { closing, said: subject, asker, wall, is_known }),
+    })
 }
 
 /// Whether the same verb may be done again. After a lost commit only where a receipt would tell.
@@ -423,11 +518,6 @@ pub fn cause_of(request: &Request) -> Cause {
 fn key_of(request: &Request) -> Option<Key<'_>> {
     let idempotency = request.idempotency.as_ref()?;
     Some(Key { livemode: request.livemode, text: &idempotency.key, fingerprint: &idempotency.fingerprint })
-}
-
-/// What is to be written about the request's key, if it has one.
-fn entry<'a>(request: &'a Request, wall: Timestamp, state: State<'a>) -> Option<Entry<'a>> {
-    Some(Entry { key: key_of(request)?, request: &request.id, now: wall.unix_seconds(), state })
 }
 
 fn in_use(request: &Request) -> Refusal {

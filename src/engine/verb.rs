@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// One decision about one customer (or one shared noun).
-pub trait Verb: Clone + Send {
+pub trait Verb: Clone + Send + 'static {
     fn owner(&self) -> Owner;
 
     /// What to load beyond the standing set.
@@ -129,7 +129,7 @@ impl<F: FnOnce(&mut Books, &mut Moment) -> Result<Subject, Refusal> + Clone + Se
     }
 }
 
-impl<F: FnOnce(&mut Books, &mut Moment) -> Result<Subject, Refusal> + Clone + Send> Verb for Decision<F> {
+impl<F: FnOnce(&mut Books, &mut Moment) -> Result<Subject, Refusal> + Clone + Send + 'static> Verb for Decision<F> {
     fn owner(&self) -> Owner {
         self.owner.clone()
     }

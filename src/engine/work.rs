@@ -20,7 +20,7 @@ use crate::{
     },
     store::{
         Fault, Tx,
-        books::{self, Opened, Opening},
+        books::{self, Opening},
         delivery, due,
     },
 };
@@ -295,23 +295,21 @@ fn settle_into(books: &mut Books, settled: &[Settled], wall: Timestamp, at: &mut
 }
 
 /// Settles the answers that one request got. The caller writes it.
-pub async fn settle_all(
+pub fn settle_all(
     engine: &Engine,
-    tx: &mut Tx,
-    settled: &[Settled],
+    opened: Vec<Books>,
+    work: &[Work],
+    endpoints: &[WebhookEndpoint],
     wall: Timestamp,
     cause: &Cause,
 ) -> Result<Closing, Failure> {
-    let work = Work::from_answers(settled.to_vec());
-    let openings: Vec<Opening> = work.iter().map(|work| work.opening.clone()).collect();
-    let Opened { books, endpoints, .. } = books::open(tx, &openings).await?;
-    let mut decided = Vec::new();
-    for (mut books, work) in books.into_iter().zip(&work) {
+    let mut decided = Vec::with_capacity(work.len());
+    for (mut books, work) in opened.into_iter().zip(work) {
         let mut at = engine.moment(wall)?;
         books.know(engine.experience());
         settle_into(&mut books, &work.settled, wall, &mut at)?;
         books.soundness()?;
         decided.push(books);
     }
-    Ok(prepare(decided, &endpoints, cause, wall)?)
+    Ok(prepare(decided, endpoints, cause, wall)?)
 }

@@ -158,11 +158,11 @@ async fn authenticated(engine: &Engine, id: &str, request: Request) -> Result<Re
     let answered = if shown.noun.object == setup_intent::NOUN.object {
         let verb = authenticate::setup(&mut reader, &Id::given(id), outcome).await?;
         drop(reader);
-        engine.perform(&request, verb, &AsItRests).await?
+        engine.perform(&request, verb, AsItRests).await?
     } else {
         let verb = authenticate::payment(&mut reader, &Id::given(id), outcome).await?;
         drop(reader);
-        engine.perform(&request, verb, &AsItRests).await?
+        engine.perform(&request, verb, AsItRests).await?
     };
     let after = Shown::read(shown.noun, &answered.body).map_err(Fault::from)?;
     Ok(match &shown.return_url {

@@ -124,7 +124,7 @@ async fn complete(engine: &Engine, session: &Session, form: &Form) -> Result<Out
     });
     let request = id::request_id(&mut engine.new_moment()?.ids);
     let request = EngineRequest { id: request, livemode: session.livemode, idempotency: None };
-    let answered = engine.perform(&request, verb, &Told { livemode: session.livemode }).await?;
+    let answered = engine.perform(&request, verb, Told { livemode: session.livemode }).await?;
     serde_json::from_str(&answered.body).map_err(|error| Failed::Broken(error.into()))
 }
 

@@ -68,9 +68,9 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Books about nothing that exists.
-    pub fn opened(&self) -> Opened {
-        let books = vec![Books::new(Arc::clone(&self.catalogue))];
+    /// So many books about nothing that exists.
+    pub fn opened(&self, count: usize) -> Opened {
+        let books = (0..count).map(|_| Books::new(Arc::clone(&self.catalogue))).collect();
         Opened { books, endpoints: Arc::clone(&self.endpoints), receipt: None, listening: None, seal: Some(self.seal) }
     }
 }
@@ -90,6 +90,10 @@ impl Needs {
 }
 
 impl Opening {
+    fn customer(&self) -> Option<&str> {
+        self.customer.as_ref().map(Id::as_str)
+    }
+
     /// Whether the decision needs nothing but who listens, and the settings.
     pub const fn is_about_nothing(&self) -> bool {
         self.customer.is_none() && self.needs.prices.is_empty() && self.needs.locks_nothing()
@@ -123,36 +127,72 @@ pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<O
     open_and_find(connection, openings, None).await
 }
 
+/// The same for those whose customers nobody has locked, without waiting for anybody. Says which they are.
+pub async fn open_free(connection: &mut Connection, openings: &[&Opening]) -> Result<(Opened, Vec<bool>), Fault> {
+    let customers: Vec<&str> = openings.iter().filter_map(|opening| opening.customer()).collect();
+    let customers = lock(connection, &customers, Locked::PassedOver).await?;
+    let reached: HashSet<&str> = customers.iter().map(|row| row.get("id")).collect();
+    let is_free = |opening: &&Opening| opening.customer().is_none_or(|customer| reached.contains(customer));
+    let free: Vec<bool> = openings.iter().map(is_free).collect();
+    let openings: Vec<Opening> = openings.iter().copied().filter(is_free).cloned().collect();
+    Ok((open_locked(connection, &customers, &openings, None).await?, free))
+}
+
 /// The same, and what is known about the idempotency key of whoever asks.
 pub async fn open_and_find(
     connection: &mut Connection,
     openings: &[Opening],
     key: Option<Key<'_>>,
 ) -> Result<Opened, Fault> {
-    let customers: Vec<&str> =
-        openings.iter().filter_map(|opening| Some(opening.customer.as_ref()?.as_str())).collect();
+    let customers: Vec<&str> = openings.iter().filter_map(Opening::customer).collect();
+    let customers = lock(connection, &customers, Locked::WaitedFor).await?;
+    open_locked(connection, &customers, openings, key).await
+}
+
+/// What becomes of customers that somebody else has locked.
+#[derive(Clone, Copy)]
+enum Locked {
+    WaitedFor,
+    PassedOver,
+}
+
+/// In id order: no deadlocks.
+const LOCKING: &str =
+    "select id, test_clock, deleted, scheduled, body, told from customers where id = any($1) order by id for update";
+
+async fn lock(connection: &mut Connection, customers: &[&str], locked: Locked) -> Result<Vec<PgRow>, Fault> {
+    if customers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = match locked {
+        Locked::WaitedFor => LOCKING.to_owned(),
+        Locked::PassedOver => format!("{LOCKING} skip locked"),
+    };
+    Ok(sqlx::query(AssertSqlSafe(sql)).bind(customers).fetch_all(connection).await?)
+}
+
+/// Loads all that the decisions need beside their customers.
+async fn open_locked(
+    connection: &mut Connection,
+    customers: &[PgRow],
+    openings: &[Opening],
+    key: Option<Key<'_>>,
+) -> Result<Opened, Fault> {
     let mut loaded = Loaded::default();
-    if !customers.is_empty() {
-        let rows = sqlx::query(
-            "select id, test_clock, deleted, scheduled, body, told from customers where id = any($1) order by id for update",
-        )
-        .bind(&customers)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in rows {
-            if let Some(clock) = row.get::<Option<String>, _>("test_clock") {
-                loaded.on_clocks.entry(clock).or_default().push(row.get("id"));
-            }
-            if row.get::<bool, _>("scheduled") {
-                loaded.scheduled.push(row.get("id"));
-            }
-            // Of one that is deleted there may be payments to finish.
-            if !row.get::<bool, _>("deleted") {
-                loaded.owned.push((row.get("id"), Stored::of(customer::NOUN.object, &row)));
-            }
+    for row in customers {
+        if let Some(clock) = row.get::<Option<String>, _>("test_clock") {
+            loaded.on_clocks.entry(clock).or_default().push(row.get("id"));
+        }
+        if row.get::<bool, _>("scheduled") {
+            loaded.scheduled.push(row.get("id"));
+        }
+        // Of one that is deleted there may be payments to finish.
+        if !row.get::<bool, _>("deleted") {
+            loaded.owned.push((row.get("id"), Stored::of(customer::NOUN.object, row)));
         }
     }
     let prices: Vec<&str> = openings.iter().flat_map(|opening| &opening.needs.prices).map(Id::as_str).collect();
+    let customers: Vec<&str> = openings.iter().filter_map(Opening::customer).collect();
     load_standing(connection, &customers, &prices, key, &mut loaded).await?;
     load_schedules(connection, &mut loaded).await?;
     load_needed(connection, openings, &mut loaded).await?;
@@ -367,11 +407,8 @@ impl Loaded {
         catalogue.endpoints = Arc::clone(&endpoints);
         let catalogue = Arc::new(catalogue);
         let mut books: Vec<Books> = openings.iter().map(|_| Books::new(Arc::clone(&catalogue))).collect();
-        let places: HashMap<&str, usize> = openings
-            .iter()
-            .enumerate()
-            .filter_map(|(place, opening)| Some((opening.customer.as_ref()?.as_str(), place)))
-            .collect();
+        let places: HashMap<&str, usize> =
+            openings.iter().enumerate().filter_map(|(place, opening)| Some((opening.customer()?, place))).collect();
         let owned = self.owned.iter().filter_map(|(owner, stored)| Some((*places.get(owner.as_str())?, stored)));
         for (place, stored) in owned.chain(self.needed.iter().map(|(place, stored)| (*place, stored))) {
             if let Some(books) = books.get_mut(place) {

@@ -51,14 +51,18 @@ pub struct Beside {
     pub seal: Option<i64>,
 }
 
-/// Writes all that changed, and the receipt of whoever asked for it. What takes more than one statement
+impl Beside {
+    /// What others wrote beside theirs.
+    pub fn append(&mut self, mut other: Beside) {
+        self.events.append(&mut other.events);
+        self.deliveries.append(&mut other.deliveries);
+        self.learned.append(&mut other.learned);
+    }
+}
+
+/// Writes all that changed, and the receipts of whoever asked for it. What takes more than one statement
 /// begins a transaction, if none is open.
-pub async fn close(
-    tx: &mut Tx,
-    changes: &[Changes],
-    beside: &Beside,
-    receipt: Option<&Entry<'_>>,
-) -> Result<(), Fault> {
+pub async fn close(tx: &mut Tx, changes: &[&Changes], beside: &Beside, receipts: &[Entry<'_>]) -> Result<(), Fault> {
     if changes.iter().any(|change| !change.removed.is_empty() || stale_parts(change).next().is_some()) {
         tx.begin().await?;
     }
@@ -75,9 +79,7 @@ pub async fn close(
     insert_events(&mut statement, &beside.events)?;
     insert_deliveries(&mut statement, &beside.deliveries)?;
     insert_outcomes(&mut statement, &beside.learned)?;
-    if let Some(receipt) = receipt {
-        put_receipt(&mut statement, receipt)?;
-    }
+    put_receipts(&mut statement, receipts)?;
     statement.execute(tx).await?;
     for change in changes {
         remove(tx, change.noun, &change.removed).await?;
@@ -86,9 +88,9 @@ pub async fn close(
 }
 
 /// Writes a receipt whose answer could not be put into words before all else was written.
-pub async fn close_receipt(tx: &mut Tx, receipt: &Entry<'_>) -> Result<(), Fault> {
+pub async fn close_receipt(tx: &mut Tx, receipt: Entry<'_>) -> Result<(), Fault> {
     let mut statement = Statement::default();
-    put_receipt(&mut statement, receipt)?;
+    put_receipts(&mut statement, &[receipt])?;
     statement.execute(tx).await
 }
 
@@ -326,26 +328,19 @@ fn insert_outcomes(statement: &mut Statement, learned: &[Learned]) -> Result<(),
 }
 
 /// A twin that was first makes the whole statement fail.
-fn put_receipt(statement: &mut Statement, receipt: &Entry<'_>) -> Result<(), Fault> {
-    let mut columns = vec![
-        ("livemode", statement.column("boolean", [receipt.key.livemode])?),
-        ("key", statement.column("text", [receipt.key.text])?),
-        ("fingerprint", statement.column("bytea", [receipt.key.fingerprint])?),
-        ("request", statement.column("text", [receipt.request])?),
-    ];
-    if let State::UnderWay { subject, leased_until } = receipt.state {
-        columns.push(("subject", statement.column("text", [subject])?));
-        columns.push(("leased_until", statement.column("bigint", [leased_until])?));
+fn put_receipts(statement: &mut Statement, receipts: &[Entry<'_>]) -> Result<(), Fault> {
+    let (known, new): (Vec<&Entry<'_>>, Vec<&Entry<'_>>) =
+        receipts.iter().partition(|receipt| matches!(receipt.state, State::Settled { .. }));
+    if !new.is_empty() {
+        let mut columns = receipt_columns(statement, &new)?;
+        columns.push(("subject", statement.column("text", new.iter().map(|receipt| receipt.state.subject()))?));
+        let leased_until = new.iter().map(|receipt| receipt.state.leased_until());
+        columns.push(("leased_until", statement.column("bigint", leased_until)?));
+        columns.push(("created", statement.column("bigint", new.iter().map(|receipt| receipt.now))?));
+        statement.insert("idempotency_keys", &columns);
     }
-    if let State::Answered { status, body } | State::Settled { status, body } = receipt.state {
-        columns.push(("status", statement.column("smallint", [status.cast_signed()])?));
-        columns.push(("body", statement.column("text", [body])?));
-    }
-    let is_known = matches!(receipt.state, State::Settled { .. });
-    if !is_known {
-        columns.push(("created", statement.column("bigint", [receipt.now])?));
-    }
-    if is_known {
+    if !known.is_empty() {
+        let columns = receipt_columns(statement, &known)?;
         statement.changes.push(format!(
             "update idempotency_keys k set status = x.status, body = x.body, leased_until = null
              from {}
@@ -353,10 +348,21 @@ fn put_receipt(statement: &mut Statement, receipt: &Entry<'_>) -> Result<(), Fau
                  and k.request = x.request and k.status is null",
             relation(&columns)
         ));
-    } else {
-        statement.insert("idempotency_keys", &columns);
     }
     Ok(())
+}
+
+/// What is known of a receipt, new or not.
+fn receipt_columns(statement: &mut Statement, receipts: &[&Entry<'_>]) -> Result<Vec<Column>, Fault> {
+    let answered = || receipts.iter().map(|receipt| receipt.state.answer());
+    Ok(vec![
+        ("livemode", statement.column("boolean", receipts.iter().map(|receipt| receipt.key.livemode))?),
+        ("key", statement.column("text", receipts.iter().map(|receipt| receipt.key.text))?),
+        ("fingerprint", statement.column("bytea", receipts.iter().map(|receipt| receipt.key.fingerprint))?),
+        ("request", statement.column("text", receipts.iter().map(|receipt| receipt.request))?),
+        ("status", statement.column("smallint", answered().map(|answer| Some(answer?.0.cast_signed())))?),
+        ("body", statement.column("text", answered().map(|answer| Some(answer?.1)))?),
+    ])
 }
 
 async fn remove(connection: &mut Connection, noun: &Noun, rows: &[Row]) -> Result<(), Fault> {
@@ -384,8 +390,8 @@ fn stale_parts(change: &Changes) -> impl Iterator<Item = &str> {
     change.updated.iter().filter(|row| row.parts.is_some()).map(|row| row.id.as_str())
 }
 
-async fn remove_parts(connection: &mut Connection, changes: &[Changes]) -> Result<(), Fault> {
-    let stale: Vec<&str> = changes.iter().flat_map(stale_parts).collect();
+async fn remove_parts(connection: &mut Connection, changes: &[&Changes]) -> Result<(), Fault> {
+    let stale: Vec<&str> = changes.iter().flat_map(|change| stale_parts(change)).collect();
     if !stale.is_empty() {
         sqlx::query("delete from subscription_items where subscription = any($1)")
             .bind(&stale)
@@ -395,7 +401,7 @@ async fn remove_parts(connection: &mut Connection, changes: &[Changes]) -> Resul
     Ok(())
 }
 
-fn insert_parts(statement: &mut Statement, changes: &[Changes]) -> Result<(), Fault> {
+fn insert_parts(statement: &mut Statement, changes: &[&Changes]) -> Result<(), Fault> {
     let rows = changes.iter().flat_map(|change| change.inserted.iter().chain(&change.updated));
     let parts: Vec<(&Row, &Part)> =
         rows.flat_map(|row| row.parts.iter().flatten().map(move |part| (row, part))).collect();

@@ -71,12 +71,36 @@ pub struct Entry<'a> {
 #[derive(Debug)]
 pub enum State<'a> {
     /// The effect has happened, and its payment is under way.
-    UnderWay { subject: &'a str, leased_until: i64 },
+    UnderWay { subject: String, leased_until: i64 },
     /// It was answered at once.
     Answered { status: u16, body: &'a str },
     /// What was under way was answered. Where a repetition took over after the lease its answer, which is
     /// the same, stays.
     Settled { status: u16, body: &'a str },
+}
+
+impl<'a> State<'a> {
+    pub const fn subject(&self) -> Option<&str> {
+        match self {
+            State::UnderWay { subject, .. } => Some(subject.as_str()),
+            State::Answered { .. } | State::Settled { .. } => None,
+        }
+    }
+
+    pub const fn leased_until(&self) -> Option<i64> {
+        match self {
+            State::UnderWay { leased_until, .. } => Some(*leased_until),
+            State::Answered { .. } | State::Settled { .. } => None,
+        }
+    }
+
+    /// The status and the body of the answer, once there is one.
+    pub const fn answer(&self) -> Option<(u16, &'a str)> {
+        match self {
+            State::UnderWay { .. } => None,
+            State::Answered { status, body } | State::Settled { status, body } => Some((*status, body)),
+        }
+    }
 }
 
 /// Forgets a receipt that has lapsed before the sweep came by.

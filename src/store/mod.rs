@@ -37,7 +37,7 @@ pub enum Fault {
     Database(#[from] sqlx::Error),
     /// Nobody can say whether it happened: repeating is safe only for what finds out first.
     #[error("the connection was lost while committing")]
-    Uncertain(#[source] sqlx::Error),
+    Uncertain(#[source] Arc<sqlx::Error>),
     #[error("the migrations failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("a stored document cannot be read")]
@@ -60,13 +60,21 @@ impl Fault {
         match error {
             // The server answered, and said no.
             sqlx::Error::Database(_) => Fault::Database(error),
-            lost => Fault::Uncertain(lost),
+            lost => Fault::Uncertain(Arc::new(lost)),
         }
     }
 
     /// The commit may or may not have happened.
     pub const fn is_uncertain(&self) -> bool {
         matches!(self, Fault::Uncertain(_))
+    }
+
+    /// The same for another whose changes were in the commit, if nobody can say whether it happened.
+    pub fn for_another(&self) -> Option<Fault> {
+        match self {
+            Fault::Uncertain(lost) => Some(Fault::Uncertain(Arc::clone(lost))),
+            _ => None,
+        }
     }
 
     /// Trying the same transaction again may well succeed: serialization failure, deadlock, a lock that was not

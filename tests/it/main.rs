@@ -48,6 +48,7 @@ mod features;
 mod first_invoices;
 mod foreign_cards;
 mod freezing;
+mod groups;
 mod held_changes;
 mod hold;
 mod hostile;

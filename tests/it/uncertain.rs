@@ -49,7 +49,7 @@ async fn confirm_as(engine: Engine, request: &str, intent: String) -> Result<Ans
         confirm::confirm(books, &id, confirm::Confirmation::default(), at)?;
         Ok(Subject::document(&id))
     });
-    engine.perform(&request, verb, &Plainly).await
+    engine.perform(&request, verb, Plainly).await
 }
 
 /// A request that meets its own receipt, because its first commit had happened after all, goes on; another with

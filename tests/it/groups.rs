@@ -1,0 +1,174 @@
+//! Callers who write at the same time: together where that goes smoothly, and never to another's cost.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+use crate::support::{House, id};
+
+/// A transaction of somebody else.
+struct Other(PgConnection);
+
+impl Other {
+    async fn holds(house: &House, sql: &str) -> Other {
+        let mut connection = PgConnection::connect(&house.database_url).await.expect("a connection");
+        connection.execute("begin").await.expect("a transaction");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.expect(sql);
+        Other(connection)
+    }
+
+    async fn ends(mut self) {
+        self.0.execute("rollback").await.expect("its end");
+    }
+}
+
+/// Until so many wait for locks.
+async fn held_up(house: &House, count: i64) {
+    let sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while house.count(sql).await < count {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Every insertion of an event waits.
+const NO_EVENTS: &str = "lock table events in share mode";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_written_with_others() {
+    let house = House::open().await;
+    house.post("/v1/customers", &[]).await.ok();
+    let other = Other::holds(&house, NO_EVENTS).await;
+    let creations = join_all((0..50).map(|_| house.post("/v1/customers", &[("name", "Ada")])));
+    let release = async {
+        held_up(&house, 2).await;
+        other.ends().await;
+    };
+    let (answers, ()) = tokio::join!(creations, release);
+    let mut ids: Vec<String> = answers.into_iter().map(|answer| id(&answer.ok())).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 50);
+    let of_ada = "from customers where name_folded = 'ada'";
+    assert_eq!(house.count(&format!("select count(*) {of_ada}")).await, 50);
+    assert!(house.count(&format!("select count(distinct xmin::text) {of_ada}")).await < 50, "some share a transaction");
+    assert_eq!(house.count("select count(*) from events where type = 'customer.created'").await, 51);
+    let metrics = house.get("/metrics").await.text;
+    assert!(metrics.contains("dunlin_requests_written_together_count"), "{metrics}");
+}
+
+/// Each pays its own, and gets its own answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_that_begin_together() {
+    let house = House::open().await;
+    let price = house.monthly_price(1000).await;
+    let cards = ["pm_card_visa", "pm_card_chargeCustomerFail"];
+    let customers = join_all((0..20).map(|number| house.customer(cards[number % 2], None))).await;
+    let other = Other::holds(&house, NO_EVENTS).await;
+    let subscriptions = join_all(customers.iter().map(|customer| house.subscribe(customer, &price)));
+    let release = async {
+        held_up(&house, 2).await;
+        other.ends().await;
+    };
+    let (subscriptions, ()) = tokio::join!(subscriptions, release);
+    for (number, (subscription, customer)) in subscriptions.iter().zip(&customers).enumerate() {
+        assert_eq!(subscription["customer"], **customer);
+        assert_eq!(subscription["status"], if number % 2 == 0 { "active" } else { "incomplete" });
+        assert_eq!(house.list(&format!("/v1/invoices?customer={customer}")).await.len(), 1);
+        assert_eq!(house.list(&format!("/v1/charges?customer={customer}")).await.len(), 1);
+    }
+    assert_eq!(house.count("select count(*) from events where type = 'customer.subscription.created'").await, 20);
+    let shared = "select count(distinct xmin::text) from invoices where status = 'paid'";
+    assert!(house.count(shared).await < 10, "some share a transaction");
+}
+
+/// One that is refused, one that clashes and twins: each gets what it would have got alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_spoils_what_others_asked_for() {
+    let house = House::open().await;
+    let price = house.monthly_price(1000).await;
+    let customer = house.customer("pm_card_visa", None).await;
+    let other = Other::holds(&house, NO_EVENTS).await;
+    let good = join_all((0..10).map(|_| house.post("/v1/customers", &[("name", "Ada")])));
+    let subscribed = house.subscribe_with(&customer, &price, &[]);
+    let refused = house.subscribe_with(&customer, "price_of_nothing", &[]);
+    let clashing = join_all((0..4).map(|_| house.post("/v1/products", &[("id", "gold"), ("name", "Gold")])));
+    let once = [("Idempotency-Key", "once")];
+    let form = [("name", "Bea")];
+    let twins = join_all((0..6).map(|_| house.call(Method::POST, "/v1/customers", &form, &once)));
+    let release = async {
+        held_up(&house, 2).await;
+        other.ends().await;
+    };
+    let (good, subscribed, refused, clashing, twins, ()) =
+        tokio::join!(good, subscribed, refused, clashing, twins, release);
+    for answer in good {
+        answer.ok();
+    }
+    assert_eq!(subscribed.ok()["status"], "active");
+    assert_eq!(refused.error(400)["code"], "resource_missing");
+    let (made, others): (Vec<_>, Vec<_>) = clashing.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!(made.len(), 1);
+    for answer in others {
+        assert_eq!(answer.error(400)["code"], "resource_already_exists");
+    }
+    let mut beas: Vec<String> = twins.into_iter().map(|answer| id(&answer.ok())).collect();
+    beas.dedup();
+    assert_eq!(beas.len(), 1, "twins are one");
+    assert_eq!(house.count("select count(*) from customers where name_folded = 'bea'").await, 1);
+    assert_eq!(house.count("select count(*) from products where id = 'gold'").await, 1);
+    assert_eq!(house.count("select count(*) from customers where name_folded = 'ada'").await, 11);
+}
+
+/// A customer that is locked holds up who asks about that customer, and nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_the_lock_of_another() {
+    let house = House::open().await;
+    let price = house.monthly_price(1000).await;
+    let customers = join_all((0..8).map(|_| house.customer("pm_card_visa", None))).await;
+    let locking = format!("select from customers where id = '{}' for update", customers[0]);
+    let other = Other::holds(&house, &locking).await;
+    let held = house.subscribe(&customers[0], &price);
+    let free = async {
+        let subscriptions = join_all(customers[1..].iter().map(|customer| house.subscribe(customer, &price))).await;
+        held_up(&house, 1).await;
+        other.ends().await;
+        subscriptions
+    };
+    let (held, free) = tokio::join!(held, free);
+    assert_eq!(held["status"], "active");
+    assert_eq!(free.len(), 7);
+    for subscription in free {
+        assert_eq!(subscription["status"], "active");
+    }
+}
+
+/// Groups that cannot go on stop nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_waited_for_too_long_goes_alone() {
+    let house = House::open().await;
+    house.post("/v1/customers", &[]).await.ok();
+    // A twin of which nobody knows yet whether it commits.
+    let twin = "insert into idempotency_keys (livemode, key, fingerprint, request, created)
+                values (false, 'twin', '', 'req_1', 1)";
+    let other = Other::holds(&house, twin).await;
+    let key = [("Idempotency-Key", "twin")];
+    let form = [("name", "Ada")];
+    let held = join_all((0..4).map(|_| house.call(Method::POST, "/v1/customers", &form, &key)));
+    let free = async {
+        held_up(&house, 2).await;
+        let made = join_all((0..4).map(|_| house.post("/v1/customers", &[("name", "Bea")]))).await;
+        held_up(&house, 2).await;
+        other.ends().await;
+        made
+    };
+    let (held, free) = tokio::join!(held, free);
+    let mut held: Vec<String> = held.into_iter().map(|answer| id(&answer.ok())).collect();
+    held.dedup();
+    assert_eq!(held.len(), 1, "twins are one");
+    for customer in free {
+        assert_eq!(customer.ok()["name"], "Bea");
+    }
+    assert_eq!(house.count("select count(*) from customers where name_folded = 'ada'").await, 1);
+}
