@@ -20,7 +20,7 @@ use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use super::{
     Engine,
     close::Closing,
-    request::{Draft, Step},
+    draft::{Draft, Step},
 };
 use crate::{
     billing::{Books, Timestamp, webhook_endpoint::WebhookEndpoint},

@@ -5,6 +5,7 @@
 //! | `verb` | what can be asked of the books |
 //! | `close` | turns decided books into rows, events and deliveries |
 //! | `request` | one verb for one caller, with its idempotency receipt |
+//! | `draft` | what was decided for a caller, and is to be written |
 //! | `group` | callers who write together |
 //! | `learn` | what retries have taught |
 //! | `preview` | a decision that is not kept |
@@ -23,6 +24,7 @@ pub mod authenticate;
 pub mod checkout;
 pub mod clocks;
 pub mod close;
+mod draft;
 mod group;
 pub mod learn;
 pub mod parked;

@@ -11,10 +11,11 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Engine, Failure,
-    close::{Cause, Closed, Closing, prepare},
+    close::{Cause, Closed, prepare},
+    draft::{Asker, Draft, Drafted, LEASE_SECONDS, Step, key_of, put_into_words, subject_of},
     group::Left,
     payment::Open,
-    verb::{Asked, Owner, Subject, Verb},
+    verb::{Owner, Subject, Verb},
     work::{Work, settle_all},
 };
 use crate::{
@@ -25,8 +26,7 @@ use crate::{
     store::{
         Connection, Fault, Tx,
         books::{self, Listening, Needs, Opening},
-        close,
-        idempotency::{self, Entry, Key, Receipt, State},
+        idempotency::{self, Receipt},
     },
 };
 
@@ -74,98 +74,12 @@ pub trait Render: Send + Sync {
 const TRIES: u32 = 4;
 /// How often a question is asked inside a request before the ticker takes over.
 const QUESTIONS: u32 = 3;
-/// How long a request may take between its two transactions before a repetition may finish it.
-const LEASE_SECONDS: i64 = 90;
-
-/// Who asks, and how they are answered.
-#[derive(Clone)]
-struct Asker {
-    request: Request,
-    render: Arc<dyn Render>,
-}
-
-/// What a transaction came to.
-pub enum Step {
-    Done(Answered),
-    Pay(Subject, Vec<Open>),
-}
-
 /// What a look at the books came to.
 enum Decided {
     /// With how many deliveries.
     Now(Step, usize),
     /// It was decided before: this is the receipt.
     Before(Receipt),
-}
-
-/// What was decided, and is to be written. `S` is what its caller is told: a [`Step`], or a [`Subject`] that can be
-/// put into words only once it is written.
-pub struct Draft<S> {
-    pub closing: Closing,
-    pub said: S,
-    asker: Asker,
-    wall: Timestamp,
-    /// There is a receipt already, of a payment under way.
-    is_known: bool,
-}
-
-enum Drafted {
-    Said(Draft<Step>),
-    Unsaid(Draft<Subject>),
-}
-
-impl<S> Draft<S> {
-    fn entry<'a>(&'a self, state: State<'a>) -> Option<Entry<'a>> {
-        let request = &self.asker.request;
-        Some(Entry { key: key_of(request)?, request: &request.id, now: self.wall.unix_seconds(), state })
-    }
-
-    fn answered<'a>(&self, answered: &'a Answered) -> State<'a> {
-        let (status, body) = (answered.status, answered.body.as_str());
-        if self.is_known { State::Settled { status, body } } else { State::Answered { status, body } }
-    }
-}
-
-impl Draft<Step> {
-    /// What is to be written about the request's key, if it has one.
-    pub fn receipt(&self) -> Option<Entry<'_>> {
-        self.entry(match &self.said {
-            Step::Done(answered) => self.answered(answered),
-            Step::Pay(subject, open) => State::UnderWay {
-                subject: subject_text(subject, open),
-                leased_until: self.wall.plus_seconds(LEASE_SECONDS).unix_seconds(),
-            },
-        })
-    }
-}
-
-impl Drafted {
-    fn said(self) -> Option<Draft<Step>> {
-        match self {
-            Drafted::Said(draft) => Some(draft),
-            Drafted::Unsaid(_) => None,
-        }
-    }
-
-    /// Writes it, and answers with how many deliveries. The receipt is written with it where the answer is
-    /// known before.
-    async fn write(self, tx: &mut Tx) -> Result<(Step, usize), Failure> {
-        match self {
-            Drafted::Said(draft) => {
-                draft.closing.write(tx, draft.receipt().as_slice()).await?;
-                Ok((draft.said, draft.closing.deliveries()))
-            }
-            Drafted::Unsaid(draft) => {
-                tx.begin().await?;
-                draft.closing.write(tx, &[]).await?;
-                let answered = draft.asker.render.render(tx, &draft.said, &draft.closing.closed).await?;
-                if let Some(receipt) = draft.entry(draft.answered(&answered)) {
-                    close::close_receipt(tx, receipt).await?;
-                }
-                Ok((Step::Done(answered), draft.closing.deliveries()))
-            }
-        }
-    }
 }
 
 impl Engine {
@@ -209,24 +123,34 @@ impl Engine {
         }
     }
 
-    /// What locks nothing but a customer can be done together with what others ask for.
     async fn first_together<V: Verb>(&self, asker: &Asker, verb: &V) -> Result<Step, Left> {
-        let mut needs = Needs::default();
-        verb.needs(&mut needs);
-        let customer = match verb.owner() {
-            Owner::Nobody => None,
-            Owner::Customer(id) => Some(id),
-            Owner::Of(..) => return Err(Left::Alone),
-        };
-        if !needs.locks_nothing() {
-            return Err(Left::Alone);
-        }
+        let Ok(Some(opening)) = self.shareable(verb).await else { return Err(Left::Alone) };
         let (asker, verb) = (asker.clone(), verb.clone());
         // A refusal is not final: the same may have been asked before, or what is remembered have changed.
         let decide = move |engine: &Engine, books: Books, endpoints: &[WebhookEndpoint], wall: Timestamp| {
             engine.decide(asker, verb, books, endpoints, wall).ok()?.said()
         };
-        self.together(Opening { customer, needs }, Box::new(decide)).await
+        self.together(opening, Box::new(decide)).await
+    }
+
+    /// What is to be opened for a verb that can be done together with what others ask for: it locks nothing but
+    /// what belongs to one customer.
+    async fn shareable<V: Verb>(&self, verb: &V) -> Result<Option<Opening>, Fault> {
+        let (owner, mut needs) = (verb.owner(), Needs::default());
+        verb.needs(&mut needs);
+        let opening = match owner {
+            Owner::Nobody => Opening { customer: None, needs },
+            Owner::Customer(id) => Opening { customer: Some(id), needs },
+            Owner::Of(..) => {
+                let mut reader = self.store.reader().await?;
+                let opening = opening_of(&mut reader, owner, needs).await?;
+                reader.give_back();
+                opening
+            }
+        };
+        let is_owned = opening.needs.documents.iter().all(|(noun, _)| noun.is_owned());
+        let is_shareable = if opening.customer.is_some() { is_owned } else { opening.needs.locks_nothing() };
+        Ok(is_shareable.then_some(opening))
     }
 
     /// `None`: a twin committed first.
@@ -467,31 +391,17 @@ async fn known(
     Ok(Some(found))
 }
 
-/// Puts a subject into words, if what will be written is all there is to say.
-fn put_into_words(
-    asker: Asker,
-    subject: Subject,
-    closing: Closing,
-    wall: Timestamp,
-    is_known: bool,
-) -> Result<Drafted, Failure> {
-    Ok(match asker.render.render_ahead(&subject, &closing.closed)? {
-        Some(answered) => Drafted::Said(Draft { closing, said: Step::Done(answered), asker, wall, is_known }),
-        None => Drafted::Unsaid(Draft { closing, said: subject, asker, wall, is_known }),
-    })
-}
-
 /// Whether the same verb may be done again. After a lost commit only where a receipt would tell.
 fn may_repeat(fault: &Fault, request: &Request) -> bool {
     fault.is_passing() || fault.is_uncertain() && request.idempotency.is_some()
 }
 
-pub async fn opening_of(tx: &mut Tx, owner: Owner, mut needs: Needs) -> Result<Opening, Fault> {
+pub async fn opening_of(connection: &mut Connection, owner: Owner, mut needs: Needs) -> Result<Opening, Fault> {
     let customer = match owner {
         Owner::Nobody => None,
         Owner::Customer(id) => Some(id),
         Owner::Of(noun, id) => {
-            let owner = books::owner(tx, noun, &id).await?.flatten();
+            let owner = books::owner(connection, noun, &id).await?.flatten();
             needs.documents.push((noun, id));
             owner
         }
@@ -513,11 +423,6 @@ pub fn cause_of(request: &Request) -> Cause {
         id: Some(request.id.clone()),
         idempotency_key: request.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
     }
-}
-
-fn key_of(request: &Request) -> Option<Key<'_>> {
-    let idempotency = request.idempotency.as_ref()?;
-    Some(Key { livemode: request.livemode, text: &idempotency.key, fingerprint: &idempotency.fingerprint })
 }
 
 fn in_use(request: &Request) -> Refusal {
@@ -557,32 +462,4 @@ fn constraint_refusal(fault: &Fault) -> Option<Refusal> {
             })
         }
     }
-}
-
-/// What a receipt under way remembers: noun, id, the intents to ask about, whether a decline is the
-/// answer, and whether it is a stub or only a part.
-fn subject_text(subject: &Subject, open: &[Open]) -> String {
-    let intents: Vec<&str> = open.iter().map(|open| open.intent.as_str()).collect();
-    let declined = subject.unless_declined.as_ref().map(ToString::to_string).unwrap_or_default();
-    let shown = match &subject.part {
-        _ if subject.deleted => DELETED.to_owned(),
-        Some((noun, id)) => format!("{} {id}", noun.object),
-        None => String::new(),
-    };
-    format!("{} {} {} {declined} {shown}", subject.noun.object, subject.id, intents.join(","))
-}
-
-/// How a receipt under way says that the answer is a stub.
-const DELETED: &str = "deleted";
-
-fn subject_of(text: &str) -> Option<(Subject, Vec<String>)> {
-    let mut words = text.split(' ');
-    let noun = crate::billing::noun_of(words.next()?)?;
-    let id = words.next()?.to_owned();
-    let intents = words.next()?.split(',').map(ToOwned::to_owned).collect();
-    let declined = words.next().and_then(Asked::parse);
-    let shown = words.next().unwrap_or_default();
-    let part = crate::billing::noun_of(shown).zip(words.next().map(ToOwned::to_owned));
-    let deleted = shown == DELETED;
-    Some((Subject { noun, id, deleted, unless_declined: declined, refusal: None, part, shown_once: None }, intents))
 }

@@ -220,8 +220,8 @@ struct Loaded {
     on_clocks: BTreeMap<String, Vec<String>>,
     /// The customers who have schedules.
     scheduled: Vec<String>,
-    /// The ids of the standing set: their customers' locks cover them.
-    standing: HashSet<String>,
+    /// The ids of the standing set, each with the customer whose lock covers it; test clocks with none.
+    standing: HashMap<String, Option<String>>,
     /// By place of the opening that needs it.
     needed: Vec<(usize, Stored)>,
     catalogue: Catalogue,
@@ -352,10 +352,11 @@ impl Loaded {
                 let id: String = row.get("id");
                 let customers = self.on_clocks.get(&id).into_iter().flatten();
                 self.owned.extend(customers.map(|customer| (customer.clone(), Stored::of(&stored.object, row))));
-                self.standing.insert(id);
+                self.standing.insert(id, None);
             } else {
-                self.standing.insert(row.get("id"));
-                self.owned.push((row.get("owner"), stored));
+                let owner: String = row.get("owner");
+                self.standing.insert(row.get("id"), Some(owner.clone()));
+                self.owned.push((owner, stored));
             }
         }
         Ok(())
@@ -368,7 +369,10 @@ type Wanted<'a> = (&'static Noun, Vec<(usize, &'a str)>);
 async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: &mut Loaded) -> Result<(), Fault> {
     let mut wanted: BTreeMap<&str, Wanted<'_>> = BTreeMap::new();
     for (place, opening) in openings.iter().enumerate() {
-        let missing = |(_, id): &&(&'static Noun, String)| !loaded.standing.contains(id);
+        let missing = |(_, id): &&(&'static Noun, String)| match loaded.standing.get(id) {
+            None => true,
+            Some(owner) => owner.as_deref().is_some_and(|owner| opening.customer() != Some(owner)),
+        };
         for (noun, id) in opening.needs.documents.iter().filter(missing) {
             wanted.entry(noun.table).or_insert((noun, Vec::new())).1.push((place, id));
         }
