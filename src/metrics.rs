@@ -13,6 +13,8 @@ pub struct Metrics {
     pub request_seconds: Histogram,
     /// How many requests each transaction that could be shared has written.
     pub written_together: Histogram,
+    /// Shared transactions that failed, so that each of its requests was done alone.
+    pub groups_failed: IntCounter,
     /// Customers worked on by ticks, by result: `decided`, `refused`, `parked`.
     pub ticked: IntCounterVec,
     pub tick_seconds: Histogram,
@@ -54,8 +56,11 @@ impl Metrics {
         let seconds = |name: &str, help: &str| {
             histogram(name, help, vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
         };
-        let faults = IntCounter::new("dunlin_faults_total", "Requests and ticks that failed by our own fault.")?;
-        registry.register(Box::new(faults.clone()))?;
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
         Ok(Metrics {
             requests: counters("dunlin_requests_total", "Requests served.", &["method", "route", "status"])?,
             request_seconds: seconds("dunlin_request_seconds", "How long requests took.")?,
@@ -74,7 +79,11 @@ impl Metrics {
             deliveries_given_up: gauge("dunlin_webhook_deliveries_given_up", "Deliveries given up.")?,
             deliveries_under_way: gauge("dunlin_webhook_deliveries_under_way", "Deliveries being made.")?,
             circuits_open: gauge("dunlin_webhook_circuits_open", "Endpoints to which only probes go out.")?,
-            faults,
+            groups_failed: counter(
+                "dunlin_groups_failed_total",
+                "Shared transactions that failed: each request was done alone.",
+            )?,
+            faults: counter("dunlin_faults_total", "Requests and ticks that failed by our own fault.")?,
             registry,
         })
     }

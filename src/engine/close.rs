@@ -1,7 +1,10 @@
 //! Closing books: every changed document, every event and every delivery of the whole batch in one
 //! statement.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -84,6 +87,17 @@ impl Closing {
         self.closed.deliveries += other.closed.deliveries;
         append(&mut self.closed.changes, other.closed.changes);
         self.beside.append(other.beside);
+    }
+
+    /// Whether it changes nothing of what others change; what it changes is added to that.
+    pub fn is_apart(&self, changed: &mut HashSet<String>) -> bool {
+        let mut rows = self.closed.changes.values().flat_map(|change| change.updated.iter().chain(&change.removed));
+        rows.all(|row| changed.insert(row.id.clone()))
+    }
+
+    /// Whether it makes what a client may have chosen the id of: another may choose the same.
+    pub fn may_clash(&self) -> bool {
+        self.closed.changes.values().any(|change| !change.noun.ids_tell_time() && !change.inserted.is_empty())
     }
 
     /// Writes it, with the receipts of whoever asked for it.

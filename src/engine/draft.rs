@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Failure,
-    close::Closing,
+    close::{Closed, Closing},
     payment::Open,
     request::{Answered, Render, Request},
     verb::{Asked, Subject},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     billing::Timestamp,
     store::{
-        Tx, close,
+        Fault, Tx, close,
         idempotency::{Entry, Key, State},
     },
 };
@@ -34,88 +34,96 @@ pub enum Step {
     Pay(Subject, Vec<Open>),
 }
 
-/// What was decided, and is to be written. `S` is what its caller is told: a [`Step`], or a [`Subject`] that can be
-/// put into words only once it is written.
-pub struct Draft<S> {
+/// What was decided, and is to be written.
+pub struct Draft {
     pub closing: Closing,
-    pub said: S,
+    pub said: Said,
     pub asker: Asker,
     pub wall: Timestamp,
     /// There is a receipt already, of a payment under way.
     pub is_known: bool,
 }
 
-pub enum Drafted {
-    Said(Draft<Step>),
-    Unsaid(Draft<Subject>),
+/// What its caller is told.
+pub enum Said {
+    Now(Step),
+    /// What can be put into words only once it is written.
+    Later(Subject),
 }
 
-impl<S> Draft<S> {
-    fn entry<'a>(&'a self, state: State<'a>) -> Option<Entry<'a>> {
-        let request = &self.asker.request;
-        Some(Entry { key: key_of(request)?, request: &request.id, now: self.wall.unix_seconds(), state })
+impl Draft {
+    /// Of what is answered at once, if what will be written is all there is to say.
+    pub fn answering(
+        asker: Asker,
+        subject: Subject,
+        closing: Closing,
+        wall: Timestamp,
+        is_known: bool,
+    ) -> Result<Draft, Failure> {
+        let said = match asker.render.render_ahead(&subject, &closing.closed)? {
+            Some(answered) => Said::Now(Step::Done(answered)),
+            None => Said::Later(subject),
+        };
+        Ok(Draft { closing, said, asker, wall, is_known })
     }
 
-    fn answered<'a>(&self, answered: &'a Answered) -> State<'a> {
-        let (status, body) = (answered.status, answered.body.as_str());
-        if self.is_known { State::Settled { status, body } } else { State::Answered { status, body } }
-    }
-}
-
-impl Draft<Step> {
-    /// What is to be written about the request's key, if it has one.
-    pub fn receipt(&self) -> Option<Entry<'_>> {
-        self.entry(match &self.said {
-            Step::Done(answered) => self.answered(answered),
-            Step::Pay(subject, open) => State::UnderWay {
+    /// What is to be written with it about the request's key, if it has one.
+    fn receipt(&self) -> Option<Entry<'_>> {
+        let state = match &self.said {
+            Said::Now(Step::Done(answered)) => state(answered, self.is_known),
+            Said::Now(Step::Pay(subject, open)) => State::UnderWay {
                 subject: subject_text(subject, open),
                 leased_until: self.wall.plus_seconds(LEASE_SECONDS).unix_seconds(),
             },
-        })
+            Said::Later(_) => return None,
+        };
+        entry(&self.asker, self.wall, state)
+    }
+
+    /// Writes it alone. Answers with how many deliveries there are.
+    pub async fn write(mut self, tx: &mut Tx) -> Result<(Step, usize), Failure> {
+        let written = write(tx, std::slice::from_mut(&mut self), None).await?;
+        Ok((self.say(tx, &written.closed).await?, written.deliveries()))
+    }
+
+    /// What its caller is told, now that it is written.
+    pub async fn say(self, tx: &mut Tx, closed: &Closed) -> Result<Step, Failure> {
+        let Draft { said, asker, wall, is_known, .. } = self;
+        let subject = match said {
+            Said::Now(step) => return Ok(step),
+            Said::Later(subject) => subject,
+        };
+        let answered = asker.render.render(tx, &subject, closed).await?;
+        if let Some(receipt) = entry(&asker, wall, state(&answered, is_known)) {
+            close::close_receipt(tx, receipt).await?;
+        }
+        Ok(Step::Done(answered))
     }
 }
 
-impl Drafted {
-    pub fn said(self) -> Option<Draft<Step>> {
-        match self {
-            Drafted::Said(draft) => Some(draft),
-            Drafted::Unsaid(_) => None,
-        }
-    }
-
-    /// Writes it, and answers with how many deliveries. The receipt is written with it where the answer is
-    /// known before.
-    pub async fn write(self, tx: &mut Tx) -> Result<(Step, usize), Failure> {
-        match self {
-            Drafted::Said(draft) => {
-                draft.closing.write(tx, draft.receipt().as_slice()).await?;
-                Ok((draft.said, draft.closing.deliveries()))
-            }
-            Drafted::Unsaid(draft) => {
-                tx.begin().await?;
-                draft.closing.write(tx, &[]).await?;
-                let answered = draft.asker.render.render(tx, &draft.said, &draft.closing.closed).await?;
-                if let Some(receipt) = draft.entry(draft.answered(&answered)) {
-                    close::close_receipt(tx, receipt).await?;
-                }
-                Ok((Step::Done(answered), draft.closing.deliveries()))
-            }
-        }
-    }
+fn entry<'a>(asker: &'a Asker, wall: Timestamp, state: State<'a>) -> Option<Entry<'a>> {
+    let Asker { request, .. } = asker;
+    Some(Entry { key: key_of(request)?, request: &request.id, now: wall.unix_seconds(), state })
 }
 
-/// Puts a subject into words, if what will be written is all there is to say.
-pub fn put_into_words(
-    asker: Asker,
-    subject: Subject,
-    closing: Closing,
-    wall: Timestamp,
-    is_known: bool,
-) -> Result<Drafted, Failure> {
-    Ok(match asker.render.render_ahead(&subject, &closing.closed)? {
-        Some(answered) => Drafted::Said(Draft { closing, said: Step::Done(answered), asker, wall, is_known }),
-        None => Drafted::Unsaid(Draft { closing, said: subject, asker, wall, is_known }),
-    })
+fn state(answered: &Answered, is_known: bool) -> State<'_> {
+    let (status, body) = (answered.status, answered.body.as_str());
+    if is_known { State::Settled { status, body } } else { State::Answered { status, body } }
+}
+
+/// Writes what was decided together, with the receipts. What is told only then is still to be said.
+pub async fn write(tx: &mut Tx, drafts: &mut [Draft], seal: Option<i64>) -> Result<Closing, Fault> {
+    if drafts.iter().any(|draft| matches!(draft.said, Said::Later(_))) {
+        tx.begin().await?;
+    }
+    let mut closings = drafts.iter_mut().map(|draft| std::mem::take(&mut draft.closing));
+    let mut together = closings.next().unwrap_or_default().sealed(seal);
+    closings.for_each(|closing| together.append(closing));
+    let mut receipts: Vec<Entry<'_>> = drafts.iter().filter_map(Draft::receipt).collect();
+    // In one order everywhere: of two transactions that write the same keys one waits, and not each for the other.
+    receipts.sort_by_key(|receipt| receipt.key.text);
+    together.write(tx, &receipts).await?;
+    Ok(together)
 }
 
 /// The request's key, if it has one.

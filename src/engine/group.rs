@@ -18,16 +18,16 @@ use std::{
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
-    Engine,
-    close::Closing,
-    draft::{Draft, Step},
+    Engine, Failure,
+    draft::{self, Draft, Step, key_of},
+    request::{Request, ended},
 };
 use crate::{
     billing::{Books, Timestamp, webhook_endpoint::WebhookEndpoint},
     store::{
         Fault, Tx,
         books::{self, Opened, Opening},
-        idempotency::Entry,
+        idempotency::Key,
     },
 };
 
@@ -39,23 +39,31 @@ const MEMBERS: usize = 32;
 /// How long somebody waits for others to be written.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What one caller does with the books that were opened for it. `None`: it goes alone.
-pub type Decide = Box<dyn FnOnce(&Engine, Books, &[WebhookEndpoint], Timestamp) -> Option<Draft<Step>> + Send>;
+/// What one caller does with the books that were opened for it.
+pub type Decide = Box<dyn FnOnce(&Engine, Books, &[WebhookEndpoint], Timestamp) -> Result<Draft, Failure> + Send>;
 
 /// Why somebody was not served together with others.
 pub enum Left {
     /// Nothing has happened.
     Alone,
-    /// The commit was lost.
-    Uncertain(Fault),
+    /// It was refused, or the commit was lost.
+    Failed(Failure),
 }
 
 type Teller = oneshot::Sender<Result<Step, Left>>;
 
 struct Member {
     opening: Opening,
+    /// Who asks, if the receipt of the same key is to be looked for.
+    request: Option<Request>,
     decide: Decide,
     teller: Teller,
+}
+
+impl Member {
+    fn key(&self) -> Option<Key<'_>> {
+        self.request.as_ref().and_then(key_of)
+    }
 }
 
 /// Who waits for others to be written.
@@ -84,14 +92,18 @@ impl Gathering {
         Ok(ticket)
     }
 
-    /// Those who go next: of each customer one. Who has hung up does not go.
+    /// Those who go next: of each customer one, and only such as write by one statement, or only others. Who has
+    /// hung up does not go.
     fn next(&self) -> Vec<Member> {
         let mut waiting = self.waiting();
-        let (mut members, mut others) = (Vec::new(), VecDeque::new());
+        let (mut members, mut others) = (Vec::<Member>::new(), VecDeque::new());
         let mut customers = HashSet::new();
         for (ticket, member) in waiting.members.drain(..).filter(|(_, member)| !member.teller.is_closed()) {
-            let is_first = member.opening.customer.as_ref().is_none_or(|customer| customers.insert(customer.clone()));
-            if is_first && members.len() < MEMBERS {
+            let is_alike = |other: &Member| other.opening.is_about_nothing() == member.opening.is_about_nothing();
+            let goes = members.len() < MEMBERS
+                && members.first().is_none_or(is_alike)
+                && member.opening.customer.as_ref().is_none_or(|customer| customers.insert(customer.clone()));
+            if goes {
                 members.push(member);
             } else {
                 others.push_back((ticket, member));
@@ -142,9 +154,14 @@ impl Drop for UnderWay<'_> {
 
 impl Engine {
     /// Decides and writes together with whoever else is about.
-    pub(super) async fn together(&self, opening: Opening, decide: Decide) -> Result<Step, Left> {
+    pub(super) async fn together(
+        &self,
+        opening: Opening,
+        request: Option<Request>,
+        decide: Decide,
+    ) -> Result<Step, Left> {
         let (teller, mut hears) = oneshot::channel();
-        match self.gathering.join(Member { opening, decide, teller }) {
+        match self.gathering.join(Member { opening, request, decide, teller }) {
             Err(alone) => {
                 let _under_way = UnderWay(self);
                 go(self, vec![alone]).await;
@@ -163,94 +180,114 @@ impl Engine {
 }
 
 async fn go(engine: &Engine, members: Vec<Member>) {
-    let mut drafts = Vec::with_capacity(members.len());
-    let written = write(engine, members, &mut drafts).await;
-    if written.is_ok() && !drafts.is_empty() {
-        engine.metrics.written_together.observe(f64::from(u32::try_from(drafts.len()).unwrap_or(u32::MAX)));
-    }
-    for (draft, teller) in drafts {
-        let outcome = match &written {
-            Ok(()) => Ok(draft.said),
-            Err(fault) => Err(fault.for_another().map_or(Left::Alone, Left::Uncertain)),
-        };
-        // Who has gone meanwhile need not be told.
-        let _ = teller.send(outcome);
+    let is_shared = members.len() > 1;
+    let mut tellers = Vec::with_capacity(members.len());
+    // Who has gone meanwhile need not be told.
+    match write(engine, members, &mut tellers).await {
+        Ok(steps) => {
+            for (teller, step) in tellers.into_iter().zip(steps) {
+                let _ = teller.send(Ok(step));
+            }
+        }
+        Err(failure) => {
+            tracing::debug!(%failure, members = tellers.len(), "a group failed: its members go alone");
+            engine.metrics.groups_failed.inc_by(u64::from(is_shared));
+            let Failure::Broken(fault) = failure else { return };
+            for teller in tellers {
+                let left = fault.for_another().map_or(Left::Alone, |fault| Left::Failed(fault.into()));
+                let _ = teller.send(Err(left));
+            }
+        }
     }
 }
 
-/// What members have decided, each with whom to tell.
-type Drafts = Vec<(Draft<Step>, Teller)>;
-
-async fn write(engine: &Engine, members: Vec<Member>, drafts: &mut Drafts) -> Result<(), Fault> {
-    let listening = engine.remembered();
-    let is_about_nothing = members.iter().all(|member| member.opening.is_about_nothing());
-    if is_about_nothing && listening.is_none() {
-        return Ok(());
-    }
+/// Writes what members decide. Those who are to be told what it came to are left in `tellers`.
+async fn write(engine: &Engine, members: Vec<Member>, tellers: &mut Vec<Teller>) -> Result<Vec<Step>, Failure> {
     let mut tx = engine.store.begin_later().await?;
-    let written = match listening.filter(|_| is_about_nothing) {
-        Some(listening) => write_in(engine, &mut tx, listening.opened(members.len()), members, drafts).await,
-        None => open_and_write_in(engine, &mut tx, members, drafts).await,
-    };
-    match written {
-        Ok(deliveries) => {
-            tx.commit().await?;
-            engine.tell(deliveries);
-            Ok(())
-        }
-        Err(fault) => {
-            // Where even that fails the connection is closed, which comes to the same.
-            let _ = tx.roll_back().await;
-            Err(fault)
-        }
-    }
+    let written = write_in(engine, &mut tx, members, tellers).await;
+    let (steps, deliveries) = ended(tx, written).await?;
+    engine.tell(deliveries);
+    Ok(steps)
 }
 
-async fn open_and_write_in(
-    engine: &Engine,
-    tx: &mut Tx,
-    members: Vec<Member>,
-    drafts: &mut Drafts,
-) -> Result<usize, Fault> {
-    tx.begin().await?;
-    let openings: Vec<&Opening> = members.iter().map(|member| &member.opening).collect();
-    let (opened, free) = books::open_free(tx, &openings).await?;
-    let members = members.into_iter().zip(free).filter_map(|(member, free)| free.then_some(member)).collect();
-    write_in(engine, tx, opened, members, drafts).await
-}
-
-/// Answers with how many deliveries were written.
 async fn write_in(
     engine: &Engine,
     tx: &mut Tx,
-    opened: Opened,
     members: Vec<Member>,
-    drafts: &mut Drafts,
-) -> Result<usize, Fault> {
+    tellers: &mut Vec<Teller>,
+) -> Result<(Vec<Step>, usize), Failure> {
+    let is_shared = members.len() > 1;
+    let (opened, members) = open(engine, tx, members).await?;
     let wall = engine.clock.now();
-    let mut together = Closing::default();
+    let (mut drafts, mut changed) = (Vec::with_capacity(members.len()), HashSet::new());
     for (books, member) in opened.books.into_iter().zip(members) {
-        let Some(mut draft) = (member.decide)(engine, books, &opened.endpoints, wall) else { continue };
-        together.append(std::mem::take(&mut draft.closing));
-        drafts.push((draft, member.teller));
+        match (member.decide)(engine, books, &opened.endpoints, wall) {
+            Ok(draft) => {
+                if !is_shared || draft.closing.is_apart(&mut changed) && !draft.closing.may_clash() {
+                    drafts.push(draft);
+                    tellers.push(member.teller);
+                }
+            }
+            // By memory nothing is refused: it may have changed, and the same may have been asked before.
+            Err(refused @ Failure::Refused(_)) if opened.seal.is_none() => {
+                let _ = member.teller.send(Err(Left::Failed(refused)));
+            }
+            Err(_) => {}
+        }
     }
-    let receipts: Vec<Entry<'_>> = drafts.iter().filter_map(|(draft, _)| draft.receipt()).collect();
-    let together = together.sealed(opened.seal);
-    together.write(tx, &receipts).await?;
-    Ok(together.deliveries())
+    if drafts.is_empty() {
+        return Ok((Vec::new(), 0));
+    }
+    engine.metrics.written_together.observe(f64::from(u32::try_from(drafts.len()).unwrap_or(u32::MAX)));
+    let written = draft::write(tx, &mut drafts, opened.seal).await?;
+    let mut steps = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        steps.push(draft.say(tx, &written.closed).await?);
+    }
+    Ok((steps, written.deliveries()))
+}
+
+/// Opens the books of those for whom nobody is to be waited for and who have not asked the same before: of nothing
+/// that exists by memory, if no other key than one that is alone may have been used.
+async fn open(engine: &Engine, tx: &mut Tx, members: Vec<Member>) -> Result<(Opened, Vec<Member>), Fault> {
+    let is_about_nothing = members.iter().all(|member| member.opening.is_about_nothing());
+    let keys: Vec<Key<'_>> = members.iter().filter_map(Member::key).collect();
+    if is_about_nothing
+        && (members.len() == 1 || keys.is_empty())
+        && let Some(listening) = engine.remembered()
+    {
+        return Ok((listening.opened(members.len()), members));
+    }
+    if !is_about_nothing {
+        tx.begin_impatiently().await?;
+    }
+    let openings: Vec<&Opening> = members.iter().map(|member| &member.opening).collect();
+    let (opened, free) = books::open_free(tx, &openings, &keys).await?;
+    engine.remember(&opened);
+    let mut asked = HashSet::new();
+    let mut is_new = |member: &Member| {
+        member.key().is_none_or(|key| {
+            let is_known = opened.receipts.iter().any(|receipt| receipt.is_about(key));
+            !is_known && asked.insert((key.livemode, key.text.to_owned()))
+        })
+    };
+    let free = members.into_iter().zip(free).filter_map(|(member, free)| free.then_some(member));
+    let (books, members) = opened.books.into_iter().zip(free).filter(|(_, member)| is_new(member)).unzip();
+    Ok((Opened { books, ..opened }, members))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::Id;
+    use crate::billing::{Id, Refusal};
 
     type Hears = oneshot::Receiver<Result<Step, Left>>;
 
     fn member(customer: Option<&str>) -> (Member, Hears) {
         let (teller, hears) = oneshot::channel();
         let opening = Opening { customer: customer.map(Id::given), ..Opening::default() };
-        (Member { opening, decide: Box::new(|_, _, _, _| None), teller }, hears)
+        let decide: Decide = Box::new(|_, _, _, _| Err(Refusal::internal("nobody decides").into()));
+        (Member { opening, request: None, decide, teller }, hears)
     }
 
     /// As many groups under way as may be, and these waiting, by their tickets.
@@ -275,7 +312,8 @@ mod tests {
     fn of_each_customer_one_goes() {
         let asked = [Some("cus_1"), None, Some("cus_2"), Some("cus_1"), None, Some("cus_1")];
         let (gathering, _hears) = waiting(&asked);
-        assert_eq!(customers(&gathering.next()), [Some("cus_1"), None, Some("cus_2"), None]);
+        assert_eq!(customers(&gathering.next()), [Some("cus_1"), Some("cus_2")]);
+        assert_eq!(customers(&gathering.next()), [None, None], "each kind by itself");
         assert_eq!(customers(&gathering.next()), [Some("cus_1")]);
         assert_eq!(customers(&gathering.next()), [Some("cus_1")]);
         assert!(gathering.next().is_empty());

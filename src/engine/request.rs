@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use super::{
     Engine, Failure,
     close::{Cause, Closed, prepare},
-    draft::{Asker, Draft, Drafted, LEASE_SECONDS, Step, key_of, put_into_words, subject_of},
+    draft::{Asker, Draft, LEASE_SECONDS, Said, Step, key_of, subject_of},
     group::Left,
     payment::Open,
     verb::{Owner, Subject, Verb},
@@ -25,7 +25,7 @@ use crate::{
     },
     store::{
         Connection, Fault, Tx,
-        books::{self, Listening, Needs, Opening},
+        books::{self, Listening, Needs, Opened, Opening},
         idempotency::{self, Receipt},
     },
 };
@@ -101,8 +101,9 @@ impl Engine {
     async fn first<V: Verb>(&self, asker: &Asker, verb: V) -> Result<Step, Failure> {
         match self.first_together(asker, &verb).await {
             Ok(step) => return Ok(step),
-            Err(Left::Uncertain(fault)) if !may_repeat(&fault, &asker.request) => return Err(fault.into()),
-            Err(_) => {}
+            Err(Left::Failed(Failure::Broken(fault))) if may_repeat(&fault, &asker.request) => {}
+            Err(Left::Failed(failure)) => return Err(failure),
+            Err(Left::Alone) => {}
         }
         let mut tries = 0;
         loop {
@@ -125,12 +126,12 @@ impl Engine {
 
     async fn first_together<V: Verb>(&self, asker: &Asker, verb: &V) -> Result<Step, Left> {
         let Ok(Some(opening)) = self.shareable(verb).await else { return Err(Left::Alone) };
+        let request = asker.request.clone();
         let (asker, verb) = (asker.clone(), verb.clone());
-        // A refusal is not final: the same may have been asked before, or what is remembered have changed.
         let decide = move |engine: &Engine, books: Books, endpoints: &[WebhookEndpoint], wall: Timestamp| {
-            engine.decide(asker, verb, books, endpoints, wall).ok()?.said()
+            engine.decide(asker, verb, books, endpoints, wall)
         };
-        self.together(opening, Box::new(decide)).await
+        self.together(opening, Some(request), Box::new(decide)).await
     }
 
     /// What is to be opened for a verb that can be done together with what others ask for: it locks nothing but
@@ -183,17 +184,22 @@ impl Engine {
     ) -> Result<Decided, Failure> {
         let wall = self.clock.now();
         let key = key_of(&asker.request);
-        let mut opened = books::open_and_find(tx, std::slice::from_ref(opening), key).await?;
-        if let Some(known) = known(tx, &asker.request, opened.receipt.take(), wall).await? {
+        let mut opened = books::open_and_find(tx, std::slice::from_ref(opening), key.as_slice()).await?;
+        if let Some(known) = known(tx, &asker.request, opened.receipts.pop(), wall).await? {
             return Ok(Decided::Before(known));
         }
+        self.remember(&opened);
+        let books = opened.books.into_iter().next().unwrap_or_default();
+        let draft = self.decide(asker.clone(), verb, books, &opened.endpoints, wall)?;
+        let (step, deliveries) = draft.write(tx).await?;
+        Ok(Decided::Now(step, deliveries))
+    }
+
+    /// Remembers who listens, and the settings, if that was read.
+    pub(super) fn remember(&self, opened: &Opened) {
         if let (Some(listening), Ok(mut remembered)) = (&opened.listening, self.listening.write()) {
             *remembered = Some(listening.clone());
         }
-        let books = opened.books.into_iter().next().unwrap_or_default();
-        let drafted = self.decide(asker.clone(), verb, books, &opened.endpoints, wall)?;
-        let (step, deliveries) = drafted.write(tx).await?;
-        Ok(Decided::Now(step, deliveries))
     }
 
     /// Who listens, and the settings, as this process last saw them.
@@ -209,7 +215,7 @@ impl Engine {
         mut books: Books,
         endpoints: &[WebhookEndpoint],
         wall: Timestamp,
-    ) -> Result<Drafted, Failure> {
+    ) -> Result<Draft, Failure> {
         books.keep_mode(asker.request.livemode);
         books.know(self.experience());
         let mut at = self.moment(time_in(&books, wall)?)?;
@@ -218,9 +224,9 @@ impl Engine {
         let open = Open::opened_in(&books);
         let closing = prepare(vec![books], endpoints, &cause_of(&asker.request), wall)?;
         if open.is_empty() {
-            return put_into_words(asker, subject, closing, wall, false);
+            return Draft::answering(asker, subject, closing, wall, false);
         }
-        Ok(Drafted::Said(Draft { closing, said: Step::Pay(subject, open), asker, wall, is_known: false }))
+        Ok(Draft { closing, said: Said::Now(Step::Pay(subject, open)), asker, wall, is_known: false })
     }
 
     /// Asks the processor, settles what it says, and answers.
@@ -269,9 +275,9 @@ impl Engine {
         let (asker, subject, work) = (asker.clone(), subject.clone(), work.clone());
         let opening = work.opening.clone();
         let decide = move |engine: &Engine, books: Books, endpoints: &[WebhookEndpoint], wall: Timestamp| {
-            engine.settle(asker, subject, vec![books], &[work], endpoints, wall).ok()?.said()
+            engine.settle(asker, subject, vec![books], &[work], endpoints, wall)
         };
-        self.together(opening, Box::new(decide)).await
+        self.together(opening, None, Box::new(decide)).await
     }
 
     async fn second_alone(&self, asker: &Asker, subject: &Subject, work: &[Work]) -> Result<Step, Failure> {
@@ -281,7 +287,8 @@ impl Engine {
         let settled = async {
             let opened = books::open(&mut tx, &openings).await?;
             let (asker, subject) = (asker.clone(), subject.clone());
-            self.settle(asker, subject, opened.books, work, &opened.endpoints, wall)?.write(&mut tx).await
+            let draft = self.settle(asker, subject, opened.books, work, &opened.endpoints, wall)?;
+            draft.write(&mut tx).await
         };
         let settled = settled.await;
         let (step, deliveries) = ended(tx, settled).await?;
@@ -298,9 +305,9 @@ impl Engine {
         work: &[Work],
         endpoints: &[WebhookEndpoint],
         wall: Timestamp,
-    ) -> Result<Drafted, Failure> {
+    ) -> Result<Draft, Failure> {
         let closing = settle_all(self, books, work, endpoints, wall, &cause_of(&asker.request))?;
-        put_into_words(asker, subject, closing, wall, true)
+        Draft::answering(asker, subject, closing, wall, true)
     }
 
     pub(super) fn tell(&self, deliveries: usize) {
@@ -352,18 +359,14 @@ impl Engine {
 }
 
 /// Ends a transaction as it deserves.
-async fn ended<T>(tx: Tx, outcome: Result<T, Failure>) -> Result<T, Failure> {
-    match outcome {
-        Ok(done) => {
-            tx.commit().await?;
-            Ok(done)
-        }
-        Err(failure) => {
-            // Where even that fails the connection is closed, which comes to the same.
-            let _ = tx.roll_back().await;
-            Err(failure)
-        }
+pub(super) async fn ended<T>(tx: Tx, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    match &outcome {
+        Ok(_) => tx.commit().await?,
+        // What may not be well is not lent again: it is closed, which rolls it back.
+        Err(Failure::Broken(fault)) if !fault.is_an_answer() => drop(tx),
+        Err(_) => drop(tx.roll_back().await),
     }
+    outcome
 }
 
 /// What is known about the request's idempotency key, checked against the request.

@@ -50,8 +50,8 @@ pub struct Opened {
     pub books: Vec<Books>,
     /// Enabled endpoints: their events become deliveries.
     pub endpoints: Arc<[WebhookEndpoint]>,
-    /// What is known about the key that was asked about.
-    pub receipt: Option<Receipt>,
+    /// What is known about the keys that were asked about.
+    pub receipts: Vec<Receipt>,
     /// Who listens, and the settings, to be remembered: read where the decision is about nothing that exists.
     pub listening: Option<Listening>,
     /// The seal of what was remembered, where nothing was read.
@@ -71,7 +71,8 @@ impl Listening {
     /// So many books about nothing that exists.
     pub fn opened(&self, count: usize) -> Opened {
         let books = (0..count).map(|_| Books::new(Arc::clone(&self.catalogue))).collect();
-        Opened { books, endpoints: Arc::clone(&self.endpoints), receipt: None, listening: None, seal: Some(self.seal) }
+        let endpoints = Arc::clone(&self.endpoints);
+        Opened { books, endpoints, receipts: Vec::new(), listening: None, seal: Some(self.seal) }
     }
 }
 
@@ -124,29 +125,40 @@ pub async fn peek<R: Resource>(connection: &mut Connection, id: &Id<R>) -> Resul
 
 /// Locks the customers (in id order: no deadlocks) and loads all that the decisions need.
 pub async fn open(connection: &mut Connection, openings: &[Opening]) -> Result<Opened, Fault> {
-    open_and_find(connection, openings, None).await
+    open_and_find(connection, openings, &[]).await
 }
 
-/// The same for those whose customers nobody has locked, without waiting for anybody. Says which they are.
-pub async fn open_free(connection: &mut Connection, openings: &[&Opening]) -> Result<(Opened, Vec<bool>), Fault> {
-    let customers: Vec<&str> = openings.iter().filter_map(|opening| opening.customer()).collect();
-    let customers = lock(connection, &customers, Locked::PassedOver).await?;
-    let reached: HashSet<&str> = customers.iter().map(|row| row.get("id")).collect();
-    let is_free = |opening: &&Opening| opening.customer().is_none_or(|customer| reached.contains(customer));
-    let free: Vec<bool> = openings.iter().map(is_free).collect();
-    let openings: Vec<Opening> = openings.iter().copied().filter(is_free).cloned().collect();
-    Ok((open_locked(connection, &customers, &openings, None).await?, free))
-}
-
-/// The same, and what is known about the idempotency key of whoever asks.
+/// The same, and what is known about the idempotency keys of whoever asks.
 pub async fn open_and_find(
     connection: &mut Connection,
     openings: &[Opening],
-    key: Option<Key<'_>>,
+    keys: &[Key<'_>],
 ) -> Result<Opened, Fault> {
     let customers: Vec<&str> = openings.iter().filter_map(Opening::customer).collect();
     let customers = lock(connection, &customers, Locked::WaitedFor).await?;
-    open_locked(connection, &customers, openings, key).await
+    let openings: Vec<&Opening> = openings.iter().collect();
+    open_locked(connection, &customers, &openings, keys).await
+}
+
+/// The same for those who need nobody wait for: their customers are not locked, and nobody before them needs the
+/// same documents. Says who they are.
+pub async fn open_free(
+    connection: &mut Connection,
+    openings: &[&Opening],
+    keys: &[Key<'_>],
+) -> Result<(Opened, Vec<bool>), Fault> {
+    let customers: Vec<&str> = openings.iter().filter_map(|opening| opening.customer()).collect();
+    let customers = lock(connection, &customers, Locked::PassedOver).await?;
+    let reached: HashSet<&str> = customers.iter().map(|row| row.get("id")).collect();
+    let (mut needed, mut free) = (HashSet::new(), Vec::with_capacity(openings.len()));
+    for opening in openings {
+        let documents: HashSet<&str> = opening.needs.documents.iter().map(|(_, id)| id.as_str()).collect();
+        let is_reached = opening.customer().is_none_or(|customer| reached.contains(customer));
+        free.push(is_reached && documents.is_disjoint(&needed));
+        needed.extend(documents);
+    }
+    let openings: Vec<&Opening> = openings.iter().zip(&free).filter(|(_, free)| **free).map(|(one, _)| *one).collect();
+    Ok((open_locked(connection, &customers, &openings, keys).await?, free))
 }
 
 /// What becomes of customers that somebody else has locked.
@@ -175,8 +187,8 @@ async fn lock(connection: &mut Connection, customers: &[&str], locked: Locked) -
 async fn open_locked(
     connection: &mut Connection,
     customers: &[PgRow],
-    openings: &[Opening],
-    key: Option<Key<'_>>,
+    openings: &[&Opening],
+    keys: &[Key<'_>],
 ) -> Result<Opened, Fault> {
     let mut loaded = Loaded::default();
     for row in customers {
@@ -192,8 +204,8 @@ async fn open_locked(
         }
     }
     let prices: Vec<&str> = openings.iter().flat_map(|opening| &opening.needs.prices).map(Id::as_str).collect();
-    let customers: Vec<&str> = openings.iter().filter_map(Opening::customer).collect();
-    load_standing(connection, &customers, &prices, key, &mut loaded).await?;
+    let customers: Vec<&str> = openings.iter().filter_map(|opening| opening.customer()).collect();
+    load_standing(connection, &customers, &prices, keys, &mut loaded).await?;
     load_schedules(connection, &mut loaded).await?;
     load_needed(connection, openings, &mut loaded).await?;
     loaded.into_books(openings)
@@ -226,7 +238,7 @@ struct Loaded {
     needed: Vec<(usize, Stored)>,
     catalogue: Catalogue,
     endpoints: Vec<WebhookEndpoint>,
-    receipt: Option<Receipt>,
+    receipts: Vec<Receipt>,
     seal: Option<i64>,
 }
 
@@ -267,7 +279,7 @@ const ALIVE: &str = "
     where id in (select product from prices where id in (select price from wanted))";
 
 static STANDING: LazyLock<String> = LazyLock::new(|| format!("{ALIVE} union all {}", *LISTENING));
-static STANDING_AND_RECEIPT: LazyLock<String> =
+static STANDING_AND_RECEIPTS: LazyLock<String> =
     LazyLock::new(|| format!("{} union all {}", *STANDING, idempotency::found(4)));
 /// What tells one state of [`LISTENING`] from any other, whoever changed it: no two of its bodies are the same.
 pub(super) static SEAL: LazyLock<String> = LazyLock::new(|| {
@@ -277,30 +289,32 @@ pub(super) static SEAL: LazyLock<String> = LazyLock::new(|| {
 });
 static SEALED: LazyLock<String> =
     LazyLock::new(|| format!("{} union all select 'seal', '', '', ({})::text, 0", *LISTENING, *SEAL));
-static SEALED_AND_RECEIPT: LazyLock<String> =
+static SEALED_AND_RECEIPTS: LazyLock<String> =
     LazyLock::new(|| format!("{} union all {}", *SEALED, idempotency::found(1)));
 
 async fn load_standing(
     connection: &mut Connection,
     customers: &[&str],
     prices: &[&str],
-    key: Option<Key<'_>>,
+    keys: &[Key<'_>],
     loaded: &mut Loaded,
 ) -> Result<(), Fault> {
     let clocks: Vec<&String> = loaded.on_clocks.keys().collect();
     let is_about_nothing = customers.is_empty() && prices.is_empty();
-    let sql = match (is_about_nothing, key) {
-        (true, None) => SEALED.as_str(),
-        (true, Some(_)) => &SEALED_AND_RECEIPT,
-        (false, None) => &STANDING,
-        (false, Some(_)) => &STANDING_AND_RECEIPT,
+    let sql = match (is_about_nothing, keys.is_empty()) {
+        (true, true) => SEALED.as_str(),
+        (true, false) => &SEALED_AND_RECEIPTS,
+        (false, true) => &STANDING,
+        (false, false) => &STANDING_AND_RECEIPTS,
     };
     let mut query = sqlx::query(AssertSqlSafe(sql));
     if !is_about_nothing {
         query = query.bind(customers).bind(prices).bind(clocks);
     }
-    if let Some(key) = key {
-        query = query.bind(key.livemode).bind(key.text).bind(key.fingerprint);
+    if !keys.is_empty() {
+        let (modes, texts): (Vec<bool>, Vec<&str>) = keys.iter().map(|key| (key.livemode, key.text)).unzip();
+        let fingerprints: Vec<&[u8]> = keys.iter().map(|key| key.fingerprint).collect();
+        query = query.bind(modes).bind(texts).bind(fingerprints);
     }
     let rows = query.fetch_all(connection).await?;
     loaded.take(&rows)
@@ -343,7 +357,7 @@ impl Loaded {
             } else if stored.object == "seal" {
                 self.seal = stored.body.parse().ok();
             } else if stored.object == idempotency::OBJECT {
-                self.receipt = Some(serde_json::from_str(&stored.body)?);
+                self.receipts.push(serde_json::from_str(&stored.body)?);
             } else if stored.object == webhook_endpoint::NOUN.object {
                 self.endpoints.push(serde_json::from_str(&stored.body)?);
             } else if stored.object == settings::NOUN.object {
@@ -366,7 +380,7 @@ impl Loaded {
 /// Documents of one noun, each with the place of the opening that needs it.
 type Wanted<'a> = (&'static Noun, Vec<(usize, &'a str)>);
 
-async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: &mut Loaded) -> Result<(), Fault> {
+async fn load_needed(connection: &mut Connection, openings: &[&Opening], loaded: &mut Loaded) -> Result<(), Fault> {
     let mut wanted: BTreeMap<&str, Wanted<'_>> = BTreeMap::new();
     for (place, opening) in openings.iter().enumerate() {
         let missing = |(_, id): &&(&'static Noun, String)| match loaded.standing.get(id) {
@@ -405,7 +419,7 @@ async fn load_needed(connection: &mut Connection, openings: &[Opening], loaded: 
 }
 
 impl Loaded {
-    fn into_books(self, openings: &[Opening]) -> Result<Opened, Fault> {
+    fn into_books(self, openings: &[&Opening]) -> Result<Opened, Fault> {
         let endpoints: Arc<[WebhookEndpoint]> = self.endpoints.into();
         let mut catalogue = self.catalogue;
         catalogue.endpoints = Arc::clone(&endpoints);
@@ -423,6 +437,6 @@ impl Loaded {
             let (catalogue, endpoints) = (Arc::clone(&catalogue), Arc::clone(&endpoints));
             Listening { catalogue, endpoints, seal }
         });
-        Ok(Opened { books, endpoints, receipt: self.receipt, listening, seal: None })
+        Ok(Opened { books, endpoints, receipts: self.receipts, listening, seal: None })
     }
 }

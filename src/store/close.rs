@@ -49,11 +49,14 @@ pub struct Beside {
     pub learned: Vec<Learned>,
     /// Nothing is written if this is no longer the seal of who listens, and of the settings.
     pub seal: Option<i64>,
+    /// It is what several callers asked for.
+    pub is_shared: bool,
 }
 
 impl Beside {
     /// What others wrote beside theirs.
     pub fn append(&mut self, mut other: Beside) {
+        self.is_shared = true;
         self.events.append(&mut other.events);
         self.deliveries.append(&mut other.deliveries);
         self.learned.append(&mut other.learned);
@@ -71,6 +74,7 @@ pub async fn close(tx: &mut Tx, changes: &[&Changes], beside: &Beside, receipts:
     if let Some(seal) = beside.seal {
         statement.check_seal(seal)?;
     }
+    statement.in_arrays = beside.is_shared;
     for change in changes {
         insert(&mut statement, change.noun, &change.inserted)?;
         update(&mut statement, change.noun, &change.updated)?;
@@ -148,6 +152,8 @@ struct Statement {
     changes: Vec<String>,
     arguments: PgArguments,
     bound: usize,
+    /// Single values are bound as arrays, too: so that the text does not depend on who happens to write together.
+    in_arrays: bool,
     /// What the first insertion is to check: a decision about nothing that exists can only insert. There is no
     /// other way to fail than by an error.
     condition: Option<String>,
@@ -171,7 +177,7 @@ impl Statement {
     {
         let mut values: Vec<T> = values.into_iter().collect();
         self.bound += 1;
-        let is_array = values.len() != 1;
+        let is_array = self.in_arrays || values.len() != 1;
         let added = if is_array { self.arguments.add(values) } else { self.arguments.add(values.remove(0)) };
         added.map_err(sqlx::Error::Encode)?;
         Ok(Bound { place: self.bound, kind, is_array })

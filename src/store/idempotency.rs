@@ -16,6 +16,8 @@ pub struct Key<'a> {
 /// What is known about a key.
 #[derive(Debug, Deserialize)]
 pub struct Receipt {
+    pub livemode: bool,
+    pub key: String,
     /// It is for the same request.
     pub is_same: bool,
     /// The id of the request that first used the key.
@@ -30,6 +32,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Whether it is what is known about that key.
+    pub fn is_about(&self, key: Key<'_>) -> bool {
+        self.livemode == key.livemode && self.key == key.text
+    }
+
     /// Forgotten, but for its row.
     pub const fn has_lapsed(&self, now: i64) -> bool {
         self.created <= now - RETENTION_SECONDS
@@ -39,16 +46,18 @@ impl Receipt {
 /// How long a key is remembered.
 const RETENTION_SECONDS: i64 = 48 * 3600;
 
-/// What is known about the key whose mode, text and fingerprint are three parameters of a statement, the
-/// first of them this one: a row among those of the statement, with the receipt as its body.
+/// What is known about the keys whose modes, texts and fingerprints are three parameters of a statement, the
+/// first of them this one: rows among those of the statement, with the receipts as their bodies.
 pub(super) fn found(first: usize) -> String {
     format!(
         "select '{OBJECT}' as object, '' as id, '' as owner, json_build_object(
-             'is_same', fingerprint = ${}, 'request', request, 'created', created, 'subject', subject,
-             'leased_until', leased_until, 'status', status, 'body', body)::text as body, 0 as told
-         from idempotency_keys where livemode = ${first} and key = ${}",
-        first + 2,
-        first + 1
+             'livemode', k.livemode, 'key', k.key, 'is_same', k.fingerprint = asked.fingerprint, 'request', k.request,
+             'created', k.created, 'subject', k.subject, 'leased_until', k.leased_until, 'status', k.status,
+             'body', k.body)::text as body, 0 as told
+         from unnest(${first}::boolean[], ${}::text[], ${}::bytea[]) asked (livemode, key, fingerprint)
+         join idempotency_keys k on k.livemode = asked.livemode and k.key = asked.key",
+        first + 1,
+        first + 2
     )
 }
 

@@ -91,6 +91,11 @@ impl Fault {
         }
     }
 
+    /// The database said no: the connection is well.
+    pub const fn is_an_answer(&self) -> bool {
+        matches!(self, Fault::Database(sqlx::Error::Database(_)))
+    }
+
     /// A statement was broken off, because it took too long or somebody asked for that.
     pub fn is_slow(&self) -> bool {
         matches!(self, Fault::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57014"))
@@ -193,6 +198,11 @@ impl Tx {
     /// From now on what is written holds together.
     pub async fn begin(&mut self) -> Result<(), Fault> {
         if self.0.is_begun() { Ok(()) } else { self.0.begin().await }
+    }
+
+    /// The same, in which nothing waits long for what others have locked.
+    pub async fn begin_impatiently(&mut self) -> Result<(), Fault> {
+        self.0.begin_with("begin; set local lock_timeout = '500ms'").await
     }
 
     pub async fn commit(self) -> Result<(), Fault> {

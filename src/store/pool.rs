@@ -113,9 +113,14 @@ impl Drop for Held {
 
 impl Lent {
     pub async fn begin(&mut self) -> Result<(), Fault> {
+        self.begin_with("begin").await
+    }
+
+    /// Begins by a text that says what else holds in this transaction.
+    pub async fn begin_with(&mut self, sql: &'static str) -> Result<(), Fault> {
         // Before it is so: nobody may be there any more when it is.
         self.held.begun = true;
-        sqlx::raw_sql("begin").execute(&mut *self.held.connection).await?;
+        sqlx::raw_sql(sql).execute(&mut *self.held.connection).await?;
         Ok(())
     }
 

@@ -32,6 +32,11 @@ async fn held_up(house: &House, count: i64) {
     }
 }
 
+async fn no_group_failed(house: &House) {
+    let metrics = house.get("/metrics").await.text;
+    assert!(metrics.contains("dunlin_groups_failed_total 0"), "{metrics}");
+}
+
 /// Every insertion of an event waits.
 const NO_EVENTS: &str = "lock table events in share mode";
 
@@ -54,33 +59,82 @@ async fn who_waits_is_written_with_others() {
     assert_eq!(house.count(&format!("select count(*) {of_ada}")).await, 50);
     assert!(house.count(&format!("select count(distinct xmin::text) {of_ada}")).await < 50, "some share a transaction");
     assert_eq!(house.count("select count(*) from events where type = 'customer.created'").await, 51);
-    let metrics = house.get("/metrics").await.text;
-    assert!(metrics.contains("dunlin_requests_written_together_count"), "{metrics}");
+    no_group_failed(&house).await;
 }
 
-/// Each pays its own, and gets its own answer.
+/// Each pays its own, gets its own answer as it asked for it, and gets it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_that_begin_together() {
     let house = House::open().await;
     let price = house.monthly_price(1000).await;
     let cards = ["pm_card_visa", "pm_card_chargeCustomerFail"];
     let customers = join_all((0..20).map(|number| house.customer(cards[number % 2], None))).await;
+    let subscribe = async |number: usize| {
+        let mut form = vec![("customer", customers[number].as_str()), ("items[0][price]", &price)];
+        if number % 4 > 1 {
+            form.push(("expand[]", "latest_invoice.lines"));
+        }
+        house.call(Method::POST, "/v1/subscriptions", &form, &[("Idempotency-Key", &format!("key-{number}"))]).await
+    };
     let other = Other::holds(&house, NO_EVENTS).await;
-    let subscriptions = join_all(customers.iter().map(|customer| house.subscribe(customer, &price)));
     let release = async {
         held_up(&house, 2).await;
         other.ends().await;
     };
-    let (subscriptions, ()) = tokio::join!(subscriptions, release);
-    for (number, (subscription, customer)) in subscriptions.iter().zip(&customers).enumerate() {
+    let (answers, ()) = tokio::join!(join_all((0..20).map(subscribe)), release);
+    for (number, (answer, customer)) in answers.iter().zip(&customers).enumerate() {
+        let subscription = answer.clone().ok();
         assert_eq!(subscription["customer"], **customer);
         assert_eq!(subscription["status"], if number % 2 == 0 { "active" } else { "incomplete" });
+        assert_eq!(subscription["latest_invoice"].is_object(), number % 4 > 1, "{subscription:#}");
         assert_eq!(house.list(&format!("/v1/invoices?customer={customer}")).await.len(), 1);
         assert_eq!(house.list(&format!("/v1/charges?customer={customer}")).await.len(), 1);
+        assert_eq!(subscribe(number).await.text, answer.text, "the same again");
     }
     assert_eq!(house.count("select count(*) from events where type = 'customer.subscription.created'").await, 20);
     let shared = "select count(distinct xmin::text) from invoices where status = 'paid'";
     assert!(house.count(shared).await < 10, "some share a transaction");
+    no_group_failed(&house).await;
+    let together = join_all((0..20).map(subscribe)).await;
+    for (again, answer) in together.iter().zip(&answers) {
+        assert_eq!(again.text, answer.text);
+    }
+    assert_eq!(house.count("select count(*) from subscriptions").await, 20);
+}
+
+/// Keys of their own, and of a request before.
+#[tokio::test(flavor = "multi_thread")]
+async fn repetitions_among_others() {
+    let house = House::open().await;
+    let create = async |key: usize, name: &str| {
+        house
+            .call(Method::POST, "/v1/customers", &[("name", name)], &[("Idempotency-Key", &format!("key-{key}"))])
+            .await
+    };
+    let known = join_all((0..10).map(|key| create(key, "Ada"))).await;
+    let other = Other::holds(&house, NO_EVENTS).await;
+    let release = async {
+        held_up(&house, 2).await;
+        other.ends().await;
+    };
+    let (answers, others, ()) = tokio::join!(
+        join_all((0..40).map(|key| create(key, "Ada"))),
+        join_all((0..3).map(|key| create(key, "Bea"))),
+        release
+    );
+    let of_ada = "from customers where name_folded = 'ada'";
+    assert_eq!(house.count(&format!("select count(*) {of_ada}")).await, 40);
+    assert!(house.count(&format!("select count(distinct xmin::text) {of_ada}")).await < 40, "some share a transaction");
+    for (again, before) in answers.iter().zip(&known) {
+        assert_eq!((&again.text, again.status), (&before.text, 200));
+    }
+    for answer in &answers {
+        answer.clone().ok();
+    }
+    for answer in others {
+        assert_eq!(answer.error(400)["type"], "idempotency_error");
+    }
+    no_group_failed(&house).await;
 }
 
 /// One that is refused, one that clashes and twins: each gets what it would have got alone.
