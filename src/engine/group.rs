@@ -5,9 +5,10 @@
 //! one statement locks their customers, one reads, one writes. With nobody else about, a caller is a group of
 //! one, and waits for nobody.
 //!
-//! A group is for what goes smoothly. It waits for no lock of a customer and refuses nobody: whatever else
-//! becomes of a member, or of the whole group, is left to the member, who then goes alone; and so does whoever
-//! has waited for too long. So nothing that one caller asks for spoils or stops what another asked for.
+//! A group is for what goes smoothly. It waits for no customer whom somebody else has locked, and not long for
+//! anything else. Whatever becomes of a member, or of the whole group, is left to the member, who then goes
+//! alone; and so is who has asked the same before, whose change may clash with another's, and who has waited for
+//! too long. So nothing that one caller asks for spoils or stops what another asked for.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -35,7 +36,6 @@ use crate::{
 const GROUPS: usize = 2;
 /// How many go together at most.
 const MEMBERS: usize = 32;
-
 /// How long somebody waits for others to be written.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -247,8 +247,8 @@ async fn write_in(
     Ok((steps, written.deliveries()))
 }
 
-/// Opens the books of those for whom nobody is to be waited for and who have not asked the same before: of nothing
-/// that exists by memory, if no other key than one that is alone may have been used.
+/// Opens the books of those who need wait for nobody and have not asked the same before. About nothing that exists
+/// there is nothing to read; but one key that was used before would make the writing fail for all.
 async fn open(engine: &Engine, tx: &mut Tx, members: Vec<Member>) -> Result<(Opened, Vec<Member>), Fault> {
     let is_about_nothing = members.iter().all(|member| member.opening.is_about_nothing());
     let keys: Vec<Key<'_>> = members.iter().filter_map(Member::key).collect();

@@ -74,6 +74,7 @@ pub trait Render: Send + Sync {
 const TRIES: u32 = 4;
 /// How often a question is asked inside a request before the ticker takes over.
 const QUESTIONS: u32 = 3;
+
 /// What a look at the books came to.
 enum Decided {
     /// With how many deliveries.
@@ -363,7 +364,7 @@ pub(super) async fn ended<T>(tx: Tx, outcome: Result<T, Failure>) -> Result<T, F
     match &outcome {
         Ok(_) => tx.commit().await?,
         // What may not be well is not lent again: it is closed, which rolls it back.
-        Err(Failure::Broken(fault)) if !fault.is_an_answer() => drop(tx),
+        Err(Failure::Broken(fault)) if !fault.leaves_connected() => drop(tx),
         Err(_) => drop(tx.roll_back().await),
     }
     outcome

@@ -91,9 +91,14 @@ impl Fault {
         }
     }
 
-    /// The database said no: the connection is well.
-    pub const fn is_an_answer(&self) -> bool {
-        matches!(self, Fault::Database(sqlx::Error::Database(_)))
+    /// The database said no, and stays to hear what comes next.
+    pub fn leaves_connected(&self) -> bool {
+        match self {
+            Fault::Database(sqlx::Error::Database(error)) => {
+                error.code().is_none_or(|code| !["08", "57P"].iter().any(|class| code.starts_with(class)))
+            }
+            _ => false,
+        }
     }
 
     /// A statement was broken off, because it took too long or somebody asked for that.

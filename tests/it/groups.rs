@@ -175,6 +175,30 @@ async fn nobody_spoils_what_others_asked_for() {
     assert_eq!(house.count("select count(*) from customers where name_folded = 'ada'").await, 11);
 }
 
+/// A database that hangs up on groups takes nothing from anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_groups_are_lost() {
+    let house = House::open().await;
+    house.post("/v1/customers", &[]).await.ok();
+    let other = Other::holds(&house, NO_EVENTS).await;
+    let creations = join_all((0..20).map(|_| house.post("/v1/customers", &[("name", "Ada")])));
+    let hang_up = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    let release = async {
+        for _ in 0..2 {
+            held_up(&house, 2).await;
+            house.count(hang_up).await;
+        }
+        other.ends().await;
+    };
+    let (answers, ()) = tokio::join!(creations, release);
+    for answer in answers {
+        answer.ok();
+    }
+    assert_eq!(house.count("select count(*) from customers where name_folded = 'ada'").await, 20);
+    assert_eq!(house.count("select count(*) from events").await, 21);
+}
+
 /// A customer that is locked holds up who asks about that customer, and nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_the_lock_of_another() {
