@@ -11,9 +11,9 @@ pub struct Metrics {
     /// Requests by method, route and status.
     pub requests: IntCounterVec,
     pub request_seconds: Histogram,
-    /// How many requests each transaction that could be shared has written.
+    /// How many requests each transaction that could be shared was to write.
     pub written_together: Histogram,
-    /// Shared transactions that failed, so that each of its requests was done alone.
+    /// Shared transactions that failed. Their requests are done alone.
     pub groups_failed: IntCounter,
     /// Customers worked on by ticks, by result: `decided`, `refused`, `parked`.
     pub ticked: IntCounterVec,
@@ -66,7 +66,7 @@ impl Metrics {
             request_seconds: seconds("dunlin_request_seconds", "How long requests took.")?,
             written_together: histogram(
                 "dunlin_requests_written_together",
-                "How many requests each shared transaction has written.",
+                "How many requests each transaction that could be shared was to write.",
                 vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
             )?,
             ticked: counters("dunlin_ticked_customers_total", "Customers worked on by ticks.", &["result"])?,
@@ -79,10 +79,7 @@ impl Metrics {
             deliveries_given_up: gauge("dunlin_webhook_deliveries_given_up", "Deliveries given up.")?,
             deliveries_under_way: gauge("dunlin_webhook_deliveries_under_way", "Deliveries being made.")?,
             circuits_open: gauge("dunlin_webhook_circuits_open", "Endpoints to which only probes go out.")?,
-            groups_failed: counter(
-                "dunlin_groups_failed_total",
-                "Shared transactions that failed: each request was done alone.",
-            )?,
+            groups_failed: counter("dunlin_groups_failed_total", "Shared transactions that failed.")?,
             faults: counter("dunlin_faults_total", "Requests and ticks that failed by our own fault.")?,
             registry,
         })

@@ -95,9 +95,10 @@ impl Closing {
         rows.all(|row| changed.insert(row.id.clone()))
     }
 
-    /// Whether it makes what a client may have chosen the id of: another may choose the same.
+    /// Whether it makes what belongs to no customer: of that a client may have chosen the id or a key, and another
+    /// may choose the same.
     pub fn may_clash(&self) -> bool {
-        self.closed.changes.values().any(|change| !change.noun.ids_tell_time() && !change.inserted.is_empty())
+        self.closed.changes.values().any(|change| !change.noun.is_owned() && !change.inserted.is_empty())
     }
 
     /// Writes it, with the receipts of whoever asked for it.

@@ -111,7 +111,8 @@ fn state(answered: &Answered, is_known: bool) -> State<'_> {
     if is_known { State::Settled { status, body } } else { State::Answered { status, body } }
 }
 
-/// Writes what was decided together, with the receipts. What is told only then is still to be said.
+/// Writes what was decided together, with the receipts, and takes it out of the drafts. What is told only then is
+/// still to be said.
 pub async fn write(tx: &mut Tx, drafts: &mut [Draft], seal: Option<i64>) -> Result<Closing, Fault> {
     if drafts.iter().any(|draft| matches!(draft.said, Said::Later(_))) {
         tx.begin().await?;
@@ -120,8 +121,8 @@ pub async fn write(tx: &mut Tx, drafts: &mut [Draft], seal: Option<i64>) -> Resu
     let mut together = closings.next().unwrap_or_default().sealed(seal);
     closings.for_each(|closing| together.append(closing));
     let mut receipts: Vec<Entry<'_>> = drafts.iter().filter_map(Draft::receipt).collect();
-    // In one order everywhere: of two transactions that write the same keys one waits, and not each for the other.
-    receipts.sort_by_key(|receipt| receipt.key.text);
+    // In one order: of two transactions that write the same keys one waits, and not each for the other.
+    receipts.sort_by_key(|receipt| (receipt.key.text, receipt.key.livemode));
     together.write(tx, &receipts).await?;
     Ok(together)
 }

@@ -50,6 +50,7 @@ pub enum Left {
     Failed(Failure),
 }
 
+/// Who hears nothing at all goes alone.
 type Teller = oneshot::Sender<Result<Step, Left>>;
 
 struct Member {
@@ -180,8 +181,11 @@ impl Engine {
 }
 
 async fn go(engine: &Engine, members: Vec<Member>) {
-    let is_shared = members.len() > 1;
-    let mut tellers = Vec::with_capacity(members.len());
+    let count = members.len();
+    if count == 0 {
+        return;
+    }
+    let mut tellers = Vec::with_capacity(count);
     // Who has gone meanwhile need not be told.
     match write(engine, members, &mut tellers).await {
         Ok(steps) => {
@@ -190,8 +194,8 @@ async fn go(engine: &Engine, members: Vec<Member>) {
             }
         }
         Err(failure) => {
-            tracing::debug!(%failure, members = tellers.len(), "a group failed: its members go alone");
-            engine.metrics.groups_failed.inc_by(u64::from(is_shared));
+            tracing::debug!(%failure, count, "a group failed");
+            engine.metrics.groups_failed.inc_by(u64::from(count > 1));
             let Failure::Broken(fault) = failure else { return };
             for teller in tellers {
                 let left = fault.for_another().map_or(Left::Alone, |fault| Left::Failed(fault.into()));
@@ -258,7 +262,8 @@ async fn open(engine: &Engine, tx: &mut Tx, members: Vec<Member>) -> Result<(Ope
     {
         return Ok((listening.opened(members.len()), members));
     }
-    if !is_about_nothing {
+    // A twin of which nobody knows yet whether it commits is waited for, too.
+    if !is_about_nothing || members.len() > 1 && !keys.is_empty() {
         tx.begin_impatiently().await?;
     }
     let openings: Vec<&Opening> = members.iter().map(|member| &member.opening).collect();

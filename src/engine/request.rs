@@ -150,8 +150,11 @@ impl Engine {
                 opening
             }
         };
-        let is_owned = opening.needs.documents.iter().all(|(noun, _)| noun.is_owned());
-        let is_shareable = if opening.customer.is_some() { is_owned } else { opening.needs.locks_nothing() };
+        let needs = &opening.needs;
+        // Its invoices are read by a query of its own, which others need not wait for.
+        let reads_invoices = needs.invoices_beside.is_some() || needs.invoices_of.is_some();
+        let is_owned = !reads_invoices && needs.documents.iter().all(|(noun, _)| noun.is_owned());
+        let is_shareable = if opening.customer.is_some() { is_owned } else { needs.locks_nothing() };
         Ok(is_shareable.then_some(opening))
     }
 

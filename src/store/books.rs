@@ -45,6 +45,7 @@ impl Needs {
 }
 
 /// Books that were opened together.
+#[derive(Default)]
 pub struct Opened {
     /// In the order of the openings.
     pub books: Vec<Books>,
@@ -140,8 +141,8 @@ pub async fn open_and_find(
     open_locked(connection, &customers, &openings, keys).await
 }
 
-/// The same for those who need nobody wait for: their customers are not locked, and nobody before them needs the
-/// same documents. Says who they are.
+/// The same of those who are free: their customers are not locked by others, and nobody before them needs the same
+/// documents. Says who they are.
 pub async fn open_free(
     connection: &mut Connection,
     openings: &[&Opening],
@@ -158,6 +159,9 @@ pub async fn open_free(
         needed.extend(documents);
     }
     let openings: Vec<&Opening> = openings.iter().zip(&free).filter(|(_, free)| **free).map(|(one, _)| *one).collect();
+    if openings.is_empty() {
+        return Ok((Opened::default(), free));
+    }
     Ok((open_locked(connection, &customers, &openings, keys).await?, free))
 }
 

@@ -205,7 +205,7 @@ impl Tx {
         if self.0.is_begun() { Ok(()) } else { self.0.begin().await }
     }
 
-    /// The same, in which nothing waits long for what others have locked.
+    /// Begins what does not wait long for what others have locked. Nothing may have begun before.
     pub async fn begin_impatiently(&mut self) -> Result<(), Fault> {
         self.0.begin_with("begin; set local lock_timeout = '500ms'").await
     }

@@ -40,6 +40,10 @@ async fn no_group_failed(house: &House) {
 /// Every insertion of an event waits.
 const NO_EVENTS: &str = "lock table events in share mode";
 
+/// A request of which nobody knows yet whether it commits.
+const UNKNOWN_TWIN: &str = "insert into idempotency_keys (livemode, key, fingerprint, request, created)
+                            values (false, 'twin', '', 'req_1', 1)";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_is_written_with_others() {
     let house = House::open().await;
@@ -222,15 +226,39 @@ async fn nobody_waits_for_the_lock_of_another() {
     }
 }
 
+/// Nor does a group wait for a twin of one of its members.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_holds_up_nobody_else() {
+    let house = House::open().await;
+    house.post("/v1/customers", &[]).await.ok();
+    let other = Other::holds(&house, UNKNOWN_TWIN).await;
+    let create = async |name: &str, key: &str| {
+        house.call(Method::POST, "/v1/customers", &[("name", name)], &[("Idempotency-Key", key)]).await
+    };
+    let twins = join_all((0..6).map(|_| create("Ada", "twin")));
+    let free = async {
+        let keys: Vec<String> = (0..12).map(|number| format!("key-{number}")).collect();
+        let made = join_all(keys.iter().map(|key| create("Bea", key))).await;
+        other.ends().await;
+        made
+    };
+    let (twins, free) = tokio::join!(twins, free);
+    for answer in twins {
+        assert_eq!(answer.ok()["name"], "Ada");
+    }
+    for answer in free {
+        assert_eq!(answer.ok()["name"], "Bea");
+    }
+    assert_eq!(house.count("select count(*) from customers where name_folded = 'ada'").await, 1);
+    assert_eq!(house.count("select count(*) from customers where name_folded = 'bea'").await, 12);
+}
+
 /// Groups that cannot go on stop nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_waited_for_too_long_goes_alone() {
     let house = House::open().await;
     house.post("/v1/customers", &[]).await.ok();
-    // A twin of which nobody knows yet whether it commits.
-    let twin = "insert into idempotency_keys (livemode, key, fingerprint, request, created)
-                values (false, 'twin', '', 'req_1', 1)";
-    let other = Other::holds(&house, twin).await;
+    let other = Other::holds(&house, UNKNOWN_TWIN).await;
     let key = [("Idempotency-Key", "twin")];
     let form = [("name", "Ada")];
     let held = join_all((0..4).map(|_| house.call(Method::POST, "/v1/customers", &form, &key)));
