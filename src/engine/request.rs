@@ -140,6 +140,11 @@ impl Engine {
     async fn shareable<V: Verb>(&self, verb: &V) -> Result<Option<Opening>, Fault> {
         let (owner, mut needs) = (verb.owner(), Needs::default());
         verb.needs(&mut needs);
+        // Its invoices are read by a query of its own, which others need not wait for.
+        let reads_invoices = needs.invoices_beside.is_some() || needs.invoices_of.is_some();
+        if reads_invoices || !needs.documents.iter().all(|(noun, _)| noun.is_owned()) {
+            return Ok(None);
+        }
         let opening = match owner {
             Owner::Nobody => Opening { customer: None, needs },
             Owner::Customer(id) => Opening { customer: Some(id), needs },
@@ -150,11 +155,7 @@ impl Engine {
                 opening
             }
         };
-        let needs = &opening.needs;
-        // Its invoices are read by a query of its own, which others need not wait for.
-        let reads_invoices = needs.invoices_beside.is_some() || needs.invoices_of.is_some();
-        let is_owned = !reads_invoices && needs.documents.iter().all(|(noun, _)| noun.is_owned());
-        let is_shareable = if opening.customer.is_some() { is_owned } else { needs.locks_nothing() };
+        let is_shareable = opening.customer.is_some() || opening.needs.locks_nothing();
         Ok(is_shareable.then_some(opening))
     }
 

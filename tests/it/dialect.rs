@@ -170,15 +170,11 @@ async fn ids_expand_to_four_levels() {
     assert_eq!(stub["customer"], json!({"id": customer, "object": "customer", "deleted": true}));
 }
 
-async fn keyed(house: &House, key: &str, path: &str, form: &[(&str, &str)]) -> crate::support::Answer {
-    house.call(Method::POST, path, form, &[("idempotency-key", key)]).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_key_answers_the_same_bytes() {
     let house = House::open().await;
-    let first = keyed(&house, "k1", "/v1/customers", &[("name", "Ada")]).await;
-    let again = keyed(&house, "k1", "/v1/customers", &[("name", "Ada")]).await;
+    let first = house.post_keyed("k1", "/v1/customers", &[("name", "Ada")]).await;
+    let again = house.post_keyed("k1", "/v1/customers", &[("name", "Ada")]).await;
     assert_eq!((first.status, &first.text), (again.status, &again.text));
     assert_eq!(again.headers["idempotent-replayed"], "true");
     assert_eq!(again.headers["original-request"], first.headers["request-id"]);
@@ -186,15 +182,15 @@ async fn a_repeated_key_answers_the_same_bytes() {
     assert_eq!(again.headers["idempotency-key"], "k1");
     assert!(!first.headers.contains_key("idempotent-replayed"));
     for (path, form) in [("/v1/customers", [("name", "Eve")]), ("/v1/products", [("name", "Ada")])] {
-        let error = keyed(&house, "k1", path, &form).await.error(400);
+        let error = house.post_keyed("k1", path, &form).await.error(400);
         assert_eq!(error["type"], "idempotency_error");
         let start = "Keys for idempotent requests can only be used with the same parameters they were first used with.";
         assert!(error["message"].as_str().unwrap().starts_with(start));
     }
     // A refused request was never executed: its key is free.
-    keyed(&house, "k2", "/v1/products", &[]).await.error(400);
-    keyed(&house, "k2", "/v1/products", &[("name", "B")]).await.ok();
-    keyed(&house, &"k".repeat(256), "/v1/customers", &[]).await.error(400);
+    house.post_keyed("k2", "/v1/products", &[]).await.error(400);
+    house.post_keyed("k2", "/v1/products", &[("name", "B")]).await.ok();
+    house.post_keyed(&"k".repeat(256), "/v1/customers", &[]).await.error(400);
     assert_eq!(house.count("select count(*) from customers").await, 1);
 }
 
@@ -210,8 +206,8 @@ async fn a_declined_payment_is_remembered_too() {
         ("payment_method", &*id(&method[0])),
         ("confirm", "true"),
     ];
-    let first = keyed(&house, "pay", "/v1/payment_intents", &form).await;
-    let again = keyed(&house, "pay", "/v1/payment_intents", &form).await;
+    let first = house.post_keyed("pay", "/v1/payment_intents", &form).await;
+    let again = house.post_keyed("pay", "/v1/payment_intents", &form).await;
     assert_eq!((first.status, again.status), (402, 402));
     assert_eq!(first.text, again.text);
     assert_eq!(house.count("select count(*) from charges").await, 1);
@@ -223,7 +219,7 @@ async fn fifty_twins_have_one_effect() {
     let price = house.monthly_price(2000).await;
     let customer = house.customer("pm_card_visa", None).await;
     let form = [("customer", &*customer), ("items[0][price]", &*price)];
-    let answers = join_all((0..50).map(|_| keyed(&house, "twin", "/v1/subscriptions", &form))).await;
+    let answers = join_all((0..50).map(|_| house.post_keyed("twin", "/v1/subscriptions", &form))).await;
     let mut bodies: Vec<String> = Vec::new();
     for answer in answers {
         match answer.status {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::Method;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::support::{House, id};
@@ -17,6 +16,12 @@ impl Other {
         connection.execute("begin").await.expect("a transaction");
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.expect(sql);
         Other(connection)
+    }
+
+    /// Ends once so many wait for what it has locked.
+    async fn ends_at_last(self, house: &House, count: i64) {
+        held_up(house, count).await;
+        self.ends().await;
     }
 
     async fn ends(mut self) {
@@ -50,10 +55,7 @@ async fn who_waits_is_written_with_others() {
     house.post("/v1/customers", &[]).await.ok();
     let other = Other::holds(&house, NO_EVENTS).await;
     let creations = join_all((0..50).map(|_| house.post("/v1/customers", &[("name", "Ada")])));
-    let release = async {
-        held_up(&house, 2).await;
-        other.ends().await;
-    };
+    let release = other.ends_at_last(&house, 2);
     let (answers, ()) = tokio::join!(creations, release);
     let mut ids: Vec<String> = answers.into_iter().map(|answer| id(&answer.ok())).collect();
     ids.sort_unstable();
@@ -78,13 +80,10 @@ async fn subscriptions_that_begin_together() {
         if number % 4 > 1 {
             form.push(("expand[]", "latest_invoice.lines"));
         }
-        house.call(Method::POST, "/v1/subscriptions", &form, &[("Idempotency-Key", &format!("key-{number}"))]).await
+        house.post_keyed(&format!("key-{number}"), "/v1/subscriptions", &form).await
     };
     let other = Other::holds(&house, NO_EVENTS).await;
-    let release = async {
-        held_up(&house, 2).await;
-        other.ends().await;
-    };
+    let release = other.ends_at_last(&house, 2);
     let (answers, ()) = tokio::join!(join_all((0..20).map(subscribe)), release);
     for (number, (answer, customer)) in answers.iter().zip(&customers).enumerate() {
         let subscription = answer.clone().ok();
@@ -111,16 +110,11 @@ async fn subscriptions_that_begin_together() {
 async fn repetitions_among_others() {
     let house = House::open().await;
     let create = async |key: usize, name: &str| {
-        house
-            .call(Method::POST, "/v1/customers", &[("name", name)], &[("Idempotency-Key", &format!("key-{key}"))])
-            .await
+        house.post_keyed(&format!("key-{key}"), "/v1/customers", &[("name", name)]).await
     };
     let known = join_all((0..10).map(|key| create(key, "Ada"))).await;
     let other = Other::holds(&house, NO_EVENTS).await;
-    let release = async {
-        held_up(&house, 2).await;
-        other.ends().await;
-    };
+    let release = other.ends_at_last(&house, 2);
     let (answers, others, ()) = tokio::join!(
         join_all((0..40).map(|key| create(key, "Ada"))),
         join_all((0..3).map(|key| create(key, "Bea"))),
@@ -152,13 +146,8 @@ async fn nobody_spoils_what_others_asked_for() {
     let subscribed = house.subscribe_with(&customer, &price, &[]);
     let refused = house.subscribe_with(&customer, "price_of_nothing", &[]);
     let clashing = join_all((0..4).map(|_| house.post("/v1/products", &[("id", "gold"), ("name", "Gold")])));
-    let once = [("Idempotency-Key", "once")];
-    let form = [("name", "Bea")];
-    let twins = join_all((0..6).map(|_| house.call(Method::POST, "/v1/customers", &form, &once)));
-    let release = async {
-        held_up(&house, 2).await;
-        other.ends().await;
-    };
+    let twins = join_all((0..6).map(|_| house.post_keyed("once", "/v1/customers", &[("name", "Bea")])));
+    let release = other.ends_at_last(&house, 2);
     let (good, subscribed, refused, clashing, twins, ()) =
         tokio::join!(good, subscribed, refused, clashing, twins, release);
     for answer in good {
@@ -214,8 +203,7 @@ async fn nobody_waits_for_the_lock_of_another() {
     let held = house.subscribe(&customers[0], &price);
     let free = async {
         let subscriptions = join_all(customers[1..].iter().map(|customer| house.subscribe(customer, &price))).await;
-        held_up(&house, 1).await;
-        other.ends().await;
+        other.ends_at_last(&house, 1).await;
         subscriptions
     };
     let (held, free) = tokio::join!(held, free);
@@ -232,9 +220,7 @@ async fn a_twin_holds_up_nobody_else() {
     let house = House::open().await;
     house.post("/v1/customers", &[]).await.ok();
     let other = Other::holds(&house, UNKNOWN_TWIN).await;
-    let create = async |name: &str, key: &str| {
-        house.call(Method::POST, "/v1/customers", &[("name", name)], &[("Idempotency-Key", key)]).await
-    };
+    let create = async |name: &str, key: &str| house.post_keyed(key, "/v1/customers", &[("name", name)]).await;
     let twins = join_all((0..6).map(|_| create("Ada", "twin")));
     let free = async {
         let keys: Vec<String> = (0..12).map(|number| format!("key-{number}")).collect();
@@ -259,14 +245,11 @@ async fn who_has_waited_for_too_long_goes_alone() {
     let house = House::open().await;
     house.post("/v1/customers", &[]).await.ok();
     let other = Other::holds(&house, UNKNOWN_TWIN).await;
-    let key = [("Idempotency-Key", "twin")];
-    let form = [("name", "Ada")];
-    let held = join_all((0..4).map(|_| house.call(Method::POST, "/v1/customers", &form, &key)));
+    let held = join_all((0..4).map(|_| house.post_keyed("twin", "/v1/customers", &[("name", "Ada")])));
     let free = async {
         held_up(&house, 2).await;
         let made = join_all((0..4).map(|_| house.post("/v1/customers", &[("name", "Bea")]))).await;
-        held_up(&house, 2).await;
-        other.ends().await;
+        other.ends_at_last(&house, 2).await;
         made
     };
     let (held, free) = tokio::join!(held, free);

@@ -1,7 +1,5 @@
 //! What a process remembers of who listens: a change by any other counts from the next decision on.
 
-use reqwest::Method;
-
 use crate::support::{House, execute, id};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,19 +31,16 @@ async fn what_another_process_changes_counts_at_once() {
 async fn what_was_answered_is_answered_again() {
     let house = House::open().await;
     house.post("/v1/customers", &[]).await.ok();
-    let keyed = async |path: &str, form: &[(&str, &str)], key: &str| {
-        house.call(Method::POST, path, form, &[("Idempotency-Key", key)]).await
-    };
     let gold = [("name", "Gold"), ("id", "gold")];
-    let first = keyed("/v1/products", &gold, "key-1").await.ok();
+    let first = house.post_keyed("key-1", "/v1/products", &gold).await.ok();
     assert_eq!(id(&first), "gold");
     // A decision would refuse it now: the product exists.
-    assert_eq!(keyed("/v1/products", &gold, "key-1").await.ok(), first);
-    let other = keyed("/v1/products", &[("name", "Gold")], "key-1").await.error(400);
+    assert_eq!(house.post_keyed("key-1", "/v1/products", &gold).await.ok(), first);
+    let other = house.post_keyed("key-1", "/v1/products", &[("name", "Gold")]).await.error(400);
     assert_eq!(other["type"], "idempotency_error");
-    let exists = keyed("/v1/products", &gold, "key-2").await.error(400);
+    let exists = house.post_keyed("key-2", "/v1/products", &gold).await.error(400);
     assert_eq!((&exists["code"], &exists["param"]), (&"resource_already_exists".into(), &"id".into()));
-    let customer = keyed("/v1/customers", &[("name", "Ada")], "key-3").await.ok();
-    assert_eq!(keyed("/v1/customers", &[("name", "Ada")], "key-3").await.ok(), customer);
+    let customer = house.post_keyed("key-3", "/v1/customers", &[("name", "Ada")]).await.ok();
+    assert_eq!(house.post_keyed("key-3", "/v1/customers", &[("name", "Ada")]).await.ok(), customer);
     assert_eq!(house.count("select count(*) from customers where name_folded = 'ada'").await, 1);
 }

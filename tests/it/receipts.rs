@@ -1,19 +1,14 @@
 //! Receipts of idempotency keys: found while the books are opened, written while they are closed.
 
 use futures_util::future::join_all;
-use reqwest::Method;
 
-use crate::support::{Answer, House, execute, id};
-
-async fn keyed(house: &House, key: &str, path: &str, form: &[(&str, &str)]) -> Answer {
-    house.call(Method::POST, path, form, &[("idempotency-key", key)]).await
-}
+use crate::support::{House, execute, id};
 
 /// R9, where no lock makes twins wait for each other: the receipt alone decides who was first.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_twins_that_make_something_new_have_one_effect() {
     let house = House::open().await;
-    let answers = join_all((0..50).map(|_| keyed(&house, "twin", "/v1/customers", &[("name", "Ada")]))).await;
+    let answers = join_all((0..50).map(|_| house.post_keyed("twin", "/v1/customers", &[("name", "Ada")]))).await;
     let mut bodies: Vec<String> = Vec::new();
     for answer in answers {
         assert_eq!(answer.status, 200, "{:#}", answer.body);
@@ -38,8 +33,8 @@ async fn an_answer_that_shows_more_than_its_subject_is_remembered_too() {
         ("expand[]", "latest_invoice.payments"),
         ("expand[]", "customer"),
     ];
-    let first = keyed(&house, "shown", "/v1/subscriptions", &form).await;
-    let again = keyed(&house, "shown", "/v1/subscriptions", &form).await;
+    let first = house.post_keyed("shown", "/v1/subscriptions", &form).await;
+    let again = house.post_keyed("shown", "/v1/subscriptions", &form).await;
     assert_eq!((first.status, &first.text), (200, &again.text));
     assert_eq!(first.body["latest_invoice"]["status"], "paid");
     assert_eq!(again.headers["idempotent-replayed"], "true");
@@ -54,7 +49,7 @@ async fn what_is_answered_is_what_is_kept() {
     let customer = house.customer("pm_card_visa", None).await;
     let subscription = [("customer", &*customer), ("items[0][price]", &*price)];
     for (path, form) in [("/v1/subscriptions", &subscription[..]), ("/v1/customers", &[("name", "Ada")])] {
-        for made in [house.post(path, form).await, keyed(&house, path, path, form).await] {
+        for made in [house.post(path, form).await, house.post_keyed(path, path, form).await] {
             let kept = house.get(&format!("{path}/{}", id(&made.body))).await;
             assert_eq!(made.text, kept.text);
         }
@@ -65,11 +60,11 @@ async fn what_is_answered_is_what_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lapsed_key_is_as_good_as_new() {
     let house = House::open().await;
-    keyed(&house, "k", "/v1/customers", &[("name", "Ada")]).await.ok();
-    keyed(&house, "k", "/v1/customers", &[("name", "Eve")]).await.error(400);
+    house.post_keyed("k", "/v1/customers", &[("name", "Ada")]).await.ok();
+    house.post_keyed("k", "/v1/customers", &[("name", "Eve")]).await.error(400);
     execute(&house.database_url, "update idempotency_keys set created = created - 48 * 3600").await;
-    let eve = keyed(&house, "k", "/v1/customers", &[("name", "Eve")]).await;
+    let eve = house.post_keyed("k", "/v1/customers", &[("name", "Eve")]).await;
     assert_eq!((eve.status, &eve.body["name"]), (200, &"Eve".into()));
-    assert_eq!(eve.text, keyed(&house, "k", "/v1/customers", &[("name", "Eve")]).await.text);
+    assert_eq!(eve.text, house.post_keyed("k", "/v1/customers", &[("name", "Eve")]).await.text);
     assert_eq!(house.count("select count(*) from customers").await, 2);
 }

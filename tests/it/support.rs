@@ -142,6 +142,11 @@ impl House {
         self.call(Method::POST, path, form, &[]).await
     }
 
+    /// A call with an idempotency key.
+    pub async fn post_keyed(&self, key: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.call(Method::POST, path, form, &[("idempotency-key", key)]).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, &[], &[]).await
     }
